@@ -1,6 +1,7 @@
 """Screenshots for the README: pages of MLflow on a store, in a real browser.
 
 python -m tools.screenshots mlflow.db docs/images
+python -m tools.screenshots --lineage gepa.db docs/images
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ from otel_dspy.mlflow.mapping.trials_view import trials_link
 if TYPE_CHECKING:
     from collections.abc import Generator
 
+    from mlflow.entities import Run
     from playwright.sync_api import Page, ViewportSize
 
 CHROMIUM_FLAGS = [
@@ -75,19 +77,47 @@ def _shoot(page: Page, url: str, text: str, path: Path) -> None:
     print(path)
 
 
-def take(store: Path, folder: Path) -> None:
-    """Take the pictures of the newest optimization in the store and write them into the folder.
-
-    Raises:
-        LookupError: the store has no optimization.
-    """
+def _newest(store: Path) -> Run:
     client = MlflowClient(f"sqlite:///{store}")
     experiments = [found.experiment_id for found in cast("Any", client).search_experiments()]
     runs = client.search_runs(experiments, "tags.`dspy.optimizer.name` != ''")
     parents = [run for run in runs if "mlflow.parentRunId" not in run.data.tags]
     if not parents:
         raise LookupError(f"no optimization in {store}")
-    newest = max(parents, key=lambda run: run.info.start_time or 0)
+    return max(parents, key=lambda run: run.info.start_time or 0)
+
+
+def _report(store: Path, run: Run) -> str:
+    """Write the page of the report beside the store and return its address."""
+    found = otel_dspy.report(run.info.run_id, tracking_uri=f"sqlite:///{store}")
+    return found.save(store.parent / "report.html").as_uri()
+
+
+def take_lineage(store: Path, folder: Path) -> None:
+    """Take the picture of the lineage in the report of the newest optimization in the store, one by GEPA.
+
+    Raises:
+        LookupError: the store has no optimization.
+    """
+    newest = _newest(store)
+    folder.mkdir(parents=True, exist_ok=True)
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=CHROMIUM_FLAGS)
+        page = browser.new_page(viewport=REPORT_SIZE)
+        page.goto(_report(store, newest))
+        path = folder / "report-lineage.png"
+        page.locator("[aria-labelledby=lineage]").screenshot(path=path)
+        print(path)
+        browser.close()
+
+
+def take(store: Path, folder: Path) -> None:
+    """Take the pictures of the newest optimization in the store and write them into the folder.
+
+    Raises:
+        LookupError: the store has no optimization.
+    """
+    newest = _newest(store)
     run_id, experiment = newest.info.run_id, newest.info.experiment_id
     folder.mkdir(parents=True, exist_ok=True)
     with _mlflow_ui(store) as uri, sync_playwright() as playwright:
@@ -100,9 +130,8 @@ def take(store: Path, folder: Path) -> None:
         base = f"{uri}/#/experiments/{experiment}"
         _shoot(page, f"{base}/runs/{run_id}", "Parameters", folder / "demo-run.png")
         _shoot(page, f"{base}/runs/{run_id}/model-metrics", "best", folder / "demo-metrics.png")
-        report = otel_dspy.report(run_id, tracking_uri=f"sqlite:///{store}").save(store.parent / "report.html")
         page.set_viewport_size(REPORT_SIZE)
-        _shoot(page, report.as_uri(), "Which examples flip", folder / "report.png")
+        _shoot(page, _report(store, newest), "Which examples flip", folder / "report.png")
         browser.close()
 
 
@@ -111,8 +140,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("store", type=Path, help="the sqlite file of an MLflow store")
     parser.add_argument("folder", type=Path, help="output folder")
+    parser.add_argument("--lineage", action="store_true", help="take the report's lineage, of an optimization by GEPA")
     arguments = parser.parse_args()
-    take(arguments.store.resolve(), arguments.folder)
+    (take_lineage if arguments.lineage else take)(arguments.store.resolve(), arguments.folder)
 
 
 if __name__ == "__main__":

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, cast
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
 NONE = "-"
 CHOICE_PARAMETER: Final = re.compile(r"(?P<predictor>.+)_predictor_(?P<part>instruction|demos)")
@@ -42,3 +42,29 @@ def chosen_text(parameters: Mapping[str, object]) -> str | None:
     if len(parts) == 1:
         return next(iter(parts.values()))
     return "; ".join(f"predictor {predictor}: {part}" for predictor, part in parts.items()) or None
+
+
+def proposal_text(parameters: Mapping[str, object]) -> str | None:
+    """Format what GEPA proposed in a trial; None for the given program and for other optimizers.
+
+    `candidate 1, left of candidate 0 changed` and `candidate 3, merge of 1 and 2` were accepted;
+    `left of candidate 2 changed` and `merge of 1 and 2` were not.
+    """
+    parents = _listed(parameters.get("parents"))
+    if "iteration" not in parameters or not parents:
+        return None
+    if len(parents) > 1:
+        made = f"merge of {' and '.join(parents)}"
+    else:
+        components = ", ".join(_listed(parameters.get("components")))
+        made = f"{components} of candidate {parents[0]} changed" if components else f"from candidate {parents[0]}"
+    return f"candidate {parameters['candidate']}, {made}" if "candidate" in parameters else made
+
+
+def reason_text(reason: str) -> str:
+    """Format why a trial was not accepted: GEPA has sentences and names such as `all_scores_perfect`."""
+    return reason.replace("_", " ") if reason.isidentifier() else reason
+
+
+def _listed(value: object) -> list[str]:
+    return [str(one) for one in cast("Sequence[object]", value)] if isinstance(value, list | tuple) else []

@@ -36,7 +36,8 @@ class _Active:
     """The provider that `autolog` created; None if the processor was added to an existing one."""
 
 
-_lock = threading.Lock()
+_lock = threading.RLock()
+"""Reentrant: DSPy imports `gepa`, which may be the user's script of that name, a second time."""
 _active: _Active | None = None
 _level_before: int | None = None
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from otel_dspy.trial_text import NONE, chosen_text, score_value_text
+from otel_dspy.trial_text import NONE, chosen_text, proposal_text, score_value_text
 
 if TYPE_CHECKING:
     from otel_dspy.reporting.trial_row import TrialRow
@@ -47,4 +47,4 @@ def choice_text(row: TrialRow) -> str:
         return chosen
     if "candidate" in row.parameters:
         return f"candidate {row.parameters['candidate']}"
-    return row.label or (parameters_text(row) if row.parameters else kind_text(row))
+    return proposal_text(row.parameters) or row.label or (parameters_text(row) if row.parameters else kind_text(row))

@@ -43,13 +43,6 @@ def test_the_whole_run_tree(store: str) -> None:
             "search/candidates": ((0, 1.0), (1, 2.0), (3, 3.0), (4, 4.0)),
             "score/full": ((0, 0.3333333333333333), (1, 0.5), (3, 0.5), (4, 0.6666666666666666)),
             "score/minibatch": ((5, 0.5), (6, 0.5)),
-            # The program asks one of its two predictors, not both.
-            "usage/forecast/lm_calls_high": ((0, 122.0),),
-            "usage/forecast/lm_calls_high/reflection": ((0, 10.0),),
-            "usage/forecast/lm_calls_high/task": ((0, 112.0),),
-            "usage/forecast/lm_calls_low": ((0, 92.0),),
-            "usage/forecast/lm_calls_low/reflection": ((0, 0.0),),
-            "usage/forecast/lm_calls_low/task": ((0, 92.0),),
             "search/pareto_size": ((0, 1.0), (1, 2.0), (3, 3.0), (4, 4.0)),
             "search/validation_count": ((0, 6.0), (1, 6.0), (3, 6.0), (4, 6.0)),
             "search/validation_size": ((0, 6.0), (1, 6.0), (3, 6.0), (4, 6.0)),

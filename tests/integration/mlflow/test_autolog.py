@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import subprocess
+import sys
 from typing import TYPE_CHECKING, Any, cast
 
 import dspy
@@ -19,6 +21,7 @@ from tests.support.mlflow_tree import read_tree
 
 if TYPE_CHECKING:
     from collections.abc import Generator
+    from pathlib import Path
 
     from tests.integration.mlflow.conftest import CallContext
 
@@ -49,6 +52,16 @@ def delivered() -> None:
     assert active is not None
     assert active.processor.force_flush(120_000)
     assert active.processor.lost == 0
+
+
+def test_a_script_with_the_name_of_a_module_that_dspy_imports_does_not_hang(tmp_path: Path) -> None:
+    """DSPy imports `gepa`: the script once more, which calls `autolog` within `autolog`."""
+    script = tmp_path / "gepa.py"
+    script.write_text("import otel_dspy.mlflow\n\notel_dspy.mlflow.autolog(tracking_uri='sqlite:///mlflow.db')\n")
+    done = subprocess.run(
+        [sys.executable, str(script)], cwd=tmp_path, capture_output=True, text=True, check=False, timeout=120
+    )
+    assert "does not instrument DSPy: an installed package lacks a name that it needs" in done.stderr
 
 
 def test_flags_of_a_second_call_hold_from_then_on(place: CallContext) -> None:

@@ -170,11 +170,13 @@ def test_rates_of_a_past_run(tmp_path: Path) -> None:
     finally:
         otel_dspy.mlflow.autolog(disable=True)
     (run,) = read_tree(uri, "forecast").runs
-    assert {name: points[-1][1] for name, points in run.metrics.items() if "forecast" in name} == {
-        "usage/forecast/lm_calls_low": 26, "usage/forecast/lm_calls_high": 26,
-        "usage/forecast/lm_calls_low/task": 24, "usage/forecast/lm_calls_high/task": 24,
-        "usage/forecast/lm_calls_low/prompt": 2, "usage/forecast/lm_calls_high/prompt": 2,
+    assert {name: value for name, value in run.params.items() if "forecast" in name} == {
+        "forecast.lm_calls.low": "26", "forecast.lm_calls.high": "26",
+        "forecast.role.task.lm_calls.low": "24", "forecast.role.task.lm_calls.high": "24",
+        "forecast.role.prompt.lm_calls.low": "2", "forecast.role.prompt.lm_calls.high": "2",
     }  # fmt: skip
+    # MLflow's page of a run lists metrics in this order.
+    assert list(MlflowClient(uri).get_run(run.id).data.metrics)[:2] == ["score/best", "score/full"]
     found = forecast(_copro(), program, trainset, run="latest", tracking_uri=uri)
     assert found.source == f"run {run.id} (COPRO)"
     assert found.tokens == Amount.exactly(24 * 15 + 5 * 15)  # two proposals, of two and of three answers

@@ -66,8 +66,8 @@ def test_forecast_and_actual() -> None:
         usage_by_role={"task": ModelUse(20, 0), "prompt": ModelUse(10, 0), "judge": ModelUse(5, 0)},
         forecast=call_forecast(
             {
-                "usage/forecast/lm_calls_low": 28.0, "usage/forecast/lm_calls_high": 32.0, "usage/forecast/lm_calls_low/task": 22.0,
-                "usage/forecast/lm_calls_low/prompt": 6.0, "usage/forecast/lm_calls_high/prompt": 8.0, "lm_calls": 35.0,
+                "forecast.lm_calls.low": "28", "forecast.lm_calls.high": "32", "forecast.role.task.lm_calls.low": "22",
+                "forecast.role.prompt.lm_calls.low": "6", "forecast.role.prompt.lm_calls.high": "8", "lm.n": "35",
             }
         ),
     )  # fmt: skip

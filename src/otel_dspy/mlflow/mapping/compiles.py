@@ -24,6 +24,7 @@ from otel_dspy.mlflow.mapping.operations import (
 from otel_dspy.mlflow.mapping.run_status import is_interrupted, run_status
 from otel_dspy.mlflow.mapping.summary import SUMMARY, summary_json
 from otel_dspy.mlflow.records.metric_names import BEST_SCORE, INITIAL_SCORE
+from otel_dspy.mlflow.records.param_names import FORECAST, LANGUAGE_MODEL
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -71,18 +72,13 @@ def setup_operations(setup: SetupRecord, options: Options, context: TraceContext
             }
         ),
     )
-    found = naming.params(setup.parameters) | naming.params(setup.lm_parameters, "lm.")
+    found = naming.params(setup.parameters) | naming.params(setup.lm_parameters, LANGUAGE_MODEL)
     if setup.lm_model:
-        found |= naming.params({"lm.model": setup.lm_model})
+        found |= naming.params({f"{LANGUAGE_MODEL}model": setup.lm_model})
+    # Parameters, since nothing of it is measured: as metrics they would be logged, and listed, before the first score.
+    found |= naming.params(setup.forecast, FORECAST)
     if found:
         yield LogParams(key=f"{span.span_id}/params", run=run, params=found)
-    if setup.forecast:
-        points = naming.forecast_metrics(setup.forecast).items()
-        yield LogMetrics(
-            key=f"{span.span_id}/forecast",
-            run=run,
-            metrics=tuple(MetricPoint(name, value, 0, span.end_ms) for name, value in points),
-        )
     if setup.program_id:
         yield LogProgram(
             key=f"{span.span_id}/initial_model", run=run, scope=identity.compile_id, program_id=setup.program_id,
@@ -232,11 +228,11 @@ def _best_trial(ended: EndedCompile, options: Options) -> Iterator[Operation]:
 def _totals(done: CompileRecord) -> tuple[MetricPoint, ...]:
     # One step after the last trial's, so that the curve ends at the compile's own total.
     step, time_ms = done.trial_count or 0, done.span.end_ms
-    values = naming.usage_metrics(done.usage) | naming.failure_metrics(done.failures)
-    values |= {BEST_SCORE: done.best_score} if done.best_score is not None else {}
-    points = [MetricPoint(name, value, step, time_ms) for name, value in values.items()]
+    points = [] if done.best_score is None else [MetricPoint(BEST_SCORE, done.best_score, step, time_ms)]
     if done.initial_score is not None:
         points.append(MetricPoint(INITIAL_SCORE, done.initial_score, 0, time_ms))
+    values = naming.failure_metrics(done.failures) | naming.usage_metrics(done.usage)
+    points += [MetricPoint(name, value, step, time_ms) for name, value in values.items()]
     return tuple(points)
 
 

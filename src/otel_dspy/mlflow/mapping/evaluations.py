@@ -126,9 +126,10 @@ def _stand_alone(done: EvaluateRecord, run: RunKey, found: list[tables.Row] | No
     if found is not None:
         yield _results(span, run, found)
     used = naming.partial_usage_metrics(done.usage) if isinstance(run, UserRun) else naming.usage_metrics(done.usage)
-    results = naming.objective_metrics(done.objectives) | naming.error_metrics(tables.error_types(found or ()))
-    results |= {naming.score_metric(done.scope): done.score} if done.score is not None else {}
+    results = {naming.score_metric(done.scope): done.score} if done.score is not None else {}
+    results |= naming.objective_metrics(done.objectives)
     results |= {ERRORS: float(done.num_errors)} if done.num_errors is not None else {}
+    results |= naming.error_metrics(tables.error_types(found or ()))
     if isinstance(run, UserRun):
         if used or results:
             yield LogEvaluation(
@@ -138,7 +139,7 @@ def _stand_alone(done: EvaluateRecord, run: RunKey, found: list[tables.Row] | No
                 tags={name: value for name, value in failures.items() if name.startswith("dspy.")},
             )  # fmt: skip
     else:
-        points = tuple(MetricPoint(name, value, 0, span.end_ms) for name, value in (used | results).items())
+        points = tuple(MetricPoint(name, value, 0, span.end_ms) for name, value in (results | used).items())
         if points:
             yield LogMetrics(key=f"{span.span_id}/metrics", run=run, metrics=points)
     if ours:

@@ -192,16 +192,6 @@ def partial_usage_metrics(usage: Usage) -> dict[str, float]:
     return found
 
 
-def forecast_metrics(forecast: Mapping[str, float]) -> dict[str, float]:
-    """Return the forecast: `usage/forecast/lm_calls_low` and the like, `…/<role>` of one role."""
-    found: dict[str, float] = {}
-    for name, value in forecast.items():
-        role, calls, bound = name.removeprefix("role.").rpartition(".lm_calls.")
-        short = f"lm_calls_{bound}/{role}" if calls else name.replace(".", "_")
-        found[key(metric_names.FORECAST + short)] = value
-    return found
-
-
 def _numbers(usage: Usage) -> dict[str, float]:
     found = {
         "input_tokens": usage.input_tokens,

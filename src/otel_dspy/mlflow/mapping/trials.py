@@ -22,7 +22,7 @@ from otel_dspy.mlflow.mapping.operations import (
 from otel_dspy.mlflow.mapping.run_status import run_status
 from otel_dspy.mlflow.records.metric_names import BEST_SCORE
 from otel_dspy.stop_reasons import stop_text
-from otel_dspy.trial_text import chosen_text, difference_text, score_value_text
+from otel_dspy.trial_text import chosen_text, difference_text, proposal_text, reason_text, score_value_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -103,9 +103,10 @@ def _trial_run_operations(trial: TrialRecord, run: RunKey, parent: RunKey | None
             yield LogTable(
                 key=f"{span.span_id}/{path}", run=run, path=path, columns=names, rows=data, start_ms=span.start_ms
             )
-    values = naming.usage_metrics(trial.usage) | naming.measures(trial.measures)
-    values |= naming.failure_metrics(trial.failures)
-    values |= {naming.score_metric(trial.scope): trial.score} if trial.score is not None else {}
+    # Scores first: MLflow's page of a run lists metrics in the order in which they are first logged.
+    values = {naming.score_metric(trial.scope): trial.score} if trial.score is not None else {}
+    values |= naming.failure_metrics(trial.failures) | naming.measures(trial.measures)
+    values |= naming.usage_metrics(trial.usage)
     if values:
         points = tuple(MetricPoint(name, value, 0, span.end_ms) for name, value in values.items())
         yield LogMetrics(key=f"{span.span_id}/metrics", run=run, metrics=points)
@@ -125,11 +126,11 @@ def _description(trial: TrialRecord, *, broken: bool) -> str | None:
         cause = ": ".join(part for part in (trial.error_type, trial.span.message) if part)
         return f"{tried}: failed" + (f" with {cause}" if cause else "")
     if trial.score is None:
-        return f"{tried}: no score. {trial.reason}" if trial.reason else None
+        return f"{tried}: no score. {reason_text(trial.reason)}" if trial.reason else None
     found = f"{tried}: {_score(trial)}"
     if trial.initial_score is not None:
         found += f", {difference_text(trial.score - trial.initial_score, trial.score_unit)} against the start"
-    return found + (f". {trial.reason}" if trial.reason else "")
+    return found + (f". {reason_text(trial.reason)}" if trial.reason else "")
 
 
 def _title(trial: TrialRecord) -> str:
@@ -160,15 +161,14 @@ def _tried(trial: TrialRecord) -> str | None:
     """Return what the optimizer chose for the trial, else its own word for it."""
     chosen = chosen_text(trial.parameters)
     if chosen is None:
-        return trial.label
+        return proposal_text(trial.parameters) or trial.label
     # A candidate that did well on minibatches has a second trial with the same choice.
     return f"{chosen}, full evaluation" if trial.kind == "full_evaluation" else chosen
 
 
 def _progress(trial: TrialRecord) -> tuple[MetricPoint, ...]:
-    values = naming.partial_usage_metrics(trial.compile_usage) | naming.measures(trial.measures)
+    values = {BEST_SCORE: trial.best_score} if trial.best_score is not None else {}
     if trial.score is not None:
         values[naming.score_metric(trial.scope)] = trial.score
-    if trial.best_score is not None:
-        values[BEST_SCORE] = trial.best_score
+    values |= naming.measures(trial.measures) | naming.partial_usage_metrics(trial.compile_usage)
     return tuple(MetricPoint(name, value, trial.index, trial.span.end_ms) for name, value in values.items())

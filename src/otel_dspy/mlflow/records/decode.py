@@ -51,7 +51,7 @@ def _setup(span: SpanRecord, read: AttributeReader) -> SetupRecord | None:
         parameters=read.family(sc.DSPY_OPTIMIZER_PARAMETER),
         lm_model=read.text(sc.DSPY_LM_MODEL),
         lm_parameters=read.family(sc.DSPY_LM_PARAMETER),
-        forecast=read.numbers(FORECAST),
+        forecast=read.family(FORECAST),
         program_id=read.text(sc.DSPY_PROGRAM_ID),
         program_state=read.text(sc.DSPY_PROGRAM_STATE),
     )

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from otel_dspy.mlflow.records.span import Attributes, SpanRecord
+    from otel_dspy.mlflow.records.span import Attributes, AttributeValue, SpanRecord
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,7 +68,7 @@ class SetupRecord:
     parameters: Attributes
     lm_model: str | None = None
     lm_parameters: Attributes
-    forecast: Mapping[str, float] = field(default_factory=dict[str, float])
+    forecast: Attributes = field(default_factory=dict[str, "AttributeValue"])
     """Expected usage: `lm_calls.low`, `lm_calls.high`, `cost.low`, and of one role `role.prompt.lm_calls.low`."""
     program_id: str | None = None
     program_state: str | None = None

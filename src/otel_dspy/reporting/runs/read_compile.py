@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from otel_dspy import semconv
 from otel_dspy.mlflow.mapping.naming import DATASET_ROLE, ERROR_MESSAGE, ERROR_TYPE
 from otel_dspy.mlflow.mapping.summary import SUMMARY
+from otel_dspy.mlflow.records.param_names import LANGUAGE_MODEL
 from otel_dspy.mlflow.tracking.runs.stale_runs import REASON_TAG
 from otel_dspy.mlflow.tracking.store import server_artifacts
 from otel_dspy.reporting.compile_result import Compile, Trial
@@ -161,7 +162,7 @@ def _compile(recorded: _Recorded, summary: Mapping[str, Any], tracking_uri: str)
         best_program=predictors(best),
         candidates=candidates(artifacts.json("candidates/instructions.json"), artifacts.json("candidates/demos.json")),
         phases=phases(summary.get("phases")),
-        forecast=call_forecast(run.data.metrics),
+        forecast=call_forecast(run.data.params),
         versions=versions(best or initial),
     )
 
@@ -192,7 +193,7 @@ def _error(run: Run | None, recorded: object) -> str | None:
 
 
 def _models(run: Run) -> dict[str, Any]:
-    return {name: value for name, value in run.data.params.items() if name.startswith("lm.")}
+    return {name: value for name, value in run.data.params.items() if name.startswith(LANGUAGE_MODEL)}
 
 
 def _no_trials(run: Run) -> str:

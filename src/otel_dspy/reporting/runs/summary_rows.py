@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any, Final, cast
 
-from otel_dspy.mlflow.records.metric_names import FORECAST
+from otel_dspy.mlflow.records.param_names import FORECAST
 from otel_dspy.reporting.compile_result import CallForecast, CallUse, Phase
 from otel_dspy.reporting.trial_row import ModelUse, TrialRow
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-_LOW: Final = f"{FORECAST}lm_calls_low"
-_HIGH: Final = f"{FORECAST}lm_calls_high"
+_LOW: Final = re.compile(re.escape(FORECAST) + r"(?:role\.(.+)\.)?lm_calls\.low")
 
 
 def trial_rows(summary: Mapping[str, Any]) -> list[TrialRow]:
@@ -88,14 +88,13 @@ def task_use(found: object) -> CallUse | None:
     )
 
 
-def call_forecast(metrics: Mapping[str, float]) -> dict[str | None, CallForecast]:
-    """Return the forecast of language model calls from the metrics of the optimization's run, by role."""
+def call_forecast(parameters: Mapping[str, str]) -> dict[str | None, CallForecast]:
+    """Return the forecast of language model calls from the parameters of the optimization's run, by role."""
     found: dict[str | None, CallForecast] = {}
-    for name, low in metrics.items():
-        if name == _LOW or name.startswith(f"{_LOW}/"):
-            role = name.removeprefix(_LOW).removeprefix("/")
-            high = metrics.get(name.replace(_LOW, _HIGH, 1))
-            found[role or None] = CallForecast(int(low), None if high is None else int(high))
+    for name, low in parameters.items():
+        if (matched := _LOW.fullmatch(name)) and low.isdecimal():
+            high = parameters.get(f"{name.removesuffix('low')}high", "")
+            found[matched[1]] = CallForecast(int(low), int(high) if high.isdecimal() else None)
     return found
 
 

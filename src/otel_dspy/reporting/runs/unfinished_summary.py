@@ -16,6 +16,7 @@ from otel_dspy.mlflow.records.metric_names import (
     SEARCH,
     USAGE,
 )
+from otel_dspy.mlflow.records.param_names import FORECAST, LANGUAGE_MODEL
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -46,7 +47,11 @@ def summary_of_runs(run: Run, trials: Mapping[int, Run]) -> dict[str, Any]:
         "optimizer": tags.get(semconv.DSPY_OPTIMIZER_NAME),
         "program": tags.get(semconv.DSPY_PROGRAM_NAME),
         "metric": tags.get(semconv.DSPY_METRIC_NAME),
-        "parameters": {name: parsed(value) for name, value in run.data.params.items() if not name.startswith("lm.")},
+        "parameters": {
+            name: parsed(value)
+            for name, value in run.data.params.items()
+            if not name.startswith((LANGUAGE_MODEL, FORECAST))
+        },
         "initial_score": next(iter(baselines), None),
         "best_score": metrics.get(BEST_SCORE),
         "score_unit": next((trial["unit"] for trial in found if trial["unit"]), None),

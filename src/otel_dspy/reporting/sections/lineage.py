@@ -6,6 +6,8 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from otel_dspy.trial_text import reason_text
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
@@ -102,7 +104,7 @@ def _rejection(trial: Trial) -> Rejection:
         trial.row.index,
         _numbers(trial.row.parameters.get("parents")),
         trial.row.state,
-        (trial.reason or trial.error or trial.row.state).replace("_", " "),
+        reason_text(trial.reason or trial.error or trial.row.state),
         trial.measures.get("minibatch_before"),
         trial.measures.get("minibatch_after"),
     )

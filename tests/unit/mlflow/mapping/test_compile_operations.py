@@ -66,6 +66,8 @@ def test_all_that_a_setup_span_becomes() -> None:
         "dspy.optimizer.parameter.auto": "light",
         "dspy.lm.model": "m",
         "dspy.lm.parameter.n": 1,
+        "dspy.forecast.lm_calls.low": 92,
+        "dspy.forecast.role.task.lm_calls.low": 90,
         "dspy.program.id": "p",
         "dspy.program.state": "{}",
     }
@@ -80,7 +82,17 @@ def test_all_that_a_setup_span_becomes() -> None:
             parent=CompileRun("outer"),
             tags=IDENTITY_TAGS | {"otel.span_id": "root"},
         ),
-        LogParams(key="s/params", run=RUN, params={"auto": "light", "lm.n": "1", "lm.model": "m"}),
+        LogParams(
+            key="s/params",
+            run=RUN,
+            params={
+                "auto": "light",
+                "lm.n": "1",
+                "lm.model": "m",
+                "forecast.lm_calls.low": "92",
+                "forecast.role.task.lm_calls.low": "90",
+            },
+        ),
         LogProgram(key="s/initial_model", run=RUN, scope=CID, program_id="p", path="initial_model.json"),
     ]
     assert mapped(setup, options=NO_RUNS) == [
@@ -126,7 +138,6 @@ def test_all_that_a_compile_span_becomes() -> None:
     done = span("compile", {**RESULT, "dspy.metric.name": "exact"}, parent_id=None)
     found = mapped(done)
     summary = only([operation for operation in found if "summary" in operation.key], LogText)
-    points = (("usage/lm_calls", 9.0), ("score/errors", 3.0), ("score/best", 70.0))
     assert found == [
         KeepProgram(key="s/program", scope=CID, program_id="p", state="{}"),
         EnsureRun(
@@ -149,8 +160,10 @@ def test_all_that_a_compile_span_becomes() -> None:
             key="s/totals",
             run=RUN,
             metrics=(
-                *(MetricPoint(name, value, 4, 3000) for name, value in points),
+                MetricPoint("score/best", 70.0, 4, 3000),
                 MetricPoint("score/initial", 40.0, 0, 3000),
+                MetricPoint("score/errors", 3.0, 4, 3000),
+                MetricPoint("usage/lm_calls", 9.0, 4, 3000),
             ),
             tags={
                 "dspy.program.id": "p",

@@ -160,10 +160,10 @@ def test_all_that_an_evaluation_alone_becomes() -> None:
             key="s/metrics",
             run=OWN,
             metrics=(
-                MetricPoint("usage/lm_calls", 2.0, 0, 3000),
-                MetricPoint("score/objective/recall", 0.5, 0, 3000),
                 MetricPoint("score/full", 60.0, 0, 3000),
+                MetricPoint("score/objective/recall", 0.5, 0, 3000),
                 MetricPoint("score/errors", 3.0, 0, 3000),
+                MetricPoint("usage/lm_calls", 2.0, 0, 3000),
             ),
         ),
         EndRun(key="s/end", run=OWN, status="FINISHED", end_ms=3000),

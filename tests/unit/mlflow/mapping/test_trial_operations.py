@@ -71,7 +71,7 @@ def test_all_that_a_trial_span_becomes() -> None:
     progress = LogMetrics(
         key="s/progress",
         run=COMPILE,
-        metrics=_points(4, usage__lm_calls=9.0, search__val__loss=0.25, score__minibatch=60.0, score__best=70.0),
+        metrics=_points(4, score__best=70.0, score__minibatch=60.0, search__val__loss=0.25, usage__lm_calls=9.0),
     )
     kept = KeepProgram(key="s/program", scope=CID, program_id="p", state="{}")
     found = mapped(span("trial", TRIAL))
@@ -127,7 +127,7 @@ def test_all_that_a_trial_span_becomes() -> None:
         ),
         LogMetrics(
             key="s/metrics", run=RUN,
-            metrics=_points(0, usage__lm_calls=1.0, search__val__loss=0.25, score__errors=3.0, score__minibatch=60.0),
+            metrics=_points(0, score__minibatch=60.0, score__errors=3.0, search__val__loss=0.25, usage__lm_calls=1.0),
         ),
         EndRun(key="s/end", run=RUN, status="FINISHED", end_ms=3000),
         progress,
@@ -155,6 +155,20 @@ CHOICES: dict[str, Any] = {
         ({"dspy.trial.score": 0.5, "dspy.trial.kind": "full_evaluation"}, "trial 4", "full evaluation: 0.500"),
         ({"dspy.trial.state": "rejected", "dspy.trial.label": "iteration 2", "dspy.trial.reason": "not better"},
          "trial 4: iteration 2", "iteration 2: no score. not better"),
+        ({"dspy.trial.score": 0.5, "dspy.trial.label": "iteration 4", "dspy.trial.parameter.iteration": 4,
+          "dspy.trial.parameter.candidate": 3, "dspy.trial.parameter.parents": (1, 2),
+          "dspy.trial.parameter.components": ("left", "right")},
+         "trial 4: candidate 3, merge of 1 and 2", "candidate 3, merge of 1 and 2: 0.500"),
+        ({"dspy.trial.score": 0.5, "dspy.trial.label": "iteration 4", "dspy.trial.parameter.iteration": 4,
+          "dspy.trial.parameter.candidate": 3, "dspy.trial.parameter.parents": (1,),
+          "dspy.trial.parameter.components": ("left",)},
+         "trial 4: candidate 3, left of candidate 1 changed", "candidate 3, left of candidate 1 changed: 0.500"),
+        ({"dspy.trial.state": "pruned", "dspy.trial.reason": "all_scores_perfect", "dspy.trial.label": "iteration 4",
+          "dspy.trial.parameter.iteration": 4, "dspy.trial.parameter.parents": (0,)},
+         "trial 4: from candidate 0", "from candidate 0: no score. all scores perfect"),
+        ({"dspy.trial.score": 0.5, "dspy.trial.label": "seed", "dspy.trial.parameter.iteration": 0,
+          "dspy.trial.parameter.candidate": 0},
+         "trial 4: seed", "seed: 0.500"),
         ({"dspy.trial.state": "fail", "error.type": "ValueError", "dspy.trial.label": "seed 1"},
          "trial 4: seed 1", "seed 1: failed with ValueError: it broke"),
         ({"dspy.trial.score": 65.0, "dspy.trial.score.unit": "percent", "dspy.trial.scope": "full",
