@@ -45,19 +45,22 @@ def chosen_text(parameters: Mapping[str, object]) -> str | None:
 
 
 def proposal_text(parameters: Mapping[str, object]) -> str | None:
-    """Format what GEPA proposed in a trial; None for the given program and for other optimizers.
+    """Format what GEPA proposed in a trial.
 
+    None for the given program, for candidates of a checkpoint, and for other optimizers.
     `candidate 1, left of candidate 0 changed` and `candidate 3, merge of 1 and 2` were accepted;
     `left of candidate 2 changed` and `merge of 1 and 2` were not.
     """
     parents = _listed(parameters.get("parents"))
-    if "iteration" not in parameters or not parents:
+    if "iteration" not in parameters or "restored" in parameters or not parents:
         return None
     if len(parents) > 1:
         made = f"merge of {' and '.join(parents)}"
     else:
         components = ", ".join(_listed(parameters.get("components")))
-        made = f"{components} of candidate {parents[0]} changed" if components else f"from candidate {parents[0]}"
+        made = (
+            f"{components} of candidate {parents[0]} changed" if components else f"proposal from candidate {parents[0]}"
+        )
     return f"candidate {parameters['candidate']}, {made}" if "candidate" in parameters else made
 
 

@@ -8,6 +8,7 @@ from typing import Any
 import mlflow
 import mlflow.genai
 import pytest
+from inline_snapshot import snapshot
 from mlflow import MlflowClient
 from mlflow.genai.optimize.optimizers import GepaPromptOptimizer
 from mlflow.genai.scorers import scorer
@@ -46,10 +47,8 @@ def test_the_run_of_gepa_optimize(store: str) -> None:
         "best_model.json", "initial_model.json", "optimization_summary.json", "trainset.json",
         "valset.json",
     ]  # fmt: skip
-    assert [(child.name, child.status) for child in run.children] == [
-        ("trial 0: seed", "FINISHED"),
-        *((f"trial {number}: iteration {number}", "FINISHED") for number in range(1, 6)),
-    ]
+    assert {child.status for child in run.children} == {"FINISHED"}
+    assert [child.name for child in run.children] == snapshot()
     accepted = run.children[1]
     assert accepted.metrics["score/full"] == accepted.metrics["score/objective/right"] == ((0, 0.6666666666666666),)
     assert accepted.metrics["search/metric_calls_left"] == ((0, 14.0),)
@@ -139,8 +138,8 @@ def test_mlflows_optimize_prompts(store: str, monkeypatch: pytest.MonkeyPatch) -
     assert not any(name.startswith("usage/") for name in run.children[0].metrics)  # `predict` is a plain function
     assert [child.name for child in run.children] == [
         "trial 0: seed",
-        "trial 1: iteration 1",
-        "trial 2: iteration 2",
+        "trial 1: candidate 1, digits of candidate 0 changed",
+        "trial 2: digits of candidate 1 changed",
     ]
     table = run.children[0].artifacts["result_table.json"]
     assert table["columns"] == [

@@ -147,19 +147,19 @@ def test_the_whole_run_tree(store: str) -> None:
                 {"iteration": "0", "candidate": "0"},
             ),
             (
-                "trial 1: iteration 1",
+                "trial 1: candidate 1, left of candidate 0 changed",
                 "FINISHED",
                 ["candidate", "complete", "full", "ratio", None],
                 {"iteration": "1", "parents": "[0]", "components": '["left"]', "minibatch": "[4, 3]", "candidate": "1"},
             ),
             (
-                "trial 2: iteration 2",
+                "trial 2: proposal from candidate 0",
                 "FINISHED",
                 ["candidate", "pruned", "minibatch", None, "all_scores_perfect"],
                 {"iteration": "2", "parents": "[0]", "minibatch": "[1, 0]"},
             ),
             (
-                "trial 3: iteration 3",
+                "trial 3: candidate 2, right of candidate 0 changed",
                 "FINISHED",
                 ["candidate", "complete", "full", "ratio", None],
                 {
@@ -171,7 +171,7 @@ def test_the_whole_run_tree(store: str) -> None:
                 },
             ),
             (
-                "trial 4: iteration 4",
+                "trial 4: candidate 3, merge of 1 and 2",
                 "FINISHED",
                 ["merge", "complete", "full", "ratio", None],
                 {
@@ -184,7 +184,7 @@ def test_the_whole_run_tree(store: str) -> None:
                 },
             ),
             (
-                "trial 5: iteration 5",
+                "trial 5: left of candidate 2 changed",
                 "FINISHED",
                 [
                     "candidate",
@@ -196,7 +196,7 @@ def test_the_whole_run_tree(store: str) -> None:
                 {"iteration": "5", "parents": "[2]", "components": '["left"]', "minibatch": "[4, 3]"},
             ),
             (
-                "trial 6: iteration 6",
+                "trial 6: right of candidate 1 changed",
                 "FINISHED",
                 [
                     "candidate",
@@ -299,7 +299,7 @@ def test_the_whole_run_tree(store: str) -> None:
         }
     )
     assert merge.artifacts["changes.md"] == snapshot("""\
-# trial 4: iteration 4, 0.667 on 6 examples
+# trial 4: candidate 3, merge of 1 and 2, 0.667 on 6 examples
 
 Program 938b15ea956744f7
 

@@ -41,7 +41,7 @@ def test_a_run_resumed_from_a_checkpoint_and_killed(store: str, tmp_path: Path) 
             ("trial 0: seed, restored", "FINISHED", "complete"),
             ("trial 1: candidate 1, restored", "FINISHED", "complete"),
             ("trial 2: candidate 2, restored", "FINISHED", "complete"),
-            ("trial 3: iteration 4", "KILLED", "fail"),
+            ("trial 3: proposal from candidate 1", "KILLED", "fail"),
         ]
     )
     assert run.metrics["score/full"] == snapshot(((0, 0.3333333333333333), (1, 0.5), (2, 0.5)))

@@ -88,6 +88,10 @@ def test_own_attributes(tmp_path: Path) -> None:
     assert recorded("ours", tmp_path) == snapshot(
         {
             "params": [
+                "forecast.lm_calls.high",
+                "forecast.lm_calls.low",
+                "forecast.role.task.lm_calls.high",
+                "forecast.role.task.lm_calls.low",
                 "labeled_sample",
                 "lm.cache",
                 "lm.model",
@@ -114,7 +118,6 @@ def test_own_attributes(tmp_path: Path) -> None:
                 "score/best",
                 "score/full",
                 "score/initial",
-                "usage/cache_hits",
                 "usage/input_tokens",
                 "usage/input_tokens/task",
                 "usage/lm_calls",

@@ -86,6 +86,7 @@ def test_without_a_score_or_a_winner() -> None:
     assert verdict(optimization()).headline == "MIPROv2 on Classify: no score was recorded"
     other = verdict(optimization(trial(0, "01"), best_score=75.0, labels=("yes", "no")))
     assert other.headline == "MIPROv2 on Classify: from 50.0 % to 75.0 %; no trial has the returned program"
+    assert other.evidence == "The winner is none of the trials: no test of chance."
     failed = verdict(optimization(error="ValueError: no training set"))
     assert failed.headline == "MIPROv2 on Classify failed: ValueError: no training set"
     unscored = verdict(optimization(trial(0, ""), best=0, best_score=None))

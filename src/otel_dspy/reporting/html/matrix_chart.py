@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import TYPE_CHECKING, Final
 
+from otel_dspy.reporting.html.axis_labels import labeled_places
+
 if TYPE_CHECKING:
     from otel_dspy.reporting.sections.flip_matrix import Cell, FlipMatrix, Mark
 
@@ -82,13 +84,15 @@ def matrix_chart(matrix: FlipMatrix) -> MatrixChart:
                 paths[kind].append(f"M{left + first * cell} {y + ROW // 2}h{length * cell}")
             first += length
     height = _TOP + len(matrix.rows) * ROW
-    every = -(-len(matrix.columns) // _MAX_LABELS)
-    labels = [
-        Label(left + place * cell + cell / 2, f"{column.trial}{'★' if column.is_winner else ''}", column.is_winner)
-        for place, column in enumerate(matrix.columns)
-        if place % every == 0 or column.is_winner
-    ]
     winner = next((place for place, column in enumerate(matrix.columns) if column.is_winner), None)
+    labels = [
+        Label(
+            left + place * cell + cell / 2,
+            f"{matrix.columns[place].trial}{'★' if place == winner else ''}",
+            place == winner,
+        )
+        for place in labeled_places(len(matrix.columns), _MAX_LABELS, winner)
+    ]
     return MatrixChart(
         left + len(matrix.columns) * cell + 8,
         height + 4,

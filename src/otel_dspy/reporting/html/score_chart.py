@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from otel_dspy.reporting.html.axis_labels import labeled_places
 from otel_dspy.reporting.number_text import duration_text
 from otel_dspy.trial_text import score_value_text
 
@@ -109,15 +110,14 @@ def score_charts(points: Sequence[Point], initial: float | None, unit: str | Non
 def _axes(points: Sequence[Point]) -> Iterator[tuple[str, str, list[float], tuple[Label, ...]]]:
     """Yield name, title, x coordinates of the points, and labels of each axis."""
     places = _scaled([float(number) for number in range(len(points))], max(1, len(points) - 1))
-    every = -(-len(points) // _MAX_LABELS)
+    winner = next((place for place, point in enumerate(points) if point.is_winner), None)
     yield (
         "trial",
         "trial",
         places,
         tuple(
-            Label(x, str(point.trial), point.is_winner)
-            for number, (x, point) in enumerate(zip(places, points, strict=True))
-            if number % every == 0 or point.is_winner
+            Label(places[place], str(points[place].trial), points[place].is_winner)
+            for place in labeled_places(len(points), _MAX_LABELS, winner)
         ),
     )
     ended = [point.ended for point in points]

@@ -45,6 +45,8 @@ class HardCases:
 
     cases: tuple[HardCase, ...]
     total: int
+    all_failed: bool
+    """Whether none of them has an answer in any trial: each of their runs failed."""
 
 
 def hard_cases(found: Compile) -> HardCases | None:
@@ -75,4 +77,5 @@ def hard_cases(found: Compile) -> HardCases | None:
                 next((result.feedback for result in results if result.feedback), None),
             )
         )
-    return HardCases(tuple(cases), len(never))
+    all_failed = bool(never) and all(result.error for example in never for result in by_example[example.id])
+    return HardCases(tuple(cases), len(never), all_failed)

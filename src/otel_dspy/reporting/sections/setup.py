@@ -21,19 +21,31 @@ class Setup:
     seeds: tuple[tuple[str, str], ...]
     """Parameters with `seed` in their names."""
     load: str
-    """Python code that loads the winner; empty if it is not in MLflow."""
+    """Python code that loads the winner; empty if there is none, or if it is not in MLflow."""
 
 
 def setup(found: Compile) -> Setup:
     """Return the setup of an optimization."""
+    parameters = tuple((name, value_text(value)) for name, value in sorted(found.parameters.items()))
+    seeds = tuple((name, value) for name, value in parameters if "seed" in name)
+    return Setup(parameters, len(found.examples), seeds, _load(found))
+
+
+def _load(found: Compile) -> str:
+    if not found.run_id:
+        return ""
+    if found.status != "FINISHED":  # it may have no `best_model.json`
+        if found.winner is None and not found.best_program:
+            return ""
+        store = f", tracking_uri={found.tracking_uri!r}" if found.tracking_uri else ""
+        return (
+            "import otel_dspy\n\n"
+            f"best = otel_dspy.best_program({found.run_id!r}, {found.program}(...){store})\n"
+            "program = best.program\n"
+        )
     store = f"mlflow.set_tracking_uri({found.tracking_uri!r})\n" if found.tracking_uri else ""
-    load = (
+    return (
         f"import mlflow\n\n{store}"
         f'path = mlflow.artifacts.download_artifacts(run_id={found.run_id!r}, artifact_path="best_model.json")\n'
         f"program = {found.program}(...)  # a new instance of the program\nprogram.load(path)\n"
     )
-    if not found.run_id:
-        load = ""
-    parameters = tuple((name, value_text(value)) for name, value in sorted(found.parameters.items()))
-    seeds = tuple((name, value) for name, value in parameters if "seed" in name)
-    return Setup(parameters, len(found.examples), seeds, load)

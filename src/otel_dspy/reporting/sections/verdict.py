@@ -86,6 +86,8 @@ def _evidence(found: Compile, comparison: Comparison | None) -> str:
         return _START_IS_BEST.get(found.status, "The optimizer returned the initial program.")
     if all(trial.row.score is None for trial in found.trials):
         return "The optimizer scored no candidates."
+    if winner is None:
+        return "No trial won." if found.best_score is None else "The winner is none of the trials: no test of chance."
     if start is None:
         return "The initial program was not scored: there is nothing to compare the winner with."
     if comparison is None:

@@ -165,7 +165,7 @@ CHOICES: dict[str, Any] = {
          "trial 4: candidate 3, left of candidate 1 changed", "candidate 3, left of candidate 1 changed: 0.500"),
         ({"dspy.trial.state": "pruned", "dspy.trial.reason": "all_scores_perfect", "dspy.trial.label": "iteration 4",
           "dspy.trial.parameter.iteration": 4, "dspy.trial.parameter.parents": (0,)},
-         "trial 4: from candidate 0", "from candidate 0: no score. all scores perfect"),
+         "trial 4: proposal from candidate 0", "proposal from candidate 0: no score. all scores perfect"),
         ({"dspy.trial.score": 0.5, "dspy.trial.label": "seed", "dspy.trial.parameter.iteration": 0,
           "dspy.trial.parameter.candidate": 0},
          "trial 4: seed", "seed: 0.500"),

@@ -1,0 +1,40 @@
+"""Pages of optimizations that have no winner, or none that they returned."""
+
+from __future__ import annotations
+
+from otel_dspy.reporting.report import Report
+from tests.unit.reporting.optimizations import optimization, trial
+
+FAILED = "ValueError: no answer"
+
+
+def test_every_example_failed() -> None:
+    """Nothing is compared with a winner, the error is named as what to correct, and no winner is loaded."""
+    report = Report(
+        optimization(
+            trial(0, "xxxxxxxxxx", state="fail", error=FAILED),
+            trial(1, "xxxxxxxxxx", state="fail", error=FAILED),
+            status="FAILED",
+            error=FAILED,
+        )
+    )
+    assert report.verdict.headline == f"MIPROv2 on Classify failed: {FAILED}"
+    assert report.verdict.evidence == "No trial won."
+    assert "10 examples never solved. Each of their runs failed: correct the error first.</p>" in report.html
+    assert '<h2 id="setup">Setup</h2>' in report.html
+    assert "best_model.json" not in report.html
+
+
+def test_some_examples_were_answered() -> None:
+    """Then a wrong label may be the reason."""
+    report = Report(optimization(trial(0, "0x11111111"), best=0))
+    assert "2 examples never solved. Check their labels first.</p>" in report.html
+
+
+def test_a_stopped_optimization_is_loaded_by_its_run() -> None:
+    """It has returned no program, so that there is no artifact of it."""
+    report = Report(optimization(trial(0, "0000110011"), best=0, status="KILLED", error="KeyboardInterrupt"))
+    run = "f" * 32
+    call = f"otel_dspy.best_program(&#39;{run}&#39;, Classify(...), tracking_uri=&#39;sqlite:///mlflow.db&#39;)"
+    assert call in report.html
+    assert "best_model.json" not in report.html
