@@ -113,7 +113,7 @@ def test_failed_examples_by_the_type_of_their_error() -> None:
     ]
     alone = mapped(span("evaluate", {**attributes, "dspy.evaluate.num_errors": 3}), ALONE)
     assert [operation.metrics for operation in alone if isinstance(operation, LogMetrics)] == [
-        (*types, MetricPoint("score/errors", 3.0, 0, 3000))
+        (MetricPoint("score/errors", 3.0, 0, 3000), *types)
     ]
 
 
