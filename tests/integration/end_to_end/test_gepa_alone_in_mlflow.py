@@ -48,7 +48,16 @@ def test_the_run_of_gepa_optimize(store: str) -> None:
         "valset.json",
     ]  # fmt: skip
     assert {child.status for child in run.children} == {"FINISHED"}
-    assert [child.name for child in run.children] == snapshot()
+    assert [child.name for child in run.children] == snapshot(
+        [
+            "trial 0: seed",
+            "trial 1: candidate 1, system of candidate 0 changed",
+            "trial 2: system of candidate 1 changed",
+            "trial 3: system of candidate 0 changed",
+            "trial 4: system of candidate 0 changed",
+            "trial 5: proposal from candidate 1",
+        ]
+    )
     accepted = run.children[1]
     assert accepted.metrics["score/full"] == accepted.metrics["score/objective/right"] == ((0, 0.6666666666666666),)
     assert accepted.metrics["search/metric_calls_left"] == ((0, 14.0),)
