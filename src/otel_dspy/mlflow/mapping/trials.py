@@ -123,14 +123,20 @@ def _description(trial: TrialRecord, *, broken: bool) -> str | None:
     if broken and (stopped := stop_text(trial.error_type)) is not None:
         return f"{tried}: {stopped}"
     if broken:
-        cause = ": ".join(part for part in (trial.error_type, trial.span.message) if part)
-        return f"{tried}: failed" + (f" with {cause}" if cause else "")
+        return f"{tried}: failed{_cause(trial.error_type, trial.span.message)}"
+    if trial.failures is not None and trial.failures.every:
+        return f"{tried}: every example failed{_cause(trial.failures.first_type, trial.failures.first_message)}"
     if trial.score is None:
         return f"{tried}: no score. {reason_text(trial.reason)}" if trial.reason else None
     found = f"{tried}: {_score(trial)}"
     if trial.initial_score is not None:
         found += f", {difference_text(trial.score - trial.initial_score, trial.score_unit)} against the start"
     return found + (f". {reason_text(trial.reason)}" if trial.reason else "")
+
+
+def _cause(error_type: str | None, message: str | None) -> str:
+    cause = ": ".join(part for part in (error_type, message) if part)
+    return f" with {cause}" if cause else ""
 
 
 def _title(trial: TrialRecord) -> str:

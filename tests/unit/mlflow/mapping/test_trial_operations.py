@@ -181,6 +181,8 @@ CHOICES: dict[str, Any] = {
         ({"dspy.trial.score": 80.0, "dspy.trial.score.unit": "percent", "dspy.trial.scope": "minibatch",
           "dspy.trial.label": "seed 1", "dspy.evaluate.num_examples": 10},
          "trial 4: seed 1", "seed 1: 80.0 % of 10 (minibatch)"),
+        ({"dspy.trial.score": 0.0, "dspy.trial.label": "seed 1", **FAILED, "dspy.failures.all": True},
+         "trial 4: seed 1", "seed 1: every example failed with ValueError: no verdict"),
         ({"dspy.trial.state": "fail", "error.type": "KeyboardInterrupt", "dspy.trial.label": "seed 1"},
          "trial 4: seed 1", "seed 1: stopped by the user"),
         ({"dspy.trial.parameter.0_predictor_instruction": 1, "dspy.trial.parameter.1_predictor_instruction": 0,
