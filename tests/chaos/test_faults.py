@@ -76,6 +76,7 @@ def test_a_server_that_is_down_is_noticed_at_once_and_costs_an_exit_seconds(
         processor.shutdown()
         assert time.monotonic() - began < 9
     assert caplog.text.count("is unavailable; retrying") == 1
+    assert "(connection refused, nothing listens there). No data is lost. Start MLflow there, or correct" in caplog.text
     assert "http://me@127.0.0.1" in caplog.text
     assert "otel-dspy replay" in caplog.text
     assert "geheim" not in caplog.text

@@ -220,7 +220,8 @@ class Retrier:
             with self._gate:
                 _logger.log(
                     logging.DEBUG if again else logging.WARNING,
-                    "MLflow at %s is unavailable; retrying with back-off. No data is lost: %s",
+                    "MLflow at %s is unavailable; retrying with back-off (%s). No data is lost. Start MLflow there, or "
+                    "correct the tracking URI.",
                     self._address,
                     error_cause(error, naming.MAX_PREVIEW),
                 )
