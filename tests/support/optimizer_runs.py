@@ -58,8 +58,9 @@ def drawn(run: RunNode, indent: str = "") -> Iterator[str]:
         for name, points in run.metrics.items()
         if not name.startswith("usage/") or name in {"usage/lm_calls", "usage/late_calls", "usage/embedding_calls"}
     }
+    params = {name: value for name, value in run.params.items() if not name.startswith("forecast.")}
     yield f"{indent}{run.name}: {run.status}"
-    for label, values in (("params", run.params), ("tags", tags), ("metrics", metrics)):
+    for label, values in (("params", params), ("tags", tags), ("metrics", metrics)):
         if values:
             yield f"{indent}  {label} {_recorded(values)}"
     yield f"{indent}  artifacts {', '.join(sorted(run.artifacts))}"

@@ -60,6 +60,7 @@ def _line(client: MlflowClient, run: Run) -> str:
     }
     datasets = sorted(used.dataset.name for used in run.inputs.dataset_inputs) if run.inputs else []
     artifacts = sorted(str(file.path) for file in client.list_artifacts(run.info.run_id))
+    params = [name for name in run.data.params if not name.startswith("forecast.")]
     words = [str(run.info.run_name), str(run.info.status)]
     words += [f"{name}={value:g}" for name, value in scores.items()]
-    return " ".join([*words, f"{len(run.data.params)} params", f"datasets={datasets}", f"artifacts={artifacts}"])
+    return " ".join([*words, f"{len(params)} params", f"datasets={datasets}", f"artifacts={artifacts}"])
