@@ -75,6 +75,12 @@ def test_the_whole_run_tree(tracking_uri: str, tmp_path: Path) -> None:
             "lm.cache": "False",
             "lm.num_retries": "0",
             "lm.model": "openai/scripted",
+            "forecast.lm_calls.low": "32",
+            "forecast.lm_calls.high": "32",
+            "forecast.role.task.lm_calls.low": "24",
+            "forecast.role.task.lm_calls.high": "24",
+            "forecast.role.prompt.lm_calls.low": "8",
+            "forecast.role.prompt.lm_calls.high": "8",
         }
     )
     assert {

@@ -83,6 +83,12 @@ def test_optimizer_parameters(tutorial: Tutorial) -> None:
             "lm.cache": "True",
             "lm.num_retries": "3",
             "lm.model": "openai/scripted",
+            "forecast.lm_calls.low": "282",
+            "forecast.lm_calls.high": "299",
+            "forecast.role.task.lm_calls.low": "271",
+            "forecast.role.task.lm_calls.high": "288",
+            "forecast.role.prompt.lm_calls.low": "11",
+            "forecast.role.prompt.lm_calls.high": "11",
         }
     )
 
