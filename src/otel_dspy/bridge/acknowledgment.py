@@ -71,7 +71,7 @@ class AfterCommit:
                 unmapped = ended.result().unmapped
             else:
                 return ended.result()
-        self._metrics.refused(reason, len(request))
+        self._metrics.rejected(reason, len(request))
         return Retry(answer, unmapped)
 
 
@@ -106,5 +106,5 @@ class AfterQueueing:
                 reason, answer = "the disk failed", "the bridge failed to store the request; send it again"
             else:
                 return Written()
-        self._metrics.refused(reason, len(request))
+        self._metrics.rejected(reason, len(request))
         return Retry(answer)

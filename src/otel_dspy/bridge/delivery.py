@@ -20,7 +20,7 @@ class Written:
 
     Attributes:
         again: whether MLflow failed to store a part, so that the client should retry.
-        refused: number of rejected spans by reason.
+        rejected: number of rejected spans by reason.
         lost: number of operations that MLflow rejected, of this delivery and of those to the same destinations that
             were committed with it.
         failing: destinations of this delivery at which MLflow failed.
@@ -31,7 +31,7 @@ class Written:
     """
 
     again: bool = False
-    refused: Counter[str] = field(default_factory=Counter[str])
+    rejected: Counter[str] = field(default_factory=Counter[str])
     lost: int = 0
     failing: frozenset[Destination] = frozenset()
     error: str = ""

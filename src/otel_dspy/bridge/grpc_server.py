@@ -122,6 +122,6 @@ class GrpcFront:
             await context.abort(grpc.StatusCode.RESOURCE_EXHAUSTED, answer.message)
         response = ExportTraceServiceResponse()
         if answer.message:
-            response.partial_success.rejected_spans = answer.refused
+            response.partial_success.rejected_spans = answer.rejected
             response.partial_success.error_message = answer.message
         return response

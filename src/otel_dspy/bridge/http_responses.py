@@ -49,7 +49,7 @@ def response(answer: Answer, *, as_json: bool) -> Response:
         case Verdict.TAKEN:
             accepted = ExportTraceServiceResponse()
             if answer.message:
-                accepted.partial_success.rejected_spans = answer.refused
+                accepted.partial_success.rejected_spans = answer.rejected
                 accepted.partial_success.error_message = answer.message
             return _encoded(HTTPStatus.OK, accepted, as_json=as_json)
 

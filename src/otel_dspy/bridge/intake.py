@@ -55,13 +55,13 @@ class Answer:
 
     Attributes:
         verdict: outcome of the request.
-        refused: number of rejected spans.
+        rejected: number of rejected spans.
         message: reason for a human reader; empty if everything was accepted.
-        unmapped: (trace id, span id) of spans whose mapping raised; `refused` counts them if the verdict is TAKEN.
+        unmapped: (trace id, span id) of spans whose mapping raised; `rejected` counts them if the verdict is TAKEN.
     """
 
     verdict: Verdict
-    refused: int = 0
+    rejected: int = 0
     message: str = ""
     unmapped: frozenset[tuple[str, str]] = frozenset()
 
@@ -127,28 +127,28 @@ class Intake:
 
     async def _take(self, body: Body, request: Callable[[bytes], PendingRequest], protocol: str) -> Answer:
         try:
-            waiting, refused = await self._read(body, request)
+            waiting, rejected = await self._read(body, request)
         except TooLargeError as error:
             return Answer(Verdict.TOO_LARGE, message=str(error))
         except (MalformedError, UnreadableError) as error:
             return Answer(Verdict.MALFORMED, message=str(error))
         except TimeoutError:
             return Answer(Verdict.LATER, message="timed out reading the request body; send it again")
-        self._metrics.received(protocol, len(waiting) + refused.total())
+        self._metrics.received(protocol, len(waiting) + rejected.total())
         written = await self._acknowledgment.accept(waiting) if len(waiting) else Written()
         if isinstance(written, Retry):
             return Answer(Verdict.LATER, message=written.message, unmapped=written.unmapped)
-        refused += written.refused
-        if not refused:
+        rejected += written.rejected
+        if not rejected:
             # Operations are batched, so the spans behind a rejected operation are not known here.
             lost = f"MLflow rejected {written.lost} operations; see the log of the bridge" if written.lost else ""
             return Answer(Verdict.TAKEN, message=lost)
-        for reason, spans in refused.items():
-            self._metrics.refused(reason, spans)
-        reasons = sorted(refused)
+        for reason, spans in rejected.items():
+            self._metrics.rejected(reason, spans)
+        reasons = sorted(rejected)
         more = f"; and {len(reasons) - MAX_REASONS} other reasons" if len(reasons) > MAX_REASONS else ""
         message = "; ".join(reasons[:MAX_REASONS]) + more
-        return Answer(Verdict.TAKEN, refused.total(), message, written.unmapped)
+        return Answer(Verdict.TAKEN, rejected.total(), message, written.unmapped)
 
     async def _read(
         self, body: Body, request: Callable[[bytes], PendingRequest]
@@ -161,8 +161,8 @@ class Intake:
             async with asyncio.timeout(self._patience):
                 content = await body()
             waiting = request(content)
-            refused = await loop.run_in_executor(self._readers, waiting.check)
-            return waiting, refused
+            rejected = await loop.run_in_executor(self._readers, waiting.check)
+            return waiting, rejected
         finally:
             self._reading.release()
 

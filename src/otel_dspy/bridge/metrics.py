@@ -26,7 +26,7 @@ class Metrics:
         self._registry = CollectorRegistry()
         self._spans = self._counter("received_spans", "Spans received, including repeated ones", "protocol")
         self._requests = self._counter("requests", "Requests by outcome", "protocol", "answer")
-        self._refused = self._counter("refused_spans", "Spans rejected, or answered with a retryable error", "reason")
+        self._rejected = self._counter("refused_spans", "Spans rejected, or answered with a retryable error", "reason")
         self._registry.register(_OfWriter(writer))
         if queue is not None:
             self._registry.register(_OfQueue(queue))
@@ -42,9 +42,9 @@ class Metrics:
         """Count a finished request by its outcome."""
         self._requests.labels(protocol, answer).inc()
 
-    def refused(self, reason: str, spans: int) -> None:
+    def rejected(self, reason: str, spans: int) -> None:
         """Count rejected spans. Reasons have low cardinality: none contains request data."""
-        self._refused.labels(reason).inc(spans)
+        self._rejected.labels(reason).inc(spans)
 
     def text(self) -> bytes:
         """Return all metrics in Prometheus text format."""

@@ -44,14 +44,14 @@ class PendingRequest:
             MalformedError: the body is not a valid `ExportTraceServiceRequest`.
             TooLargeError: the request has too many spans.
         """
-        refused: Counter[str] = Counter()
+        rejected: Counter[str] = Counter()
         self.count = 0
         for found in self._read():
             if isinstance(found, str):
-                refused[found] += 1
+                rejected[found] += 1
             else:
                 self.count += 1
-        return refused
+        return rejected
 
     def __len__(self) -> int:
         """Return the number of valid spans."""

@@ -44,7 +44,7 @@ class _Name(NamedTuple):
 class _Progress:
     """Progress of a delivery that is to be committed."""
 
-    refused: Counter[str] = field(default_factory=Counter[str])
+    rejected: Counter[str] = field(default_factory=Counter[str])
     unmapped: set[tuple[str, str]] = field(default_factory=set[tuple[str, str]])
     names: list[_Name] = field(default_factory=list[_Name])
     destinations: set[Destination] = field(default_factory=set["Destination"])
@@ -176,7 +176,7 @@ class Writer:
             delivery.done.set_result(
                 Written(
                     bool(error or failed_at),
-                    found.refused,
+                    found.rejected,
                     lost_there,
                     failed_at,
                     error,
@@ -203,12 +203,12 @@ class Writer:
                     self.pipeline.process(span, route)
                 except Exception as error:
                     _logger.debug("a span cannot be written to MLflow", exc_info=True)
-                    progress.refused[f"cannot be written to MLflow ({type(error).__name__})"] += 1
+                    progress.rejected[f"cannot be written to MLflow ({type(error).__name__})"] += 1
                     progress.unmapped.add((span.trace_id, span.span_id))
 
     def _remember(self, progress: _Progress, failing: set[Destination]) -> None:
         names = [name for name in progress.names if name.destination not in failing]
-        self.written += max(0, len(names) - progress.refused.total())
+        self.written += max(0, len(names) - progress.rejected.total())
         for name in names:
             self._delivered.add(*name)
         if names:

@@ -43,17 +43,19 @@ class OtlpBySizeExporter(SplittingSpanExporter):
             ImportError: the protocol's exporter is not installed.
         """
         chosen = protocol or next(filter(None, map(os.environ.get, PROTOCOL_VARIABLES)), "grpc")
-        refusal = Refusal()
+        rejection = Rejection()
         if chosen == "grpc":
-            exporter = refusal.over_grpc(options)
+            exporter = rejection.over_grpc(options)
         elif chosen == "http/protobuf":
-            exporter = refusal.over_http(options)
+            exporter = rejection.over_http(options)
         else:
             raise ValueError(f"unknown OTLP protocol {chosen!r}; use grpc or http/protobuf")
-        super().__init__(exporter, refusal.was_for_size, max_bytes or _max_bytes(), retry_after=refusal.seconds_to_wait)
+        super().__init__(
+            exporter, rejection.was_for_size, max_bytes or _max_bytes(), retry_after=rejection.seconds_to_wait
+        )
 
 
-class Refusal:
+class Rejection:
     """Reason of the last failed request, which OpenTelemetry's exporters do not report."""
 
     def __init__(self) -> None:
@@ -94,7 +96,7 @@ class Refusal:
         import grpc  # noqa: PLC0415 - only with this protocol
         from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExporter  # noqa: PLC0415 - the same
 
-        refusal = self
+        rejection = self
         failure: type[Exception] = cast("Any", grpc).RpcError
         codes: Any = cast("Any", grpc).StatusCode
 
@@ -125,7 +127,7 @@ class Refusal:
                 Raises:
                     TooLargeError: the collector has rejected the request for its size.
                 """
-                refusal._seconds = None
+                rejection._seconds = None
                 try:
                     return self._stub.Export(**call)
                 except failure as error:
@@ -135,9 +137,9 @@ class Refusal:
                         for key, value in call_error.trailing_metadata() or ()
                         if key == "google.rpc.retryinfo-bin"
                     ]
-                    refusal._seconds = _retry_delay(retry_info[0]) if retry_info else None
+                    rejection._seconds = _retry_delay(retry_info[0]) if retry_info else None
                     if call_error.code() is codes.RESOURCE_EXHAUSTED and not retry_info:
-                        refusal._for_size = True
+                        rejection._for_size = True
                         raise TooLargeError from error
                     raise
 

@@ -154,6 +154,6 @@ def _without_unmapped(answer: Answer) -> Answer:
         return answer
     reason = answer.message or "unexpected error"
     _logger.warning("%d spans were stored by MLflow's own ingest alone: %s", len(answer.unmapped), reason)
-    refused = max(0, answer.refused - len(answer.unmapped))
-    message = answer.message if refused else ""
-    return replace(answer, verdict=Verdict.TAKEN, refused=refused, message=message, unmapped=frozenset())
+    rejected = max(0, answer.rejected - len(answer.unmapped))
+    message = answer.message if rejected else ""
+    return replace(answer, verdict=Verdict.TAKEN, rejected=rejected, message=message, unmapped=frozenset())

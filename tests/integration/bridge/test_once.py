@@ -51,7 +51,7 @@ def deliver(tracking_uri: str, bodies: Sequence[bytes], writers: int, restart: i
         assert running[turn].submit(delivery)
         written = delivery.done.result(PATIENCE)
         assert not written.again
-        assert not written.refused
+        assert not written.rejected
     for writer in running:
         writer.close(PATIENCE)
         assert writer.pipeline.lost == 0
@@ -141,7 +141,7 @@ def test_two_at_the_same_time(batches: list[bytes], new_store: Callable[[str], s
             assert writer.submit(deliveries[-1])
     for delivery in deliveries:
         written = delivery.done.result(PATIENCE)
-        assert (written.again, written.refused) == (False, {})
+        assert (written.again, written.rejected) == (False, {})
     for writer in running:
         writer.close(PATIENCE)
         assert writer.pipeline.lost == 0

@@ -74,7 +74,7 @@ def submit(writer: Writer, uri: str, spans: Sequence[ReadableSpan]) -> Delivery:
 def await_written(delivery: Delivery) -> None:
     """MLflow has it."""
     written = delivery.done.result(PATIENCE)
-    assert (written.again, written.refused) == (False, {})
+    assert (written.again, written.rejected) == (False, {})
 
 
 Method = tuple[type, str]

@@ -33,10 +33,10 @@ async def test_reasons_are_counted_not_listed(writer: Writer, monkeypatch: pytes
     metrics = Metrics(writer)
     counted: list[tuple[str, int]] = []
 
-    def refused(reason: str, spans: int) -> None:
+    def rejected(reason: str, spans: int) -> None:
         counted.append((reason, spans))
 
-    monkeypatch.setattr(metrics, "refused", refused)
+    monkeypatch.setattr(metrics, "rejected", rejected)
     intake = Intake(writer, Experiments(SETTINGS.tracking_uri), metrics, SETTINGS)
     body = b'{"resourceSpans": [{"scopeSpans": [{"spans": [' + b"{}," * 999 + b"{}]}]}]}"
 
@@ -44,7 +44,7 @@ async def test_reasons_are_counted_not_listed(writer: Writer, monkeypatch: pytes
         return body
 
     answer = await intake.take(come, protocol="http", json=True)
-    assert (answer.verdict, answer.refused) == (Verdict.TAKEN, 1000)
+    assert (answer.verdict, answer.rejected) == (Verdict.TAKEN, 1000)
     assert counted == [("trace id is not 16 bytes long or is all zeros", 1000)]
     monkeypatch.setattr(otlp, "MAX_PARTS", 1000)
     answer = await intake.take(come, protocol="http", json=True)

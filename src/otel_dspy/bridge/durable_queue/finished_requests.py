@@ -62,8 +62,8 @@ class FinishedRequests:
         order.ended(request_id)
         if written.lost:
             self._reject(request_id, size, "MLflow rejected a part of it")
-        elif written.refused:
-            self._reject(request_id, size, min(written.refused))
+        elif written.rejected:
+            self._reject(request_id, size, min(written.rejected))
         elif written.undecided:
             # The writer has some of its spans in memory only; a bridge that is killed reads them again.
             self._undecided.append((time.monotonic() + PATIENCE, request_id, size))
