@@ -1,4 +1,4 @@
-"""What a child process needs that a test starts with `subprocess`."""
+"""Signals of a child process that a test starts with `subprocess`."""
 
 from __future__ import annotations
 

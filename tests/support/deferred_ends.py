@@ -1,4 +1,4 @@
-"""What the tests of deferred ends share: how many wait, and the span processor that gets them."""
+"""Deferred ends in tests: how many wait, and the span processor that gets them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where tests keep their files: in memory if there is room, since MLflow commits to sqlite several times a request.
+"""Folder of the tests' files: in memory if there is room, since MLflow commits to sqlite several times a request.
 
 A commit waits for the disk for 5 to 10 ms, and many tests would do little else. Large files go to the disk: `ON_DISK`.
 """

@@ -1,4 +1,4 @@
-"""When a request is acknowledged: once MLflow has stored it, or once it is in the queue on disk."""
+"""Acknowledgment of a request: once MLflow has stored it, or once it is in the queue on disk."""
 
 from __future__ import annotations
 

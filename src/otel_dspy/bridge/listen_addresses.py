@@ -1,4 +1,4 @@
-"""Where the bridge listens: addresses, and the TLS files of their connections."""
+"""Addresses that the bridge listens on, and the TLS files of their connections."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""How DSPy is listened to: one file a kind of call."""
+"""Hooks around DSPy's public methods: a file for each kind of call and each optimizer."""

@@ -1,4 +1,4 @@
-"""The error of registrations."""
+"""Error of registrations."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is to be registered, and what was."""
+"""Data of a registration: the program to register, and the registered version."""
 
 from __future__ import annotations
 

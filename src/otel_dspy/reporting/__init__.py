@@ -1,1 +1,1 @@
-"""Terminal output of an optimization, from its spans: live progress and a table of trials."""
+"""Reports on recorded optimizations: page, text, JSON, comparison and gate; progress in a terminal or a notebook."""

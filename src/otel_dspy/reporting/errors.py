@@ -1,4 +1,4 @@
-"""The error of reports."""
+"""Error of reports."""
 
 from __future__ import annotations
 

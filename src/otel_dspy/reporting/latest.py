@@ -1,4 +1,4 @@
-"""The latest optimization of a store, as an argument in place of a run's id."""
+"""Argument `latest`, in place of a run's id: the optimization of a store that started last."""
 
 from __future__ import annotations
 

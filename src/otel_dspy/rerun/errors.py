@@ -1,4 +1,4 @@
-"""The errors of this package."""
+"""Errors of reruns and of replayed calls."""
 
 from __future__ import annotations
 

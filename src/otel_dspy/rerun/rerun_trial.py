@@ -1,4 +1,4 @@
-"""`otel_dspy`'s rerun of one trial: its recorded answers scored again, or its program run again from the record."""
+"""Rerun of one trial: its recorded answers scored again, or its program run again from the record."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a recorded call needs of a span in MLflow, with as little of it parsed as possible."""
+"""A span in MLflow, parsed only as far as a recorded call needs it."""
 
 from __future__ import annotations
 

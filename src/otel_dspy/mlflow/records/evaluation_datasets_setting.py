@@ -1,4 +1,4 @@
-"""Whether to log the datasets of optimizations as evaluation datasets, by the environment."""
+"""Setting of the environment that logs the datasets of optimizations as evaluation datasets."""
 
 from __future__ import annotations
 

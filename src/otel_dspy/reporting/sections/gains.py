@@ -1,4 +1,4 @@
-"""Why the winner won: the examples that changed, by label, and its confusion of labels."""
+"""Reasons for the winner's score: the examples that changed, by label, and its confusion of labels."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where the words of the winner's instructions come from: the trial that introduced each, over the lineage."""
+"""Origin of the words of the winner's instructions: the trial that introduced each, over the lineage."""
 
 from __future__ import annotations
 

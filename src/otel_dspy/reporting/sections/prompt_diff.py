@@ -1,4 +1,4 @@
-"""What the winner's prompt changed: a word diff of instructions, and the demos."""
+"""Changes of the winner's prompt: a word diff of instructions, and the demos."""
 
 from __future__ import annotations
 

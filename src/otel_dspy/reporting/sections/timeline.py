@@ -1,4 +1,4 @@
-"""When trials and phases ran."""
+"""Start and end of trials and phases."""
 
 from __future__ import annotations
 

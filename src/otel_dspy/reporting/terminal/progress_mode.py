@@ -1,4 +1,4 @@
-"""Whether and how `autolog` shows progress: OTEL_DSPY_PROGRESS, else by the stream."""
+"""Mode of the progress that `autolog` shows, if any: OTEL_DSPY_PROGRESS, else by the stream."""
 
 from __future__ import annotations
 
