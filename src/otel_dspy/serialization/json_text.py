@@ -1,4 +1,4 @@
-"""Parsing of JSON texts that other programs, models or users wrote, and fast encoding of data without cycles."""
+"""Parsing of JSON texts that other programs, models or users wrote; readable texts; fast encoding without cycles."""
 
 from __future__ import annotations
 
@@ -31,6 +31,27 @@ def parse_json(text: str, default: object = None) -> object:
         return json.loads(text)
     except ValueError:
         return default
+
+
+def readable_json(
+    value: object,
+    *,
+    indent: int | None = None,
+    separators: tuple[str, str] | None = None,
+    default: Callable[[Any], object] | None = None,
+) -> str:
+    """Return a value as JSON text with its characters as they are, not escaped to ASCII.
+
+    Args:
+        value: JSON-compatible data.
+        indent: spaces for each level, with a line for each value; None = one line.
+        separators: between items, and between key and value; None = those of `json.dumps`.
+        default: what to write for a value of another type; None = such a value is an error.
+
+    Raises:
+        TypeError: a value has no JSON form and there is no `default`.
+    """
+    return json.dumps(value, ensure_ascii=False, indent=indent, separators=separators, default=default)
 
 
 def nesting(text: str) -> int:

@@ -6,14 +6,14 @@ result, of which it shows one only. Of OpenAI's messages, in four roles, it show
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, Final, cast
+from typing import TYPE_CHECKING, Any, Final
 
+from otel_dspy.mlflow.mapping import naming
 from otel_dspy.mlflow.mapping.media_text import decoded_size
+from otel_dspy.serialization.json_types import is_array, is_mapping
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     Part = Mapping[str, Any]
 
@@ -59,8 +59,7 @@ def _messages(role: str, parts: list[Part]) -> Iterator[dict[str, object]]:
     """Return a message for each tool's result, and one for the rest."""
     results = [part for part in parts if part.get("type") == _RESULT]
     for result in results:
-        response = result.get("response")
-        content = response if isinstance(response, str) else json.dumps(response, ensure_ascii=False)
+        content = naming.text(result.get("response"))
         yield {"role": "tool", "tool_call_id": str(result.get("id") or ""), "content": content}
     rest = [part for part in parts if part.get("type") != _RESULT]
     if rest or not results:
@@ -108,15 +107,12 @@ def _described(part: Part) -> str:
 
 
 def _call(part: Part) -> dict[str, object]:
-    arguments = part.get("arguments")
-    text = arguments if isinstance(arguments, str) else json.dumps(arguments, ensure_ascii=False)
     return {
         "id": str(part.get("id") or part.get("name")),
         "type": "function",
-        "function": {"name": str(part.get("name")), "arguments": text},
+        "function": {"name": str(part.get("name")), "arguments": naming.text(part.get("arguments"))},
     }
 
 
 def _mappings(value: object) -> list[Part]:
-    items = cast("list[Any]", value) if isinstance(value, list) else []
-    return [cast("Part", item) for item in items if isinstance(item, Mapping)]
+    return [item for item in value if is_mapping(item)] if is_array(value) else []

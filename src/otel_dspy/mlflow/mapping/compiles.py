@@ -173,7 +173,7 @@ def compile_operations(
         )
         yield from summary_operations(ended, options)
         if done.program_id and not _raised(done):
-            yield from _result(done, run, options)
+            yield from _result(done, done.program_id, run, options)
         yield EndRun(key=f"{span.span_id}/end", run=run, status=_status(done), end_ms=span.end_ms)
         yield from stopped_operations(ended, options)
     yield ForgetPrograms(key=f"{span.span_id}/forget", scope=scope)
@@ -191,9 +191,8 @@ def _step_description(ended: EndedCompile) -> str | None:
     return f"step of {whole}: {calls:,} language model call{'' if calls == 1 else 's'}"
 
 
-def _result(done: CompileRecord, run: RunKey, options: Options) -> Iterator[Operation]:
+def _result(done: CompileRecord, program_id: str, run: RunKey, options: Options) -> Iterator[Operation]:
     identity, span = done.identity, done.span
-    program_id = done.program_id or ""
     yield LogProgram(
         key=f"{span.span_id}/best_model", run=run, scope=identity.compile_id, program_id=program_id,
         path="best_model.json",

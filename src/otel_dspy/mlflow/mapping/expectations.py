@@ -5,12 +5,13 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-from typing import TYPE_CHECKING, Final, cast
+from typing import TYPE_CHECKING, Final
 
 from otel_dspy.mlflow.mapping import naming
 from otel_dspy.mlflow.mapping.media_text import readable
 from otel_dspy.mlflow.mapping.trace_operations import Expectation
 from otel_dspy.serialization.json_text import parse_json
+from otel_dspy.serialization.json_types import is_object
 
 if TYPE_CHECKING:
     from otel_dspy.mlflow.records.span_records import ExampleRecord
@@ -31,10 +32,10 @@ def expectations(example: ExampleRecord, trace_id: str) -> tuple[Expectation, ..
         trace_id: the trace that its span is logged in.
     """
     labels = parse_json(example.labels) if example.labels is not None else None
-    if not isinstance(labels, dict) or example.repeated:
+    if not is_object(labels) or example.repeated:
         return ()
     found: list[Expectation] = []
-    for name, label in cast("dict[str, object]", labels).items():
+    for name, label in labels.items():
         value = _value(label)
         key = _text(name)[: naming.MAX_KEY]
         if value is None or not key or len(found) == MAX_LABELS:
@@ -48,9 +49,7 @@ def expectations(example: ExampleRecord, trace_id: str) -> tuple[Expectation, ..
 def _value(label: object) -> object:
     """Return the label as MLflow accepts it; None if it is absent or too long."""
     match label:
-        case None | bool():
-            return label
-        case int():
+        case int():  # a bool too
             return label if abs(label) <= _MAX_INTEGER else str(label)
         case float():
             return label if math.isfinite(label) else str(label)
@@ -64,4 +63,4 @@ def _value(label: object) -> object:
 
 def _text(text: str) -> str:
     """Return the text without what UTF-8 cannot encode, and without NUL, which PostgreSQL rejects."""
-    return text.encode("utf-8", "replace").decode().replace("\x00", "")
+    return text.encode(errors="replace").decode().replace("\x00", "")

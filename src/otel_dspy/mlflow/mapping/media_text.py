@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
-from typing import Final, cast
+from typing import TYPE_CHECKING, Final
+
+from otel_dspy.serialization.json_types import is_array, is_mapping
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 _BLOCKS: Final[Mapping[str, str]] = {
     "image_url": "image", "input_image": "image", "image": "image",
@@ -32,30 +36,29 @@ def readable(value: object) -> object:
     """
     if isinstance(value, str):
         return _URI.sub(_described_uri, value) if ";base64," in value else value
-    if isinstance(value, Mapping):
-        fields = cast("Mapping[str, object]", value)
-        return _described_block(fields) or {name: readable(item) for name, item in fields.items()}
-    if isinstance(value, list):
-        return [readable(item) for item in cast("list[object]", value)]
+    if is_mapping(value):
+        return _described_block(value) or {name: readable(item) for name, item in value.items()}
+    if is_array(value):
+        return [readable(item) for item in value]
     return value
 
 
 def image_uri(value: object) -> tuple[str, str] | None:
     """Return the subtype of the media type and the encoded data of an image: a content block or a data URI."""
-    if isinstance(value, Mapping):
-        block = cast("Mapping[str, object]", value)
-        kind = str(block.get("type"))
+    if is_mapping(value):
+        kind = str(value.get("type"))
         if _BLOCKS.get(kind) != "image":
             return None
-        inner = block.get(kind)
-        value = _address(cast("Mapping[str, object]", inner) if isinstance(inner, Mapping) else block)[1]
+        inner = value.get(kind)
+        address = _address(inner if is_mapping(inner) else value)
+        value = None if address is None else address[1]
     found = _IMAGE.fullmatch(value) if isinstance(value, str) else None
     return (found["subtype"], found["data"]) if found is not None else None
 
 
 def decoded_size(encoded: str) -> int:
     """Return the number of bytes of base64-encoded data."""
-    return len(encoded) * 3 // 4 - encoded[-2:].count("=")
+    return len(encoded.rstrip("=")) * 3 // 4
 
 
 def _described_block(block: Mapping[str, object]) -> str | None:
@@ -63,12 +66,13 @@ def _described_block(block: Mapping[str, object]) -> str | None:
     if kind not in _BLOCKS:
         return None
     inner = block.get(kind, block.get(_BLOCKS[kind]))
-    if not isinstance(inner, Mapping) and not kind.startswith("input_"):
+    if not is_mapping(inner) and not kind.startswith("input_"):
         return None  # a record of the user's
-    source = cast("Mapping[str, object]", inner) if isinstance(inner, Mapping) else block
-    key, address = _address(source)
-    if address is None:
+    source = inner if is_mapping(inner) else block
+    found = _address(source)
+    if found is None:
         return None
+    key, address = found
     name, form = source.get("filename"), source.get("format")
     if address.startswith("data:"):
         described = str(readable(address))
@@ -80,13 +84,13 @@ def _described_block(block: Mapping[str, object]) -> str | None:
     return _shown(name, f"{_BLOCKS[kind]}/{form}" if form else source.get("media_type") or _BLOCKS[kind], *size)
 
 
-def _address(source: Mapping[str, object]) -> tuple[str, str | None]:
-    """Return the content's field name and its URL, encoded data or file id."""
+def _address(source: Mapping[str, object]) -> tuple[str, str] | None:
+    """Return the content's field name and its URL, encoded data or file id; None without content."""
     for name in _ADDRESSES:
         value = source.get(name)
         if isinstance(value, str):
             return name, value
-    return "", None
+    return None
 
 
 def _described_uri(found: re.Match[str]) -> str:

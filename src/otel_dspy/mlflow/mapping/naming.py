@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections import Counter
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from otel_dspy import semconv as sc
 from otel_dspy.mlflow.records import metric_names
+from otel_dspy.serialization.json_text import readable_json
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -83,9 +83,7 @@ def keyed(values: Mapping[str, _Value], prefix: str = "") -> dict[str, _Value]:
 
 def text(value: object) -> str:
     """Convert a value to text: a string unchanged, anything else as JSON (true, 1.5, [1, 2])."""
-    if isinstance(value, str):
-        return value
-    return json.dumps(value, ensure_ascii=False, default=str)
+    return value if isinstance(value, str) else readable_json(value, default=str)
 
 
 def param_text(value: object) -> str:

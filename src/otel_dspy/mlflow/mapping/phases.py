@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING
 
 from otel_dspy.mlflow.mapping.context import compile_run
 from otel_dspy.mlflow.mapping.operations import LogText
-from otel_dspy.serialization.json_text import parse_json
+from otel_dspy.serialization.json_text import parse_json, readable_json
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -34,4 +33,4 @@ def phase_operations(phase: PhaseRecord, options: Options) -> Iterator[Operation
 def _indented(text: str) -> str:
     """Return a JSON text with a line for each value; another text is returned unchanged."""
     found = parse_json(text)
-    return text if found is None else json.dumps(found, indent=2, ensure_ascii=False)
+    return text if found is None else readable_json(found, indent=2)

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import difflib
-import json
 import re
 from itertools import islice
-from typing import TYPE_CHECKING, Any, Final, cast
+from typing import TYPE_CHECKING, Final
 
-from otel_dspy.serialization.json_text import parse_json
+from otel_dspy.serialization.json_text import parse_json, readable_json
+from otel_dspy.serialization.json_types import is_array, is_object
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -67,26 +67,26 @@ def parts(state: str) -> Parts:
 
 
 def _predictors(state: object, path: str) -> Iterator[tuple[str, dict[str, list[str]]]]:
-    if not isinstance(state, dict):
+    if not is_object(state):
         return
-    entries = cast("dict[str, Any]", state)
-    if isinstance(entries.get("signature"), dict) and isinstance(entries.get("demos"), list):
-        yield path or "self", _predictor_parts(entries)
+    signature, demos = state.get("signature"), state.get("demos")
+    if is_object(signature) and is_array(demos):
+        yield path or "self", _predictor_parts(state, signature, demos)
         return
-    rest = {key: item for key, item in entries.items() if not isinstance(item, dict) and key not in _NOT_TOLD}
+    rest = {key: item for key, item in state.items() if not is_object(item) and key not in _NOT_TOLD}
     if rest:
         yield path or "self", {key: _lines(item) for key, item in rest.items()}
-    for key, item in entries.items():
+    for key, item in state.items():
         # `metadata` holds the versions of the libraries.
-        if isinstance(item, dict) and (path or key != "metadata"):
-            yield from _predictors(cast("object", item), f"{path}.{key}" if path else key)
+        if is_object(item) and (path or key != "metadata"):
+            yield from _predictors(item, f"{path}.{key}" if path else key)
 
 
-def _predictor_parts(state: Mapping[str, Any]) -> dict[str, list[str]]:
-    signature = cast("dict[str, Any]", state["signature"])
+def _predictor_parts(
+    state: Mapping[str, object], signature: Mapping[str, object], demos: Sequence[object]
+) -> dict[str, list[str]]:
     described = signature.get("fields")
-    fields = cast("list[object]", described) if isinstance(described, list) else []
-    demos = cast("list[object]", state["demos"])
+    fields = described if is_array(described) else []
     known = {"signature", "demos", *_NOT_TOLD}
     found = {
         "instructions": _lines(signature.get("instructions") or ""),
@@ -97,20 +97,18 @@ def _predictor_parts(state: Mapping[str, Any]) -> dict[str, list[str]]:
 
 
 def _field(field: object) -> object:
-    if not isinstance(field, dict):
+    if not is_object(field):
         return field
-    values = cast("dict[str, Any]", field)
-    return f"{values.get('prefix', '')} {values.get('description', '')}"
+    return f"{field.get('prefix', '')} {field.get('description', '')}"
 
 
 def _lines(value: object, indent: str = "") -> list[str]:
     """Return a text's own lines; one or more lines for each field of a record; anything else as JSON."""
     if isinstance(value, str):
         return [indent + line for line in value.splitlines()]
-    if isinstance(value, dict):
-        fields = cast("dict[str, object]", value).items()
-        return [line for name, item in fields for line in _labeled(name, _lines(item), indent)]
-    return [indent + json.dumps(value, ensure_ascii=False)]
+    if is_object(value):
+        return [line for name, item in value.items() for line in _labeled(name, _lines(item), indent)]
+    return [indent + readable_json(value)]
 
 
 def _labeled(name: str, lines: list[str], indent: str) -> list[str]:

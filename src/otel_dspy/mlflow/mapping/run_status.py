@@ -21,4 +21,6 @@ def run_status(error_type: str | None, *, failed: bool) -> RunStatus:
 
 def is_interrupted(error_type: str | None) -> bool:
     """Return whether the program is about to end: it was stopped from outside, not at its budget."""
-    return stop_text(error_type) is not None and (error_type or "").rpartition(".")[2] != _AT_BUDGET
+    if error_type is None or stop_text(error_type) is None:
+        return False
+    return error_type.rpartition(".")[2] != _AT_BUDGET

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import math
-from typing import TYPE_CHECKING, Any, Final, cast
+from typing import TYPE_CHECKING, Any, Final
+
+from otel_dspy.serialization.json_text import readable_json
+from otel_dspy.serialization.json_types import is_object, is_sequence
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from otel_dspy.mlflow.mapping.compile_ledger import EndedCompile
     from otel_dspy.mlflow.records.span import SpanRecord
     from otel_dspy.mlflow.records.span_records import CompileRecord, PhaseRecord, TrialRecord, Usage
@@ -19,16 +19,16 @@ SUMMARY: Final = "optimization_summary.json"
 
 def summary_json(ended: EndedCompile) -> str:
     """Return the file's text. A number that JSON does not support (NaN, infinity) is null, as in the tables."""
-    return json.dumps(_finite(summary(ended)), indent=2, ensure_ascii=False, allow_nan=False)
+    return readable_json(_finite(summary(ended)), indent=2)
 
 
 def _finite(value: object) -> object:
     if isinstance(value, float):
         return value if math.isfinite(value) else None
-    if isinstance(value, dict):
-        return {name: _finite(item) for name, item in cast("dict[str, Any]", value).items()}
-    if isinstance(value, list | tuple):
-        return [_finite(item) for item in cast("Sequence[Any]", value)]
+    if is_object(value):
+        return {name: _finite(item) for name, item in value.items()}
+    if is_sequence(value):
+        return [_finite(item) for item in value]
     return value
 
 

@@ -21,9 +21,9 @@ _FOLDER: Final = "table_images"
 
 def with_images(rows: Sequence[Sequence[object]]) -> list[list[object]]:
     """Return the rows, with images in the columns in which each cell is a complete image of a known format."""
-    columns = [_images(column) for column in zip(*rows, strict=True)]
+    columns = [_images([row[column] for row in rows]) for column in range(len(rows[0]))] if rows else []
     return [
-        [value if images is None else images[number] for value, images in zip(row, columns, strict=True)]
+        [value if (images := columns[column]) is None else images[number] for column, value in enumerate(row)]
         for number, row in enumerate(rows)
     ]
 

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
-from typing import TYPE_CHECKING, Any, Final, cast
+from typing import TYPE_CHECKING, Any, Final
 
 from otel_dspy.mlflow.mapping import naming, table_images
 from otel_dspy.mlflow.mapping.media_text import readable
-from otel_dspy.mlflow.mapping.operations import TableImage
-from otel_dspy.serialization.json_text import parse_json
+from otel_dspy.serialization.json_text import parse_json, readable_json
+from otel_dspy.serialization.json_types import is_array, is_object
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -24,9 +23,7 @@ _ID: Final = "example_id"
 def rows(text: str | None) -> list[Row] | None:
     """Return the rows of a JSON array of objects; None if it is not one."""
     found = parse_json(text) if text is not None else None
-    if not isinstance(found, list):
-        return None
-    return [cast("Row", row) for row in cast("list[object]", found) if isinstance(row, dict)]
+    return [row for row in found if is_object(row)] if is_array(found) else None
 
 
 def error_types(found: Sequence[Row]) -> list[str]:
@@ -53,11 +50,9 @@ def result_table(found: Sequence[Row]) -> tuple[list[str], list[list[object]]]:
     """
     flat = [_flat(row) for row in found]
     named = any(_ID in row for row in flat)  # by the user
-    if not named:
-        flat = [row | ({_ID: given["id"]} if "id" in given else {}) for row, given in zip(flat, found, strict=True)]
     names = {name for row in flat for name in row}
     objectives = dict.fromkeys(name for row in flat for name in row if name.startswith(naming.OBJECTIVE))
-    first = [name for row in flat for name in row if name.startswith("example_") and (named or name != _ID)]
+    first = [name for row in flat for name in row if name.startswith("example_")]
     second = [name for row in flat for name in row if name.startswith("pred_")]
     fields = [*dict.fromkeys(first), *dict.fromkeys(second)]
     order = [
@@ -69,16 +64,17 @@ def result_table(found: Sequence[Row]) -> tuple[list[str], list[list[object]]]:
         "error",
         "error_message",
         "feedback",
-        *(() if named else (_ID,)),
+        *(() if named else ("id",)),
     ]
     columns = [name for name in order if name in names or name in {"index", "score"}]
     data = table_images.with_images([[row.get(name) for name in columns] for row in flat])
-    return columns, [[cell if isinstance(cell, TableImage) else readable(cell) for cell in row] for row in data]
+    return [_ID if name == "id" else name for name in columns], [[readable(cell) for cell in row] for row in data]
 
 
 def _flat(row: Row) -> Row:
     flat: Row = {"index": row.get("index"), "score": row.get("score")}
     flat |= {name: row[name] for name in (*_FURTHER, "error", "error_message", "feedback") if row.get(name) is not None}
+    flat |= {"id": row["id"]} if "id" in row else {}
     flat |= _objectives(row.get("objectives"))
     for prefix, source in (("example_", "inputs"), ("example_", "labels"), ("pred_", "prediction")):
         flat |= {f"{prefix}{name}": value for name, value in _fields(row.get(source)).items()}
@@ -86,8 +82,7 @@ def _flat(row: Row) -> Row:
 
 
 def _objectives(value: object) -> Row:
-    scores = cast("dict[str, object]", value) if isinstance(value, dict) else {}
-    return {f"{naming.OBJECTIVE}{name}": score for name, score in scores.items()}
+    return {f"{naming.OBJECTIVE}{name}": score for name, score in value.items()} if is_object(value) else {}
 
 
 def _fields(value: object) -> Mapping[str, object]:
@@ -96,10 +91,10 @@ def _fields(value: object) -> Mapping[str, object]:
         value = parse_json(value, {"value": value})
     if value is None:
         return {}
-    return cast("dict[str, object]", value) if isinstance(value, dict) else {"value": value}
+    return value if is_object(value) else {"value": value}
 
 
 def table_json(table: LogTable, path: str) -> str:
     """Return the text of the artifact at that path."""
     data = [[table_images.cell(path, value) for value in row] for row in table.rows]
-    return json.dumps({"columns": list(table.columns), "data": data}, ensure_ascii=False)
+    return readable_json({"columns": list(table.columns), "data": data})

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, cast
+from typing import TYPE_CHECKING, Final
 
 from otel_dspy import semconv as sc
 from otel_dspy.mlflow.mapping.chat_messages import chat_messages
 from otel_dspy.mlflow.mapping.chat_tools import chat_tools
 from otel_dspy.mlflow.mapping.control_span_content import control_content
 from otel_dspy.serialization.json_text import parse_json
+from otel_dspy.serialization.json_types import is_array
 from otel_dspy.span_format import SCOPE_NAME
 
 if TYPE_CHECKING:
@@ -126,10 +127,9 @@ def _put_retrieval(found: dict[str, object]) -> None:
     if query is not None:
         found["mlflow.spanInputs"] = {"query": query}
     passages = parsed(found.get(sc.DSPY_RETRIEVAL_PASSAGES))
-    if isinstance(passages, list):
+    if is_array(passages):
         del found[sc.DSPY_RETRIEVAL_PASSAGES]
-        texts = cast("list[object]", passages)
-        found["mlflow.spanOutputs"] = [{"page_content": text, "metadata": {}} for text in texts]
+        found["mlflow.spanOutputs"] = [{"page_content": text, "metadata": {}} for text in passages]
 
 
 def parsed(value: object) -> object:

@@ -6,14 +6,16 @@ The format is that of `mlflow.tracing.attachments.Attachment` (MLflow 3.17), whi
 from __future__ import annotations
 
 import uuid
-from collections.abc import Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING, Final, cast
+from typing import TYPE_CHECKING, Final
 from urllib.parse import urlencode
 
 from otel_dspy.mlflow.mapping.images import recognized
+from otel_dspy.serialization.json_types import is_array, is_mapping
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from otel_dspy.mlflow.mapping.trace_operations import LogSpan
 
 FOLDER: Final = "attachments"
@@ -37,7 +39,9 @@ def with_references(span: LogSpan) -> tuple[LogSpan, Mapping[str, bytes]]:
         for name in _SHOWN
         if name in span.attributes
     }
-    return (replace(span, attributes={**span.attributes, **values}), files) if files else (span, files)
+    if not files:
+        return span, files
+    return replace(span, attributes={**span.attributes, **values}), files
 
 
 def _referenced(value: object, trace_id: str, files: dict[str, bytes], levels: int) -> object:
@@ -52,9 +56,8 @@ def _referenced(value: object, trace_id: str, files: dict[str, bytes], levels: i
         return f"mlflow-attachment://{name}?{urlencode(query)}"
     if levels == 0:
         return value
-    if isinstance(value, Mapping):
-        fields = cast("Mapping[str, object]", value)
-        return {name: _referenced(item, trace_id, files, levels - 1) for name, item in fields.items()}
-    if isinstance(value, list):
-        return [_referenced(item, trace_id, files, levels - 1) for item in cast("list[object]", value)]
+    if is_mapping(value):
+        return {name: _referenced(item, trace_id, files, levels - 1) for name, item in value.items()}
+    if is_array(value):
+        return [_referenced(item, trace_id, files, levels - 1) for item in value]
     return value

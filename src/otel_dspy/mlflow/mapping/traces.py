@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -31,6 +30,7 @@ from otel_dspy.mlflow.records.span_records import (
     PayloadPiece,
     SetupRecord,
 )
+from otel_dspy.serialization.json_text import readable_json
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -125,17 +125,17 @@ def _updated(span: SpanRecord, update: SpanUpdate) -> SpanRecord:
 
 
 def _preview(span: SpanRecord, sources: dict[str, str]) -> str | None:
-    source = sources.get(str(span.attributes.get(sc.DSPY_OPERATION_NAME)))
-    value = span.attributes.get(source) if source else None
+    operation = str(span.attributes.get(sc.DSPY_OPERATION_NAME))
+    value = span.attributes.get(sources[operation]) if operation in sources else None
     if not isinstance(value, str):
         return None
     if any(hint in value for hint in HINTS):
-        value = json.dumps(readable(parsed(value)), ensure_ascii=False, separators=(",", ":"))
+        value = readable_json(readable(parsed(value)), separators=(",", ":"))
     return value[: naming.MAX_PREVIEW]
 
 
 def _control_preview(content: dict[str, Any] | None) -> str | None:
-    return None if content is None else json.dumps(content, ensure_ascii=False)[: naming.MAX_PREVIEW]
+    return None if content is None else readable_json(content)[: naming.MAX_PREVIEW]
 
 
 def _users_preview(name: str, update: SpanUpdate) -> str | None:

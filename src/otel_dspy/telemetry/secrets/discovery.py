@@ -6,8 +6,9 @@ import contextlib
 import weakref
 from collections.abc import Mapping
 from itertools import islice
-from typing import TYPE_CHECKING, Any, Final, cast
+from typing import TYPE_CHECKING, Any, Final
 
+from otel_dspy.serialization.json_types import is_mapping, is_object
 from otel_dspy.serialization.program_modules import named_modules
 from otel_dspy.telemetry.secrets.names import is_secret_name
 from otel_dspy.telemetry.secrets.patterns import REDACTED
@@ -49,8 +50,8 @@ def attributes(holder: object) -> list[tuple[str, object]]:
 
 def defaults(tool: object) -> list[tuple[str, object]]:
     """Return the default values of a `dspy.Tool`'s arguments, with their names."""
-    args: Any = getattr(tool, "args", None)
-    return list(_defaults(cast("Mapping[str, Any]", args), _LEVELS)) if isinstance(args, Mapping) else []
+    args: object = getattr(tool, "args", None)
+    return list(_defaults(args, _LEVELS)) if is_mapping(args) else []
 
 
 def without_secret_defaults(schema: Mapping[str, AnyValue]) -> dict[str, AnyValue]:
@@ -68,10 +69,11 @@ def without_secret_defaults(schema: Mapping[str, AnyValue]) -> dict[str, AnyValu
 
 def named_in(value: object) -> dict[str, object]:
     """Return the first fields of a dictionary or a pydantic model; empty for any other object."""
-    if isinstance(value, dict):
-        fields = cast("dict[object, object]", value)
+    fields: Mapping[str, object]
+    if is_object(value):
+        fields = value
     elif hasattr(type(value), "model_fields"):
-        fields = cast("dict[object, object]", vars(value))
+        fields = vars(value)
     else:
         return {}
     return {str(name): item for name, item in islice(fields.items(), _MOST_FIELDS)}
@@ -79,8 +81,8 @@ def named_in(value: object) -> dict[str, object]:
 
 def tools(holder: object) -> list[Any]:
     """Return the tools of an agent."""
-    held: Any = getattr(holder, "tools", None)
-    return list(cast("Mapping[str, Any]", held).values()) if isinstance(held, Mapping) else []
+    held: object = getattr(holder, "tools", None)
+    return list(held.values()) if is_mapping(held) else []
 
 
 def parts(program: object) -> list[Any]:
@@ -89,21 +91,20 @@ def parts(program: object) -> list[Any]:
 
 
 def _attributes(holder: object, depth: int) -> Iterator[tuple[str, object]]:
-    held = cast("dict[str, object]", getattr(holder, "__dict__", None) or {})
-    for name, value in list(held.items()):
+    held: object = getattr(holder, "__dict__", None)
+    for name, value in list(held.items()) if is_mapping(held) else ():
         if is_secret_name(name):
             yield name, value
         elif depth and name.lstrip("_") in _HELD and not isinstance(value, str | type):
             yield from _attributes(value, depth - 1)
 
 
-def _defaults(schemas: Mapping[str, Any], levels: int) -> Iterator[tuple[str, object]]:
+def _defaults(schemas: Mapping[str, object], levels: int) -> Iterator[tuple[str, object]]:
     for name, schema in schemas.items():
-        if not isinstance(schema, Mapping):
+        if not is_mapping(schema):
             continue
-        described = cast("Mapping[str, Any]", schema)
-        if described.get("default") is not None:
-            yield str(name), described["default"]
-        inner = described.get("properties")
-        if levels and isinstance(inner, Mapping):
-            yield from _defaults(cast("Mapping[str, Any]", inner), levels - 1)
+        if schema.get("default") is not None:
+            yield str(name), schema["default"]
+        inner = schema.get("properties")
+        if levels and is_mapping(inner):
+            yield from _defaults(inner, levels - 1)

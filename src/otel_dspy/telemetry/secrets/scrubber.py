@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Mapping
 from functools import lru_cache
-from typing import TYPE_CHECKING, Final, cast
+from typing import TYPE_CHECKING, Final
 from urllib.parse import unquote, urlsplit
 
 from otel_dspy.runtime.error_guard import guarded
+from otel_dspy.serialization.json_types import is_collection, is_mapping, is_object, is_sequence
 from otel_dspy.serialization.plain_data import well_formed
 from otel_dspy.telemetry.secrets.discovery import SeenObjects, attributes, defaults, named_in, parts, tools
 from otel_dspy.telemetry.secrets.known_values import CALL, ENVIRONMENT, SETTING, KnownSecrets
@@ -28,7 +28,7 @@ from otel_dspy.telemetry.secrets.names import (
 from otel_dspy.telemetry.secrets.patterns import REDACTED, without_shapes
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Mapping
 
     from otel_dspy.telemetry.secrets.known_values import Origin
 
@@ -146,13 +146,13 @@ class SecretKeeper:
         headers = _headers(value) if holds_headers(name) else None
         if headers is not None:
             self._learn_headers(headers)
-        elif levels == _LEVELS or not isinstance(value, dict):
+        elif levels == _LEVELS or not is_object(value):
             self._learn(value, origin)
         elif levels:
             # Nested in settings it may be the schema of a secret: `{"password": {"type": "string"}}`.
-            self._learn_from(named_in(cast("object", value)), origin, levels - 1)
+            self._learn_from(named_in(value), origin, levels - 1)
 
-    def _learn_headers(self, headers: Mapping[object, object]) -> None:
+    def _learn_headers(self, headers: Mapping[str, object]) -> None:
         for name, value in headers.items():
             if not isinstance(value, str):
                 if is_secret_name(str(name)):
@@ -183,12 +183,12 @@ class SecretKeeper:
         if isinstance(value, str):
             if not self._known.meet(value, origin) and not is_placeholder(value):
                 self._learn_text(value, origin)
-        elif isinstance(value, Mapping):
-            for name, item in cast("Mapping[object, object]", value).items():
+        elif is_mapping(value):
+            for name, item in value.items():
                 if not is_plain_header(str(name)):
                     self._learn(item, origin)
-        elif isinstance(value, list | tuple | set | frozenset):
-            for item in cast("Iterable[object]", value):
+        elif is_collection(value):
+            for item in value:
                 self._learn(item, origin)
         else:
             revealed = getattr(value, "get_secret_value", None)  # pydantic's SecretStr
@@ -205,14 +205,13 @@ class SecretKeeper:
         self._known.add(value, origin)
 
 
-def _headers(value: object) -> Mapping[object, object] | None:
+def _headers(value: object) -> Mapping[str, object] | None:
     """Return headers by name, from a mapping or a list of pairs; None for any other value."""
-    # Check for dict first: the check against an abstract class takes ten times as long.
-    if isinstance(value, dict) or isinstance(value, Mapping):  # noqa: SIM101 - see above
-        return cast("Mapping[object, object]", value)
+    if is_mapping(value):
+        return value
     with contextlib.suppress(TypeError, ValueError):
-        if isinstance(value, list | tuple):
-            return dict(cast("Iterable[tuple[object, object]]", value))
+        if is_sequence(value):
+            return dict(value)
     return None
 
 

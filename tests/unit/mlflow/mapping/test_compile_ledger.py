@@ -6,7 +6,7 @@ import json
 from dataclasses import replace
 from typing import Any
 
-from otel_dspy.mlflow.mapping.compile_ledger import MAX_ENDED, CompileLedger
+from otel_dspy.mlflow.mapping.compile_ledger import MAX_ENDED, MAX_PHASES, CompileLedger
 from otel_dspy.mlflow.mapping.operations import LogMetrics, LogReport, LogText
 from otel_dspy.mlflow.mapping.run_keys import CompileRun, TrialRun
 from otel_dspy.mlflow.records import decode
@@ -100,3 +100,45 @@ def test_compiles_without_trials_are_forgotten_too() -> None:
     ledger = CompileLedger()
     assert [_add(ledger, "compile", number).trials for number in range(MAX_ENDED + 2)] == [()] * (MAX_ENDED + 2)
     assert ledger.add(decode.fact(span("module", {}))) is None
+
+
+def _phase(name: str, start: int, compile_id: str | None = CID, **attributes: Any) -> Any:
+    """A phase that started so many milliseconds after the epoch."""
+    place = {} if compile_id is None else {"dspy.compile.id": compile_id}
+    return span("phase", {**place, "dspy.phase.name": name, **attributes}, span_id=name, start_ns=start * 1_000_000)
+
+
+def test_phases_of_a_compile() -> None:
+    """By their start, each once, in any order of arrival; without texts and attributes, which can be megabytes."""
+    texts = {"dspy.phase.instructions": "{}", "dspy.phase.demos": "{}"}
+    second, first = _phase("second", 20, **texts), _phase("first", 10, **texts)
+    done = span("compile", IDENTITY)
+    elsewhere = _phase("elsewhere", 0, "other")
+    ledger, found = _ledger_with(second, first, second, elsewhere, _phase("outside", 0, None), done)
+    assert found[:-1] == [None] * 5
+    assert [(phase.name, phase.instructions, phase.demos, phase.span) for phase in found[-1].phases] == [
+        ("first", None, None, replace(first, attributes={})),
+        ("second", None, None, replace(second, attributes={})),
+    ]
+    assert ledger.add(decode.fact(_phase("late", 30))) is None
+    again = ledger.add(decode.fact(done))
+    assert again is not None
+    assert [phase.name for phase in again.phases] == ["first", "second", "late"]
+
+
+def test_the_first_thousand_phases_are_kept() -> None:
+    """Some optimizers have several in each trial."""
+    ledger, _ = _ledger_with(*(_phase(f"p{number}", number) for number in range(MAX_PHASES + 2)))
+    ended = ledger.add(decode.fact(span("compile", IDENTITY)))
+    assert ended is not None
+    assert (len(ended.phases), ended.phases[-1].name) == (1000, "p999")
+
+
+def test_the_phases_of_a_forgotten_compile_are_forgotten() -> None:
+    """As its trials are."""
+    ledger, _ = _ledger_with(_phase("first", 10), span("compile", IDENTITY))
+    for number in range(MAX_ENDED):
+        _add(ledger, "compile", number)
+    again = ledger.add(decode.fact(span("compile", IDENTITY)))
+    assert again is not None
+    assert again.phases == ()

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from otel_dspy.mlflow.mapping.operations import (
+    DescribeStopped,
     EndRun,
     EnsureRun,
     ForgetPrograms,
@@ -61,7 +62,7 @@ RESULT: dict[str, Any] = {
 
 
 def test_all_that_a_setup_span_becomes() -> None:
-    """State, run with identity, parameters of optimizer and language model, initial program; the keys are the span's."""
+    """State, run with identity, parameters, forecast, initial program; the keys are the span's."""
     inputs: dict[str, Any] = {
         "dspy.optimizer.parameter.auto": "light",
         "dspy.lm.model": "m",
@@ -266,6 +267,9 @@ def test_a_compile_that_raised_has_no_result(
     assert [type(operation).__name__ for operation in found] == [
         "EnsureRun", "LogMetrics", "LogText", *reports, "EndRun", *described, "ForgetPrograms",
     ]  # fmt: skip
+    assert [one for one in found if isinstance(one, DescribeStopped)] == [
+        DescribeStopped(key="s/stopped/0", run=RUN) for _ in described
+    ]
     assert only(found, EndRun).status == status
     assert only(found, LogMetrics).tags == {"dspy.program.id": "p", **tags}
 

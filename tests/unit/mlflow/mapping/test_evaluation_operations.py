@@ -213,6 +213,15 @@ def test_an_evaluation_in_a_users_run_with_few_numbers(
     assert mapped(span("evaluate", {}), users) == []
 
 
+def test_the_cost_of_an_evaluation_without_calls() -> None:
+    """It is 0 in a run of its own; in a user's run, calls with an unknown price may follow."""
+    unused = {"dspy.usage.lm_calls": 0, "dspy.usage.cost": 0.0}
+    alone = only(mapped(span("evaluate", unused), ALONE), LogMetrics)
+    assert alone.metrics == (MetricPoint("usage/lm_calls", 0.0, 0, 3000), MetricPoint("usage/cost", 0.0, 0, 3000))
+    within = only(mapped(span("evaluate", unused), replace(ALONE, user_run="u")), LogEvaluation)
+    assert within.used == {"usage/lm_calls": 0.0}
+
+
 def test_an_evaluation_alone_of_which_little_is_known() -> None:
     """Its run, and nothing that is empty."""
     tags = {"dspy.program.name": "program", "otel.trace_id": TRACE, "otel.span_id": "s"}

@@ -287,15 +287,18 @@ def test_each_phase_of_a_name_has_a_table_of_its_own(index: int, path: str) -> N
 
 
 def test_a_phase_records_its_candidates() -> None:
-    """A phase's candidates are artifacts of the compile's run, one file for each kind; no run, no artifact."""
+    """A phase's candidates are artifacts of the compile's run, one file for each kind; no run, no artifact.
+
+    JSON is indented; a truncated text is logged as it is.
+    """
     made: dict[str, Any] = {"dspy.compile.id": CID, "dspy.phase.name": "propose"}
-    texts: dict[str, Any] = {"dspy.phase.instructions": '{"solve": ["add"]}', "dspy.phase.demos": '{"solve": [[]]}'}
+    texts: dict[str, Any] = {"dspy.phase.instructions": '{"solve": ["größer"]}', "dspy.phase.demos": '{"cut'}
     operations = operations_of("phase", options=Options(log_traces=False), **made, **texts)
     assert operations == [
         LogText(key="s/candidates/instructions", run=CompileRun(CID), path="candidates/instructions.json",
-                text='{\n  "solve": [\n    "add"\n  ]\n}'),
+                text='{\n  "solve": [\n    "größer"\n  ]\n}'),
         LogText(key="s/candidates/demos", run=CompileRun(CID), path="candidates/demos.json",
-                text='{\n  "solve": [\n    []\n  ]\n}'),
+                text='{"cut'),
     ]  # fmt: skip
     assert operations_of("phase", options=Options(log_traces=False), **made) == []
     assert operations_of("phase", options=Options(log_traces=False, log_compiles=False), **made, **texts) == []

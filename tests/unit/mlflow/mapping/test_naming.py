@@ -104,4 +104,13 @@ def test_usage_by_role_and_model() -> None:
         "usage/model/own_1/cost": 0.25,
         f"usage/model/{'m' * 200}/lm_calls": 1.0,
     }
+    assert naming.usage_metrics(Usage(lm_calls=0, cache_hits=0)) == {"usage/lm_calls": 0.0}
     assert naming.usage_metrics(Usage()) == {}
+
+
+def test_measures_and_objectives() -> None:
+    """What the optimizer measures is `search/…`; the means of a metric's further scores are beside the score."""
+    measured = {"objective/recall": 0.5, "val objective/x": 0.75, "loss": 0.25}
+    assert naming.measures(measured) == {
+        "score/objective/recall": 0.5, "search/val objective/x": 0.75, "search/loss": 0.25
+    }  # fmt: skip

@@ -26,6 +26,7 @@ DONE: dict[str, Any] = {
     "dspy.usage.cache_hits": 1,
     "dspy.usage.cost": 0.5,
     "dspy.usage.unpriced_calls": 1,
+    "dspy.usage.embedding_calls": 4,
     "dspy.usage.late_calls": 2,
     "dspy.usage.role.task.lm_calls": 3,
     "dspy.usage.model.gpt.lm_calls": 3,
@@ -79,6 +80,7 @@ def test_all_that_a_summary_contains() -> None:
             "cache_hits": 1,
             "cost": 0.5,
             "unpriced_calls": 1,
+            "embedding_calls": 4,
             "late_calls": 2,
             "by_role": {"task": {**NOTHING_USED, "lm_calls": 3}},
             "by_model": {"gpt": {"input_tokens": None, "output_tokens": None, "lm_calls": 3, "cost": None}},
@@ -140,6 +142,16 @@ def test_a_summary_of_which_little_is_known() -> None:
     }
 
 
+def test_when_a_trial_started() -> None:
+    """In seconds after the start of the compile."""
+    ended = decode.fact(span("compile", IDENTITY))
+    trial = decode.fact(span("trial", {"dspy.compile.id": CID, "dspy.trial.index": 0}, start_ns=1_250_000_000))
+    assert isinstance(ended, CompileRecord)
+    assert isinstance(trial, TrialRecord)
+    (found,) = json.loads(summary_json(EndedCompile(ended, (trial,))))["trials"]
+    assert (found["started"], found["duration"]) == (0.25, 1.75)
+
+
 def test_phases() -> None:
     """By their start, with times in seconds after that of the compile."""
     phase = decode.fact(span("phase", {"dspy.compile.id": CID, "dspy.phase.name": "propose"}, end_ns=2_000_000_000))
@@ -161,3 +173,9 @@ def test_a_summary_reads_well() -> None:
     ]
     assert lines[6] == '  "best_score": null,'
     assert '        "instruction": "Größe?"' in lines
+
+
+def test_numbers_in_parameters_that_json_does_not_support() -> None:
+    """They are null too."""
+    weights = {"dspy.optimizer.parameter.weights": (0.5, float("nan"))}
+    assert json.loads(_summary({**IDENTITY, **weights}))["parameters"] == {"weights": [0.5, None]}

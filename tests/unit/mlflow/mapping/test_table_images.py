@@ -53,6 +53,7 @@ def test_each_form(value: Any, expected: TableImage) -> None:
         block(data_uri(BLACK).replace("base64,", "base64,____")),  # no base64
         block("data:image/png;base64,… (512000 bytes, sha256 8acfcabd38b512d5)"),
         block("https://example.org/a.png"),
+        {"type": "image_url", "image_url": {"detail": "low"}},
         block(data_uri(b"<svg/>", "svg+xml")),
         f"look: {data_uri(BLACK)}",
         [block(data_uri(BLACK))],

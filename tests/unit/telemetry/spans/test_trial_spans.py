@@ -8,10 +8,11 @@ import pytest
 from opentelemetry.context import Context
 
 from otel_dspy.telemetry.spans.compile import close_compile
+from otel_dspy.telemetry.spans.setup import SetupInfo, emit_setup
 from otel_dspy.telemetry.spans.trial import close_trial, open_trial
 from otel_dspy.telemetry.spans.trial_info import ScoreUnit, TrialInfo, TrialOutcome, TrialState
 from tests.unit.telemetry.spans.emitted import Emitted
-from tests.unit.telemetry.spans.opened_spans import opened_compile
+from tests.unit.telemetry.spans.opened_spans import INITIAL, opened_compile
 
 
 @pytest.mark.parametrize(
@@ -59,3 +60,19 @@ def test_trials_are_numbered_and_record_an_error_that_the_optimizer_caught() -> 
     assert [emitted.attributes(number)["dspy.trial.index"] for number in (2, 3)] == [0, 1]
     assert emitted.attributes(3)["error.type"] == "KeyError"
     assert emitted.attributes(3)["dspy.trial.state"] == "fail"
+
+
+def test_a_trial_of_the_initial_program_names_it_without_its_state() -> None:
+    """The setup span has recorded the state: a program's state is sent once for each compile."""
+    emitted = Emitted(capture_programs=True)
+    scope = opened_compile(emitted)
+    emit_setup(emitted.telemetry, scope, SetupInfo(program=INITIAL, parameters={}, lm_model=None))
+    trial = open_trial(emitted.telemetry, scope)
+    close_trial(emitted.telemetry, trial, TrialInfo(), TrialOutcome(program=INITIAL))
+    close_compile(emitted.telemetry, scope, result=INITIAL, error=None)
+    programs = [
+        {name: value for name, value in emitted.attributes(number).items() if name.startswith("dspy.program.")}
+        for number in (1, 2, 3)
+    ]
+    ended = {"dspy.program.name": "Solver", "dspy.program.id": "p0"}
+    assert programs == [ended, {**ended, "dspy.program.state": '{"a": 1}'}, {"dspy.program.id": "p0"}]
