@@ -8,6 +8,9 @@ import dspy
 from dspy.teleprompt import Ensemble
 from inline_snapshot import snapshot
 
+from otel_dspy import forecast
+from otel_dspy.hooks.optimizers.plans.call_plan import Amount
+from otel_dspy.runtime.error_guard import failures
 from otel_dspy.serialization.programs import snapshot_if_program
 from tests.support.optimizer_runs import drawn, tracked_tree
 from tests.support.span_recorder import recording
@@ -36,6 +39,23 @@ def test_the_control_trace() -> None:
     made = snapshot_if_program(ensemble)
     assert made is not None
     assert (compiled.attributes or {})["dspy.program.id"] == made.id
+
+
+def test_the_forecast_is_no_call() -> None:
+    """A compile that is given programs and no student makes no calls, and no part of otel-dspy fails."""
+    before = failures()
+    with recording() as recorder:
+        _together()
+    (setup,) = recorder.attributes_of("setup")
+    assert {name: value for name, value in setup.items() if name.startswith("forecast.")} == {
+        "forecast.lm_calls.low": 0,
+        "forecast.lm_calls.high": 0,
+        "forecast.role.task.lm_calls.low": 0,
+        "forecast.role.task.lm_calls.high": 0,
+    }
+    programs = [dspy.Predict("question -> answer")]
+    assert forecast(Ensemble(), None, [], programs=programs).lm_calls == Amount.exactly(0)
+    assert failures() == before
 
 
 def test_a_call_of_the_ensemble_is_one_tree() -> None:

@@ -19,8 +19,10 @@ def calls_of_a_run(program: Any) -> tuple[Amount, str]:
     """Return the number of LM calls of one run of the program, and what it is based on.
 
     Modules of the user are assumed to call each of their predictors once. Agents and the like of DSPy, and programs
-    without predictors, have no upper bound.
+    without predictors, have no upper bound. Neither has what is no module: Ensemble compiles without a student.
     """
+    if not callable(getattr(program, "predictors", None)):
+        return Amount.between(0, None), UNKNOWN
     predictors = len(program.predictors())
     modules: Iterable[tuple[str, Any]] = program.named_sub_modules()
     kinds: set[type[object]] = {cast("type[object]", type(module)) for _, module in modules}
