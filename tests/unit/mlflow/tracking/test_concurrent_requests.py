@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import threading
 from contextvars import ContextVar
+from functools import partial
 from typing import TYPE_CHECKING
 
 import pytest
+from requests import Session
 
 from otel_dspy.mlflow.tracking.requests.concurrency_limit import ConcurrencyLimit
 from otel_dspy.mlflow.tracking.requests.concurrent_requests import ConcurrentRequests, Request
+from tests.support.closing_server import closing_connections
+from tests.support.latency_proxy import latency_proxy
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -235,6 +239,47 @@ def test_a_failure_halves_the_limit() -> None:
         seen.append(some.limit)
         some.send([Request(refused)])
     assert seen == [MOST, 5, 2, 1, 1]
+
+
+def test_a_closed_connection_is_no_failure() -> None:
+    """The request is attempted once more at once; the limit stays, and the requests behind it are sent."""
+    errors: list[Exception] = [ConnectionResetError(), BrokenPipeError()]
+
+    def closed_once(error: Exception) -> None:
+        if error in errors:
+            errors.remove(error)
+            raise RuntimeError("API request failed") from error
+
+    closed = [Request(partial(closed_once, error)) for error in errors]
+    some = grown()
+    assert some.send([*closed, *[Request(lambda: None)] * 20]) == [True] * 22
+    assert errors == []
+    assert some.limit == MOST
+
+
+def test_a_server_that_closes_every_connection_fails() -> None:
+    """Two attempts, then the caller's retry; the limit is halved."""
+    attempts: list[int] = []
+
+    def closed() -> None:
+        attempts.append(1)
+        raise ConnectionResetError
+
+    some = grown()
+    assert some.send([Request(closed)]) == [False]
+    assert len(attempts) == 2
+    assert some.limit == MOST // 2
+
+
+def test_a_distant_server_closes_a_connection_while_a_request_is_on_its_way() -> None:
+    """As uvicorn does once it was idle for 5 s: all requests are accepted."""
+    with closing_connections(0.05) as port, latency_proxy(f"http://127.0.0.1:{port}", 0.2) as uri:
+        session = Session()
+
+        def post() -> None:
+            session.post(f"{uri}/", timeout=WAIT).raise_for_status()
+
+        assert requests().send([Request(post)] * 3) == [True] * 3
 
 
 def test_what_fails_is_not_attempted_again_and_ends_the_burst() -> None:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 from otel_dspy.mlflow.tracking.requests import http_policy, workspaces
 from otel_dspy.mlflow.tracking.requests.concurrency_limit import ConcurrencyLimit
+from otel_dspy.mlflow.tracking.requests.error_cause import connection_was_closed
 from otel_dspy.runtime.fork_gate import ForkGate
 from otel_dspy.tracking_uri import is_server
 
@@ -49,6 +50,9 @@ class Request:
 
 class ConcurrentRequests:
     """Requests to one tracking server, each attempted once. The caller retries those that fail.
+
+    One whose connection the server has closed without an answer is attempted once more at once. uvicorn closes
+    connections that are idle for 5 s, and to a distant server a request may already be on its way.
 
     Attributes:
         overlaps: whether several may be sent at the same time.
@@ -94,12 +98,18 @@ class ConcurrentRequests:
         return batch.accepted
 
     def _attempt(self, request: Request, gate: ForkGate) -> bool:
+        error = self._once(request, gate)
+        if error is not None and connection_was_closed(error) and not self._stopped():
+            error = self._once(request, gate)
+        return error is None
+
+    def _once(self, request: Request, gate: ForkGate) -> Exception | None:
         try:
             with gate, http_policy.no_retries(0), workspaces.selected(self._workspace):
                 request.send()
-        except Exception:  # noqa: BLE001 - the caller's retry reports what MLflow says
-            return False
-        return True
+        except Exception as error:  # noqa: BLE001 - the caller's retry reports what MLflow says
+            return error
+        return None
 
 
 class _Batch:

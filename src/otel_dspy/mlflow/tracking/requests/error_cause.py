@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 from otel_dspy.tracking_uri import without_passwords
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
 _CAUSES: Final[Mapping[type[BaseException], str]] = {
     ConnectionRefusedError: "connection refused, nothing listens there",
@@ -27,12 +27,22 @@ def error_cause(error: BaseException, longest: int) -> str:
         error: the error, with the exceptions that it was raised from.
         longest: maximum characters of the message.
     """
-    link: BaseException | None = error
-    for _ in range(MAX_LINKS):
-        if link is None:
-            break
+    for link in _links(error):
         for kind, text in _CAUSES.items():
             if isinstance(link, kind):
                 return text
-        link = link.__cause__ or link.__context__
     return without_passwords(str(error))[:longest]
+
+
+def connection_was_closed(error: BaseException) -> bool:
+    """Return whether the cause of an error is an open connection that the other side has closed without an answer."""
+    return any(isinstance(link, ConnectionResetError | BrokenPipeError) for link in _links(error))
+
+
+def _links(error: BaseException) -> Iterator[BaseException]:
+    link: BaseException | None = error
+    for _ in range(MAX_LINKS):
+        if link is None:
+            return
+        yield link
+        link = link.__cause__ or link.__context__
