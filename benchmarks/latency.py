@@ -14,7 +14,7 @@ import statistics
 import subprocess
 import sys
 import tempfile
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -44,7 +44,7 @@ def measure(server: MlflowServer, recorder: str, round_trip: int, count: int, nu
     """Evaluate in a fresh process; return its seconds, its requests, and what MLflow then holds."""
     client = MlflowClient(server.uri)
     experiment = client.create_experiment(f"{recorder} {round_trip} ms {count} {number}")
-    before = server.log.read_text(errors="replace").count("\n")
+    before, used = server.log.read_text(errors="replace").count("\n"), cpu_seconds(server.group)
     with latency_proxy(server.uri, round_trip / 1000) as uri:
         done = subprocess.run(
             [sys.executable, "-m", "benchmarks.latency_worker", recorder, uri, client.get_experiment(experiment).name,
@@ -58,7 +58,23 @@ def measure(server: MlflowServer, recorder: str, round_trip: int, count: int, nu
         )  # fmt: skip
     lines = server.log.read_text(errors="replace").splitlines()[before:]
     times: dict[str, float] = json.loads(done.stdout.splitlines()[-1])
-    return {**times, "requests": sum(bool(_REQUEST.search(line)) for line in lines), **stored(server.uri, experiment)}
+    return {
+        **times,
+        "server": cpu_seconds(server.group) - used,
+        "requests": sum(bool(_REQUEST.search(line)) for line in lines),
+        **stored(server.uri, experiment),
+    }
+
+
+def cpu_seconds(group: int) -> float:
+    """Return the CPU seconds that the living processes of a process group have used."""
+    ticks = 0
+    for path in Path("/proc").glob("[0-9]*/stat"):
+        with suppress(OSError):  # the process has ended
+            fields = path.read_text().rpartition(")")[2].split()
+            if int(fields[2]) == group:
+                ticks += int(fields[11]) + int(fields[12])
+    return ticks / os.sysconf("SC_CLK_TCK")
 
 
 def stored(tracking_uri: str, experiment: str) -> dict[str, int]:
@@ -87,6 +103,8 @@ def summary(backend: str, count: int, round_trip: int, runs: dict[str, list[dict
             "work, s": round(statistics.median(run["work"] for run in found), 1),
             "storing, s": round(statistics.median(run["storing"] for run in found), 1),
             "ratio": round(totals[name] / totals["autolog"], 2),
+            "server's CPU, s": round(statistics.median(run["server"] for run in found), 1),
+            "program's CPU, s": round(statistics.median(run["cpu"] for run in found), 1),
             "requests an example": round(found[-1]["requests"] / count, 2),
             "traces": int(found[-1]["traces"]),
             "assessments": int(found[-1]["assessments"]),
