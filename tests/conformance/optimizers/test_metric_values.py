@@ -237,5 +237,24 @@ def test_what_a_bootstrap_accepts(value: Any, score: float, accepted: bool) -> N
     assert len(best.demos) == (2 if accepted else 0)
 
 
+@pytest.mark.parametrize(("threshold", "accepted"), [(0.0, True), (0.001, False)])
+def test_a_threshold_of_0_is_none(threshold: float, accepted: bool) -> None:  # noqa: FBT001 - a case
+    """BootstrapFewShot takes it for none, and then keeps demos of negative scores; the record has what it kept."""
+
+    def metric(example: Any, prediction: Any, trace: object = None) -> float:
+        del example, prediction, trace
+        return -1.0
+
+    bootstrap: Any = dspy.BootstrapFewShot(
+        metric, metric_threshold=threshold, max_bootstrapped_demos=2, max_labeled_demos=0
+    )
+    with recording() as recorder, dspy.context(lm=model()):
+        best = bootstrap.compile(dspy.Predict("question -> answer"), trainset=examples(2))
+    (recorded,) = recorder.attributes_of("evaluate")
+    found = [(row["score"], row["accepted"]) for row in json.loads(recorded["evaluate.results"])]
+    assert found == [(-1.0, accepted)] * 2
+    assert len(best.demos) == (2 if accepted else 0)
+
+
 def _state(optimizer: Any, **arguments: Any) -> Any:
     return optimizer.compile(dspy.Predict("question -> answer"), trainset=examples(3), **arguments).dump_state()

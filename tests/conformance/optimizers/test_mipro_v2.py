@@ -76,3 +76,38 @@ def test_an_example_has_the_same_index_in_all_trials() -> None:
     assert {(one["example.index"], json.loads(one["example.inputs"])["question"]) for one in spans} == set(
         enumerate(questions)
     )
+
+
+class _Unasked(dspy.Module):
+    """Answers with its instructions, and asks no model."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.step = dspy.Predict("question -> answer")
+
+    def forward(self, question: str) -> Any:
+        """The instructions."""
+        del question
+        return dspy.Prediction(answer=cast("Any", self.step).signature.instructions)
+
+
+def test_scores_have_no_influence_on_the_first_nine_trials() -> None:
+    """Optuna chooses at random until it has ten trials, the given program among them: the record has what it chose."""
+
+    def chosen(given: float, proposed: float) -> list[dict[str, Any]]:
+        def metric(_example: Any, prediction: Any, _trace: object = None) -> float:
+            return given if prediction.answer.startswith("Given the fields") else proposed
+
+        with dspy.context(lm=sums_lm()), recording() as recorder:
+            optimizer: Any = dspy.MIPROv2(metric, auto="light", num_threads=1, seed=1)
+            optimizer.compile(_Unasked(), trainset=examples(8), valset=examples(8), minibatch=False)
+        trials = recorder.attributes_of("trial MIPROv2")
+        return [
+            {name: value for name, value in trial.items() if name.startswith("trial.parameter.")}
+            for trial in trials[1:]
+        ]
+
+    first, opposite = chosen(1.0, 0.0), chosen(0.0, 1.0)
+    assert len(first) == len(opposite) == 10
+    assert [one == other for one, other in zip(first, opposite, strict=True)] == [*[True] * 9, False]
+    assert all(len(one) == 2 for one in first)
