@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import json
-import math
-import sqlite3
 import tempfile
-from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
@@ -15,8 +12,10 @@ from urllib.parse import unquote, urlsplit
 from mlflow import MlflowClient
 from mlflow.artifacts import download_artifacts, list_artifacts
 
+from tests.support.metric_points import points_of_runs
+
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Iterable, Iterator
 
     from mlflow.entities import Assessment, LoggedModel, Run, Span, Trace
 
@@ -156,7 +155,7 @@ def read_tree(tracking_uri: str, experiment_name: str) -> ExperimentTree:
     for trace in sorted(_traces(client, experiment.experiment_id), key=_trace_order):
         traces.setdefault(trace.info.trace_metadata.get("mlflow.sourceRun"), []).append(_trace_node(trace))
     known = {run.info.run_id for run in runs}
-    points = _points(tracking_uri, client)
+    points = points_of_runs(tracking_uri, client, runs)
 
     def node(run: Run) -> RunNode:
         run_id = run.info.run_id
@@ -282,23 +281,6 @@ def _model_node(tracking_uri: str, model: LoggedModel) -> ModelNode:
         # Its own location: a `models:/` URI is looked up in the global tracking store, not in this one.
         artifacts=_downloaded(model.artifact_location, tracking_uri),
     )
-
-
-def _points(tracking_uri: str, client: MlflowClient) -> Callable[[str, str], Iterable[tuple[int, float]]]:
-    """The (step, value) pairs of a run's metric.
-
-    A sqlite file is read at once: MLflow's client reads the run and all that belongs to it again for each metric, which
-    is a third of the time of a test.
-    """
-    if not tracking_uri.startswith("sqlite:///"):
-        return lambda run_id, key: [(point.step, point.value) for point in client.get_metric_history(run_id, key)]
-    found: dict[tuple[str, str], list[tuple[int, float]]] = {}
-    with closing(sqlite3.connect(tracking_uri.removeprefix("sqlite:///"))) as database:
-        for run_id, key, step, value, is_nan in database.execute(
-            "SELECT run_uuid, key, step, value, is_nan FROM metrics"
-        ):
-            found.setdefault((run_id, key), []).append((step, math.nan if is_nan else value))
-    return lambda run_id, key: found[run_id, key]
 
 
 def _run_artifacts(tracking_uri: str, run: Run) -> dict[str, Any]:
