@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import random
 import time
 import uuid
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from opentelemetry.exporter.otlp.proto.common.trace_encoder import encode_spans
@@ -17,6 +18,7 @@ from otel_dspy.mlflow.tracking.store.trace_store import TraceStore
 from otel_dspy.otlp_requests.span_route import routed
 from tests.chaos.twins import differences, record
 from tests.integration.bridge.test_same_tree import comparable
+from tests.support.blank_store import blank_store
 from tests.support.parsed_requests import from_protobuf
 from tests.support.recorded_optimization import recorded_optimization
 
@@ -33,6 +35,16 @@ PATIENCE = 240
 def batches() -> list[bytes]:
     """An optimization as requests, in the order of export."""
     return [encode_spans(batch).SerializeToString() for batch in recorded_optimization()]
+
+
+@pytest.fixture(scope="module")
+def expected(batches: list[bytes], tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """What MLflow holds after one delivery in order. Artifacts go below the working folder."""
+    folder = tmp_path_factory.mktemp("reference")
+    with contextlib.chdir(folder):
+        store = blank_store(folder)
+        deliver(store, batches, writers=1, restart=0)
+        return comparable(record(store, "once"))
 
 
 def deliver(tracking_uri: str, bodies: Sequence[bytes], writers: int, restart: int) -> None:
@@ -58,25 +70,28 @@ def deliver(tracking_uri: str, bodies: Sequence[bytes], writers: int, restart: i
 
 
 @pytest.mark.parametrize(
-    ("writers", "restart", "seed"),
+    "several",
     [
-        pytest.param(1, 0, 1, marks=pytest.mark.slow),
-        pytest.param(2, 0, 2, marks=pytest.mark.slow),
+        pytest.param((1, 0, 1), marks=pytest.mark.slow),
+        pytest.param((2, 0, 2), marks=pytest.mark.slow),
         (1, 2, 3),
-        pytest.param(2, 3, 4, marks=pytest.mark.slow),
+        pytest.param((2, 3, 4), marks=pytest.mark.slow),
     ],
+    ids=lambda several: "{}-{}-{}".format(*several),
 )
 def test_shuffled_and_doubled_to_several_that_restart(
-    batches: list[bytes], new_store: Callable[[str], str], writers: int, restart: int, seed: int
+    batches: list[bytes],
+    expected: dict[str, Any],
+    new_store: Callable[[str], str],
+    several: tuple[int, int, int],
 ) -> None:
     """The end is that of one delivery in order: to one writer, to two in turn, and to some that forget all."""
-    reference, tried = new_store("reference"), new_store("tried")
-    deliver(reference, batches, writers=1, restart=0)
+    writers, restart, seed = several
+    tried = new_store("tried")
     chance = random.Random(seed)  # noqa: S311 - chance, no secret
     bodies = [*batches, *chance.sample(batches, len(batches) // 2)]
     chance.shuffle(bodies)
     deliver(tried, bodies, writers, restart)
-    expected = comparable(record(reference, "once"))
     assert differences(comparable(record(tried, "once")), expected) == []
     # And all of it again, much later, to somebody who knows nothing of it.
     deliver(tried, batches, writers=1, restart=0)
@@ -84,14 +99,16 @@ def test_shuffled_and_doubled_to_several_that_restart(
 
 
 def test_a_request_that_holds_spans_twice(
-    batches: list[bytes], new_store: Callable[[str], str], monkeypatch: pytest.MonkeyPatch
+    batches: list[bytes],
+    expected: dict[str, Any],
+    new_store: Callable[[str], str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """A Collector that died joins what it had with what is sent again: MLflow receives each span once.
 
     On PostgreSQL it refuses a request that has one twice, and all that is in it would be lost.
     """
-    reference, tried = new_store("reference"), new_store("tried")
-    deliver(reference, batches, writers=1, restart=0)
+    tried = new_store("tried")
     asked: list[list[tuple[str, str]]] = []
     log_spans = TraceStore.log_spans
 
@@ -105,7 +122,7 @@ def test_a_request_that_holds_spans_twice(
     deliver(tried, [b"".join([*batches, *batches[::2]])], writers=1, restart=0)
     names = [name for request in asked for name in request]
     assert len(names) == len(set(names)) > 0
-    assert differences(comparable(record(tried, "once")), comparable(record(reference, "once"))) == []
+    assert differences(comparable(record(tried, "once")), expected) == []
 
 
 def test_a_request_that_came_before_costs_nothing(batches: list[bytes], new_store: Callable[[str], str]) -> None:
@@ -125,10 +142,8 @@ def test_a_request_that_came_before_costs_nothing(batches: list[bytes], new_stor
     writer.close(PATIENCE)
 
 
-def test_two_at_the_same_time(batches: list[bytes], new_store: Callable[[str], str], server_uri: str) -> None:
+def test_two_at_the_same_time(batches: list[bytes], expected: dict[str, Any], server_uri: str) -> None:
     """Requests dealt out by chance to two writers that work side by side: the end is that of one delivery in order."""
-    reference = new_store("reference")
-    deliver(reference, batches, writers=1, restart=0)
     experiment = f"once-{uuid.uuid4().hex[:8]}"
     experiments = Experiments(server_uri, experiment)
     chance = random.Random(5)  # noqa: S311 - chance, no secret
@@ -145,4 +160,4 @@ def test_two_at_the_same_time(batches: list[bytes], new_store: Callable[[str], s
     for writer in running:
         writer.close(PATIENCE)
         assert writer.pipeline.lost == 0
-    assert differences(comparable(record(server_uri, experiment)), comparable(record(reference, "once"))) == []
+    assert differences(comparable(record(server_uri, experiment)), expected) == []
