@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import os
+import sys
 import tempfile
 from collections import Counter
 from typing import TYPE_CHECKING, Any
@@ -29,7 +30,12 @@ os.environ |= {
     "OTEL_DSPY_REPORT": "false",  # each would take a test a second: those of the artifact switch it on
 }
 
+if "dspy" in sys.modules:  # a forked worker
+    sys.modules["dspy"].configure_cache(disk_cache_dir=_dspy_cache.name)
+
 from tests.conformance.everywhere import held_to_the_contract, observed_violations  # noqa: E402 - OpenTelemetry is imported with it
+from tests.support.fork_server import GC_THRESHOLDS  # noqa: E402 - the same
+from tests.support.forked_workers import fork_workers  # noqa: E402 - the same
 from tests.support.leftovers import nothing_is_left  # noqa: E402 - the same
 from tests.support.progress_bars import share_progress_bars  # noqa: E402 - after the environment is set
 from tests.support.session_processes import begin_session, end_session  # noqa: E402 - the same
@@ -72,13 +78,10 @@ _left_out: Counter[str] = Counter()
 
 
 def pytest_collection_finish() -> None:
-    """Leave what DSPy, MLflow and the tests have imported out of every later garbage collection, and collect less often.
-
-    With the interpreter's thresholds, 700 objects, a seventh of the unit tests' time goes to collections.
-    """
+    """Leave what DSPy, MLflow and the tests have imported out of every later garbage collection, and collect less often."""
     gc.collect()
     gc.freeze()
-    gc.set_threshold(50_000, 20, 100)
+    gc.set_threshold(*GC_THRESHOLDS)
     gc.enable()
 
 
@@ -93,6 +96,12 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
     output: dict[str, Any] | None = getattr(session.config, "workeroutput", None)
     if output is not None:
         output["left_out"] = dict(_left_out)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_setupnodes(config: pytest.Config, specs: Sequence[Any]) -> None:
+    """Import the tests once for all workers."""
+    fork_workers(config, specs)
 
 
 @pytest.hookimpl(optionalhook=True)

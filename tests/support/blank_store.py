@@ -13,7 +13,10 @@ from pathlib import Path
 import mlflow
 from mlflow import MlflowClient
 
+from tests.support.fork_server import read_migrations_once
 from tests.support.temporary_folders import ON_DISK
+
+read_migrations_once()
 
 
 def blank_store(folder: Path, name: str = "mlflow.db") -> str:

@@ -8,12 +8,10 @@ bars.
 from __future__ import annotations
 
 import base64
-import json
 import os
 import pickle
 import select
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -21,7 +19,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, Protocol, Self
 
-from tests.support.fork_server import HEADER_BYTES
+from tests.support.fork_server import ask
 from tests.support.session_processes import session_process
 
 if TYPE_CHECKING:
@@ -76,6 +74,7 @@ class Program:
         stdout: IO[Any] | None = None,
         stderr: IO[Any] | None = None,
         session: bool = False,
+        progress_bars: bool = False,
     ) -> None:
         """Start it.
 
@@ -89,6 +88,7 @@ class Program:
             stdout: a file, or the writing end of a pipe; this process' by default.
             stderr: the same.
             session: whether it is in a session and a process group of its own, and so outlives this process.
+            progress_bars: whether tqdm shows any.
         """
         what = {"text": text, "file": file and str(file), "module": module}
         request = {
@@ -97,13 +97,10 @@ class Program:
             "folder": str(folder or Path.cwd()),
             "environment": dict(os.environ if environment is None else environment),
             "session": session,
+            "progress_bars": progress_bars,
         }
-        body = json.dumps(request).encode()
-        self._connection = socket.socket(socket.AF_UNIX)
-        self._connection.connect(session_process("fork-server", _start)["address"])
         streams = [1 if stdout is None else stdout.fileno(), 2 if stderr is None else stderr.fileno()]
-        socket.send_fds(self._connection, [len(body).to_bytes(HEADER_BYTES)], streams)
-        self._connection.sendall(body)
+        self._connection = ask(session_process("fork-server", _start)["address"], request, streams)
         self._reports = self._connection.makefile("rb", buffering=0)  # or `poll` would not see what is in the buffer
         self.pid = int(self._reports.readline())
         self.returncode: int | None = None
@@ -193,8 +190,7 @@ def _start(folder: Path) -> tuple[subprocess.Popen[bytes], dict[str, Any]]:
     with log:
         process = subprocess.Popen(
             [sys.executable, Path(__file__).with_name("fork_server.py"), address],
-            # tqdm reads its setting on import.
-            env=_ENVIRONMENT | {"DSPY_CACHEDIR": str(folder / "cache"), "TQDM_DISABLE": "1"},
+            env=_ENVIRONMENT | {"DSPY_CACHEDIR": str(folder / "cache")},
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=log, start_new_session=True,
         )  # fmt: skip
     assert process.stdout is not None

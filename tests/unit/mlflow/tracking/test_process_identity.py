@@ -13,7 +13,10 @@ from otel_dspy.mlflow.tracking.state import process_identity
 from tests.support.waiting import awaited
 
 LINUX = pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="needs /proc")
-OURS = process_identity.process(os.getpid())
+
+
+def _ours() -> str:
+    return process_identity.process(os.getpid())
 
 
 def _ended() -> str:
@@ -23,7 +26,7 @@ def _ended() -> str:
 
 def test_a_living_process_is_there() -> None:
     """This one, its parent, and one that belongs to somebody else."""
-    assert not process_identity.have_exited(OURS)
+    assert not process_identity.have_exited(_ours())
     assert not process_identity.have_exited(process_identity.process(os.getppid()))
     assert not process_identity.have_exited("1")
 
@@ -38,8 +41,8 @@ def test_a_process_that_ended_is_gone() -> None:
 def test_one_of_several_that_lives_is_enough() -> None:
     """A forked child's run is stale only if its parent has exited as well."""
     ended = _ended()
-    assert not process_identity.have_exited(f"{OURS} {ended}")
-    assert not process_identity.have_exited(f"{ended} {OURS}")
+    assert not process_identity.have_exited(f"{_ours()} {ended}")
+    assert not process_identity.have_exited(f"{ended} {_ours()}")
     assert process_identity.have_exited(f"{ended} {ended}")
 
 
@@ -52,7 +55,7 @@ def test_an_id_that_was_given_again_is_another_process() -> None:
 @LINUX
 def test_a_process_of_an_earlier_boot_is_gone() -> None:
     """The same id and start time after a reboot belong to another process."""
-    pid, start, boot = OURS.split("@")
+    pid, start, boot = _ours().split("@")
     assert boot == Path("/proc/sys/kernel/random/boot_id").read_text().strip()
     assert process_identity.have_exited(f"{pid}@{start}@another-boot")
     assert not process_identity.have_exited(f"{pid}@{start}")

@@ -1,0 +1,28 @@
+"""Stands for the interpreter of a worker: `worker_server` forks one that gets its program, environment and streams.
+
+python tests/support/forked_worker.py SOCKET -u -c PROGRAM
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+from fork_server import ask
+
+if __name__ == "__main__":
+    wanted: dict[str, Any] = {
+        "text": sys.argv[-1],
+        "arguments": [],
+        "folder": str(Path.cwd()),
+        "environment": dict(os.environ),
+        "session": False,
+        "progress_bars": True,
+    }
+    with ask(sys.argv[1], wanted, (0, 1, 2)) as connection, connection.makefile() as reports:
+        for stream in (0, 1):
+            os.close(stream)  # the worker's alone, or nobody would notice that it is gone
+        reports.readline()
+        sys.exit(int(reports.readline()))

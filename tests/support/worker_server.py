@@ -1,0 +1,47 @@
+"""Forks pytest-xdist's workers from one process that has imported all test modules, since each would take a dozen seconds for it.
+
+python -m tests.support.worker_server SOCKET TESTS…
+
+Collecting the tests is then a matter of a second or two, as pytest finds their modules imported. Only conftests are read
+again in each worker: they change its environment and make what no two processes may share. See
+`tests.support.forked_workers` for the other side.
+"""
+
+from __future__ import annotations
+
+import gc
+import sys
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests.support.fork_server import become, run_to_the_end, serve
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+
+def serve_workers(address: str, tests: Sequence[str]) -> dict[str, Any]:
+    """Import the modules of the tests and fork for each request; return in the fork, with the request.
+
+    What cannot be imported is left to the workers, which report it.
+    """
+    # -s: what is imported must not keep the streams of a capture that has ended.
+    pytest.main(
+        ["--collect-only", "-qq", "-s", "-p", "no:cacheprovider", "-p", "no:xdist", "--inline-snapshot=disable", *tests]
+    )
+    sys.stdout.flush()  # or each worker would have a copy of what is left in the buffer
+    gc.collect()
+    gc.freeze()
+    request = serve(address)
+    gc.disable()
+    for name in [name for name in sys.modules if name.startswith("tests.") and name.endswith(".conftest")]:
+        del sys.modules[name]
+    return request
+
+
+if __name__ == "__main__":
+    this = sys.modules["__main__"]  # or its names would be gone when another takes its place
+    worker = serve_workers(sys.argv[1], sys.argv[2:])
+    become(worker)
+    run_to_the_end(worker)
