@@ -34,6 +34,7 @@ if "dspy" in sys.modules:  # a forked worker
     sys.modules["dspy"].configure_cache(disk_cache_dir=_dspy_cache.name)
 
 from tests.conformance.everywhere import held_to_the_contract, observed_violations  # noqa: E402 - OpenTelemetry is imported with it
+from tests.support.entry_points import read_entry_points_once  # noqa: E402 - the same
 from tests.support.fork_server import GC_THRESHOLDS  # noqa: E402 - the same
 from tests.support.forked_workers import fork_workers  # noqa: E402 - the same
 from tests.support.leftovers import nothing_is_left  # noqa: E402 - the same
@@ -67,6 +68,12 @@ def pytest_unconfigure() -> None:
 def _progress_bars() -> None:
     """Evaluations run side by side."""
     share_progress_bars()
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _entry_points() -> None:
+    """Most tests instrument DSPy."""
+    read_entry_points_once()
 
 
 _REASONS = {

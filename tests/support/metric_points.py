@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import sqlite3
 from contextlib import closing
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
 from mlflow.utils import credentials, rest_utils
 
@@ -63,6 +63,6 @@ def _on_server(tracking_uri: str, runs: Sequence[Run]) -> Iterator[tuple[str, st
                 credentials.get_default_host_creds(tracking_uri), _HISTORY, "GET",
                 params={"run_id": measured[first : first + _RUNS_AT_ONCE], "metric_key": key},
             )  # fmt: skip
-            points: Any = rest_utils.verify_rest_response(answer, _HISTORY).json()["metrics"]
+            points = cast("list[dict[str, Any]]", rest_utils.verify_rest_response(answer, _HISTORY).json()["metrics"])
             for point in points:
                 yield point["run_id"], key, point["step"], point["value"]
