@@ -113,4 +113,4 @@ def _context(span: SpanRecord, *, local_root: bool) -> TraceContext:
 
 def _text(attributes: Mapping[str, object], name: str) -> str | None:
     value = attributes.get(name)
-    return value if isinstance(value, str) else None
+    return None if value is None else str(value)

@@ -30,7 +30,8 @@ class TrialScope:
     compile: CompileScope
     index: int
     span: Span
-    context: Context
+    context: Context = field(init=False)
+    """The context inside the trial, which refers to this state."""
     usage: UsageTally
     started: float
     error: BaseException | None = None

@@ -19,6 +19,11 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=chance.seed)
 
 
+def random_id(bits: int) -> int:
+    """Return a random id of that many bits; not 0, which is no valid id."""
+    return chance.getrandbits(bits) or random_id(bits)
+
+
 def own_ids(tracer: Tracer) -> None:
     """Make this tracer, and no other of its provider, generate ids with `chance`.
 
@@ -38,12 +43,12 @@ def _own_generator() -> object:
     from opentelemetry.sdk.trace.id_generator import RandomIdGenerator  # noqa: PLC0415 - the SDK is optional
 
     class OwnIds(RandomIdGenerator):
-        """Id generator with a private random source; valid ids are not 0."""
+        """Id generator with a private random source."""
 
         def generate_span_id(self) -> int:
-            return chance.getrandbits(64) or self.generate_span_id()
+            return random_id(64)
 
         def generate_trace_id(self) -> int:
-            return chance.getrandbits(128) or self.generate_trace_id()
+            return random_id(128)
 
     return OwnIds()

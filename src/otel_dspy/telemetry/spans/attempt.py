@@ -49,19 +49,10 @@ class AttemptGate:
             self._around = around
         if around is not self._around:
             return context  # the parent is a span of the user
-        if self._answered and self._begins(called):
-            self._end()
-            self._answered = False
-            self._span = self._telemetry.tracer.start_span(
-                semconv.SPAN_DSPY_ATTEMPT.format(self._kind),
-                context=context,
-                attributes={
-                    semconv.DSPY_OPERATION_NAME: "attempt",
-                    semconv.DSPY_MODULE_TYPE: self._kind,
-                    semconv.DSPY_ATTEMPT_INDEX: self._count,
-                },
-            )
-            self._count += 1
+        if self._answered:
+            self._answered = not self._begins(called)
+            if not self._answered:
+                self._start(context)
         if self._span is None:
             return context
         return inside(self._span, call_context_in(context)._replace(gate=None), context)
@@ -89,6 +80,19 @@ class AttemptGate:
         if error is not None and not self._answered:
             self.failed(error)
         self._end()
+
+    def _start(self, context: Context) -> None:
+        self._end()
+        self._span = self._telemetry.tracer.start_span(
+            semconv.SPAN_DSPY_ATTEMPT.format(self._kind),
+            context=context,
+            attributes={
+                semconv.DSPY_OPERATION_NAME: "attempt",
+                semconv.DSPY_MODULE_TYPE: self._kind,
+                semconv.DSPY_ATTEMPT_INDEX: self._count,
+            },
+        )
+        self._count += 1
 
     def _end(self) -> None:
         if self._span is not None:

@@ -44,9 +44,7 @@ def open_compile_in_call(telemetry: Telemetry, info: CompileInfo) -> CompileInCa
     }
     if info.metric_name is not None:
         attributes[semconv.DSPY_METRIC_NAME] = info.metric_name
-    span = telemetry.tracer.start_span(
-        semconv.SPAN_DSPY_COMPILE.format(info.optimizer_name), context=context, attributes=attributes
-    )
+    span = telemetry.tracer.start_span(semconv.SPAN_DSPY_COMPILE.format(info.optimizer_name), attributes=attributes)
     usage = UsageTally(call_context.usage)
     inner = CallContext(
         usage=usage,

@@ -10,14 +10,13 @@ from opentelemetry.trace import (
     Link,
     NonRecordingSpan,
     SpanContext,
-    TraceFlags,
     set_span_in_context,
 )
 
 from otel_dspy import semconv
 from otel_dspy.settings import TraceShape
 from otel_dspy.telemetry.call_context import call_context_in, inside
-from otel_dspy.telemetry.random_source import chance
+from otel_dspy.telemetry.random_source import chance, random_id
 from otel_dspy.telemetry.spans.metric import MetricGate, named_after
 from otel_dspy.telemetry.usage_tally import JUDGE, UsageTally
 
@@ -95,10 +94,6 @@ def _kept(ratio: float) -> bool:
 
 
 def _dropped_span() -> Span:
-    # With an unsampled parent no parent-based sampler (the SDK's default) records the spans of the example, while the
-    # hooks still add its tokens and scores to the spans that are sampled.
-    return NonRecordingSpan(
-        SpanContext(
-            chance.getrandbits(128) or 1, chance.getrandbits(64) or 1, is_remote=False, trace_flags=TraceFlags(0)
-        )
-    )
+    # Without flags it is not sampled: no parent-based sampler (the SDK's default) records the spans of the example,
+    # while the hooks still add its tokens and scores to the spans that are sampled.
+    return NonRecordingSpan(SpanContext(random_id(128), random_id(64), is_remote=False))

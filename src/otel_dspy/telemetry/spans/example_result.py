@@ -178,7 +178,8 @@ def _given(telemetry: Telemetry, split: tuple[dict[str, Any], dict[str, Any]]) -
     """Return an example's inputs and labels, redacted: as columns of its row, and as JSON texts by attribute."""
     row: dict[str, Any] = {}
     texts: dict[str, str] = {}
-    for name, value in zip(("inputs", "labels"), split, strict=True):
+    inputs, labels = split
+    for name, value in (("inputs", inputs), ("labels", labels)):
         redacted = telemetry.content.prepared(_CONTENT[name], value)
         row[name] = telemetry.content.for_row(redacted)
         texts[_CONTENT[name]] = plain_json(redacted)

@@ -51,7 +51,7 @@ def open_trial(telemetry: Telemetry, scope: CompileScope, context: Context | Non
         attributes=_identity(scope, index),
     )
     usage = UsageTally(scope.usage)
-    trial = TrialScope(scope, index, span, context, usage, now())
+    trial = TrialScope(scope, index, span, usage, now())
     trial.context = inside(span, CallContext(compile=scope, trial=trial, usage=usage), context)
     return trial
 
