@@ -80,7 +80,7 @@ nothing = Compile(
     run_id="r", optimizer="O", program="P", metric=None, unit=None, initial_score=None, best_score=None,
     best_trial=None, duration=0.0,
 )
-modules = sorted(module.__name__ for module in (compile_watch, console, live_progress, trials_table))
+modules = sorted(module.__name__ for module in (compile_progress, console, live_progress, trials_table))
 print(json.dumps([*modules, Report(nothing).html.count("<h1>")]))
 """
 MAPPED = """
@@ -189,7 +189,7 @@ PROGRAMS: Final[dict[str, tuple[str, object]]] = {
         [
             *(
                 f"otel_dspy.reporting.terminal.{name}"
-                for name in ("compile_watch", "console", "live_progress", "trials_table")
+                for name in ("compile_progress", "console", "live_progress", "trials_table")
             ),
             1,
         ],

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import pytest
 from inline_snapshot import snapshot
 from mlflow import MlflowClient
@@ -11,130 +13,58 @@ from tests.support.blank_store import blank_store
 from tests.support.gepa_task import optimize
 from tests.support.mlflow_tree import read_tree
 
+if TYPE_CHECKING:
+    from tests.support.mlflow_tree import RunNode
+
 
 @pytest.fixture(scope="module")
-def store(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """A local store with an experiment."""
+def run(tmp_path_factory: pytest.TempPathFactory) -> RunNode:
+    """The run of an optimization, with a child run for each trial, whatever became of it."""
     folder = tmp_path_factory.mktemp("gepa")
     uri = blank_store(folder)
     MlflowClient(uri).create_experiment("tree", artifact_location=(folder / "tree").as_uri())
-    return uri
-
-
-def test_the_whole_run_tree(store: str) -> None:
-    """A child run a trial, whatever became of it, with lineage, scores by example, Pareto front and texts."""
-    with tracked(store, "tree"):
+    with tracked(uri, "tree"):
         optimize()
-    (run,) = read_tree(store, "tree").runs
+    (found,) = read_tree(uri, "tree").runs
+    return found
+
+
+def test_the_metrics_of_the_compile(run: RunNode) -> None:
+    """A step is a trial: scores, the search's counts, and usage by role and model."""
     assert (run.name, run.status) == ("GEPA Pair", "FINISHED")
-    assert {name: points for name, points in run.metrics.items() if "tokens" not in name} == snapshot(
-        {
-            "search/best_candidate": ((0, 0.0), (1, 1.0), (3, 1.0), (4, 3.0)),
-            "score/best": (
-                (0, 0.3333333333333333),
-                (1, 0.5),
-                (2, 0.5),
-                (3, 0.5),
-                (4, 0.6666666666666666),
-                (5, 0.6666666666666666),
-                (6, 0.6666666666666666),
-                (7, 0.6666666666666666),
-            ),
-            "search/candidates": ((0, 1.0), (1, 2.0), (3, 3.0), (4, 4.0)),
-            "score/full": ((0, 0.3333333333333333), (1, 0.5), (3, 0.5), (4, 0.6666666666666666)),
-            "score/minibatch": ((5, 0.5), (6, 0.5)),
-            "search/pareto_size": ((0, 1.0), (1, 2.0), (3, 3.0), (4, 4.0)),
-            "search/validation_count": ((0, 6.0), (1, 6.0), (3, 6.0), (4, 6.0)),
-            "search/validation_size": ((0, 6.0), (1, 6.0), (3, 6.0), (4, 6.0)),
-            "score/initial": ((0, 0.3333333333333333),),
-            "search/iteration": ((0, 0.0), (1, 1.0), (2, 2.0), (3, 3.0), (4, 4.0), (5, 5.0), (6, 6.0)),
-            "usage/lm_calls": ((0, 6.0), (1, 17.0), (2, 19.0), (3, 30.0), (4, 41.0), (5, 46.0), (6, 51.0), (7, 51.0)),
-            "usage/lm_calls/reflection": ((1, 1.0), (2, 1.0), (3, 2.0), (4, 2.0), (5, 3.0), (6, 4.0), (7, 4.0)),
-            "usage/lm_calls/task": (
-                (0, 6.0),
-                (1, 16.0),
-                (2, 18.0),
-                (3, 28.0),
-                (4, 39.0),
-                (5, 43.0),
-                (6, 47.0),
-                (7, 47.0),
-            ),
-            "search/metric_calls": ((0, 6.0), (1, 16.0), (2, 18.0), (3, 28.0), (4, 39.0), (5, 43.0), (6, 47.0)),
-            "search/metric_calls_left": ((1, 30.0), (2, 28.0), (3, 18.0), (4, 7.0), (5, 3.0), (6, 0.0)),
-            "search/minibatch_after": ((1, 0.5), (3, 0.5), (4, 0.6), (5, 0.5), (6, 0.5)),
-            "search/minibatch_before": ((1, 0.0), (2, 1.0), (3, 0.0), (4, 0.6), (5, 0.5), (6, 0.5)),
-            "usage/model/openai/reflecting/lm_calls": (
-                (1, 1.0),
-                (2, 1.0),
-                (3, 2.0),
-                (4, 2.0),
-                (5, 3.0),
-                (6, 4.0),
-                (7, 4.0),
-            ),
-            "usage/model/openai/reflecting/unpriced_calls": (
-                (1, 1.0),
-                (2, 1.0),
-                (3, 2.0),
-                (4, 2.0),
-                (5, 3.0),
-                (6, 4.0),
-                (7, 4.0),
-            ),
-            "usage/model/openai/scripted/lm_calls": (
-                (0, 6.0),
-                (1, 16.0),
-                (2, 18.0),
-                (3, 28.0),
-                (4, 39.0),
-                (5, 43.0),
-                (6, 47.0),
-                (7, 47.0),
-            ),
-            "usage/model/openai/scripted/unpriced_calls": (
-                (0, 6.0),
-                (1, 16.0),
-                (2, 18.0),
-                (3, 28.0),
-                (4, 39.0),
-                (5, 43.0),
-                (6, 47.0),
-                (7, 47.0),
-            ),
-            "search/pareto_score": ((0, 0.3333333333333333), (1, 0.6666666666666666), (3, 1.0), (4, 1.0)),
-            "usage/unpriced_calls": (
-                (0, 6.0),
-                (1, 17.0),
-                (2, 19.0),
-                (3, 30.0),
-                (4, 41.0),
-                (5, 46.0),
-                (6, 51.0),
-                (7, 51.0),
-            ),
-            "usage/unpriced_calls/reflection": ((1, 1.0), (2, 1.0), (3, 2.0), (4, 2.0), (5, 3.0), (6, 4.0), (7, 4.0)),
-            "usage/unpriced_calls/task": (
-                (0, 6.0),
-                (1, 16.0),
-                (2, 18.0),
-                (3, 28.0),
-                (4, 39.0),
-                (5, 43.0),
-                (6, 47.0),
-                (7, 47.0),
-            ),
-        }
-    )
-    assert sorted(run.artifacts) == snapshot(
-        [
-            "best_model.json",
-            "initial_model.json",
-            "optimization_summary.json",
-            "trainset.json",
-            "valset.json",
-        ]
-    )
+    points = {name: " ".join(f"{step}:{value!r}" for step, value in found) for name, found in run.metrics.items()}
+    assert {name: text for name, text in points.items() if "tokens" not in name} == {
+        "search/best_candidate": "0:0.0 1:1.0 3:1.0 4:3.0",
+        "score/best": "0:0.3333333333333333 1:0.5 2:0.5 3:0.5 "
+        "4:0.6666666666666666 5:0.6666666666666666 6:0.6666666666666666 7:0.6666666666666666",
+        "search/candidates": "0:1.0 1:2.0 3:3.0 4:4.0",
+        "score/full": "0:0.3333333333333333 1:0.5 3:0.5 4:0.6666666666666666",
+        "score/minibatch": "5:0.5 6:0.5",
+        "search/pareto_size": "0:1.0 1:2.0 3:3.0 4:4.0",
+        "search/validation_count": "0:6.0 1:6.0 3:6.0 4:6.0",
+        "search/validation_size": "0:6.0 1:6.0 3:6.0 4:6.0",
+        "score/initial": "0:0.3333333333333333",
+        "search/iteration": "0:0.0 1:1.0 2:2.0 3:3.0 4:4.0 5:5.0 6:6.0",
+        "usage/lm_calls": "0:6.0 1:17.0 2:19.0 3:30.0 4:41.0 5:46.0 6:51.0 7:51.0",
+        "usage/lm_calls/reflection": "1:1.0 2:1.0 3:2.0 4:2.0 5:3.0 6:4.0 7:4.0",
+        "usage/lm_calls/task": "0:6.0 1:16.0 2:18.0 3:28.0 4:39.0 5:43.0 6:47.0 7:47.0",
+        "search/metric_calls": "0:6.0 1:16.0 2:18.0 3:28.0 4:39.0 5:43.0 6:47.0",
+        "search/metric_calls_left": "1:30.0 2:28.0 3:18.0 4:7.0 5:3.0 6:0.0",
+        "search/minibatch_after": "1:0.5 3:0.5 4:0.6 5:0.5 6:0.5",
+        "search/minibatch_before": "1:0.0 2:1.0 3:0.0 4:0.6 5:0.5 6:0.5",
+        "usage/model/openai/reflecting/lm_calls": "1:1.0 2:1.0 3:2.0 4:2.0 5:3.0 6:4.0 7:4.0",
+        "usage/model/openai/reflecting/unpriced_calls": "1:1.0 2:1.0 3:2.0 4:2.0 5:3.0 6:4.0 7:4.0",
+        "usage/model/openai/scripted/lm_calls": "0:6.0 1:16.0 2:18.0 3:28.0 4:39.0 5:43.0 6:47.0 7:47.0",
+        "usage/model/openai/scripted/unpriced_calls": "0:6.0 1:16.0 2:18.0 3:28.0 4:39.0 5:43.0 6:47.0 7:47.0",
+        "search/pareto_score": "0:0.3333333333333333 1:0.6666666666666666 3:1.0 4:1.0",
+        "usage/unpriced_calls": "0:6.0 1:17.0 2:19.0 3:30.0 4:41.0 5:46.0 6:51.0 7:51.0",
+        "usage/unpriced_calls/reflection": "1:1.0 2:1.0 3:2.0 4:2.0 5:3.0 6:4.0 7:4.0",
+        "usage/unpriced_calls/task": "0:6.0 1:16.0 2:18.0 3:28.0 4:39.0 5:43.0 6:47.0 7:47.0",
+    }
+
+
+def test_the_trials(run: RunNode) -> None:
+    """Accepted, rejected and merged proposals, with lineage and mini-batch."""
     shown = ("dspy.trial.kind", "dspy.trial.state", "dspy.trial.scope", "dspy.trial.score.unit", "dspy.trial.reason")
     assert [
         (child.name, child.status, [child.tags.get(name) for name in shown], child.params) for child in run.children
@@ -209,6 +139,19 @@ def test_the_whole_run_tree(store: str) -> None:
             ),
         ]
     )
+
+
+def test_the_artifacts(run: RunNode) -> None:
+    """Of the compile, and of each trial as far as it came."""
+    assert sorted(run.artifacts) == snapshot(
+        [
+            "best_model.json",
+            "initial_model.json",
+            "optimization_summary.json",
+            "trainset.json",
+            "valset.json",
+        ]
+    )
     assert [sorted(child.artifacts) for child in run.children] == snapshot(
         [
             ["changes.md", "model.json", "pareto_front.json", "result_table.json", "scores.json"],
@@ -260,6 +203,10 @@ def test_the_whole_run_tree(store: str) -> None:
             ],
         ]
     )
+
+
+def test_the_tables_and_texts_of_a_merge(run: RunNode) -> None:
+    """Scores by example, the Pareto front, the candidate's texts and their changes."""
     merge = run.children[4]
     assert merge.artifacts["scores.json"] == snapshot(
         {
@@ -369,6 +316,10 @@ Question: ${question}
 Answer: ${answer}
 ```
 """)
+
+
+def test_the_traces_of_the_trials(run: RunNode) -> None:
+    """Each example that a trial was scored on."""
     assert [[trace.name for trace in child.traces] for child in run.children][:2] == snapshot(
         [
             [

@@ -1,44 +1,32 @@
-"""MLflow's own tracing API around and inside DSPy's calls, and MLflow's evaluation of a DSPy program: one trace a call."""
+"""MLflow's own tracing API around and inside DSPy's calls: one trace a call."""
 
 from __future__ import annotations
 
 import asyncio
 import json
-import uuid
 from typing import TYPE_CHECKING, Any, cast
 
 import dspy
 import mlflow as untyped_mlflow
 import pytest
-from mlflow.entities import AssessmentSource, SpanEvent
-from mlflow.genai.judges import make_judge
-from mlflow.genai.optimize.optimizers import GepaPromptOptimizer
-from mlflow.genai.scorers import scorer
+from mlflow.entities import SpanEvent
 from mlflow.tracing import provider
 from mlflow.tracing.client import TracingClient
 from mlflow.utils import autologging_utils
 
-from otel_dspy import DSPyInstrumentor
-from otel_dspy.mlflow import autolog, flush
-from tests.support.dspy_answers import dspy_script
-from tests.support.in_process_lm import in_process_lm
-from tests.support.lm_server import scripted_lm
-from tests.support.mlflow_tree import read_tree
-from tests.support.prompt_registry import register_prompt
+from otel_dspy.mlflow import autolog
+from tests.integration.mlflow.fluent_calls import INSIDE, Answering, fluent_experiment, names, traces
 from tests.support.sums import exact, examples
 
 if TYPE_CHECKING:
     from collections.abc import Generator
 
     from tests.support.mlflow_server import MlflowServer
-    from tests.support.mlflow_tree import SpanNode, TraceNode
 
 mlflow = cast("Any", untyped_mlflow)
 SETTINGS_OF_DSPY: Any = dspy.settings
 SETTINGS: dict[str, dict[str, Any]] = cast("Any", autologging_utils).AUTOLOGGING_INTEGRATIONS
 """What MLflow's autologging is set to, by flavor."""
-DELIVERY = 120.0
-"""Seconds that a delivery may take on a loaded machine."""
 SECRET = "sk-" + "planted0123456789" * 2
 SESSION, USER, TOKENS = "mlflow.trace.session", "mlflow.trace.user", "mlflow.trace.tokenUsage"
 
@@ -46,57 +34,8 @@ SESSION, USER, TOKENS = "mlflow.trace.session", "mlflow.trace.user", "mlflow.tra
 @pytest.fixture
 def experiment(server: MlflowServer) -> Generator[str]:
     """A fresh experiment that MLflow is set to, with `autolog` on; the server's is the only store."""
-    name = f"fluent-{uuid.uuid4().hex[:12]}"
-    before = mlflow.get_tracking_uri()
-    mlflow.set_tracking_uri(server.uri)
-    mlflow.set_experiment(name)
-    autolog()
-    with dspy.context(lm=in_process_lm(dspy_script({"answer": lambda _: "2"}))):
+    with fluent_experiment(server) as name:
         yield name
-    autolog(disable=True)
-    DSPyInstrumentor().uninstrument()
-    mlflow.set_tracking_uri(before)
-
-
-def traces(name: str) -> list[TraceNode]:
-    """All traces of the experiment, those of its runs included, oldest first."""
-    assert flush(DELIVERY)
-    mlflow.flush_trace_async_logging()
-    tree = read_tree(mlflow.get_tracking_uri(), name)
-    return [*tree.traces, *(found for run in tree.walk() for found in run.traces)]
-
-
-def names(span: SpanNode) -> object:
-    """A span's name with those below it."""
-    return {span.name: [names(child) for child in span.children]} if span.children else span.name
-
-
-class Answering(dspy.Module):
-    """Two calls, one of them in a span of MLflow's."""
-
-    def __init__(self, **update: Any) -> None:
-        super().__init__()
-        self.first = dspy.Predict("question -> answer")
-        self.second = dspy.Predict("question -> answer")
-        self._update = update
-
-    def forward(self, question: str) -> Any:
-        """Answer."""
-        with mlflow.start_span("look up"):
-            self.first(question=question)
-        if self._update:
-            mlflow.update_current_trace(**self._update)
-            mlflow.log_feedback(trace_id=mlflow.get_active_trace_id(), name="inside", value=1.0)
-        return self.second(question=question)
-
-
-INSIDE = {
-    "module Answering": [
-        {"look up": [{"module Predict": ["chat scripted"]}]},
-        {"module Predict": ["chat scripted"]},
-    ]
-}
-"""Spans of a call of `Answering`."""
 
 
 def test_a_call_inside_a_span_of_mlflow_is_a_part_of_its_trace(experiment: str) -> None:
@@ -264,139 +203,6 @@ def test_a_named_destination_has_traces_of_its_own(experiment: str) -> None:
     assert [[names(root) for root in found.spans] for found in traces(experiment)] == [[{"around": ["look up"]}]]
     (own,) = traces(f"{experiment}-own")
     assert own.id == last
-
-
-@pytest.mark.parametrize("inside", ["DSPy alone", "spans of MLflow's"])
-def test_mlflow_evaluates_a_program(experiment: str, inside: str) -> None:
-    """`mlflow.genai.evaluate`: one trace a row, in the evaluation's run, with all spans and the scorers' assessments.
-
-    A scorer that calls DSPy itself leaves no trace, as with MLflow alone.
-    """
-    traced = inside == "spans of MLflow's"
-    program: Any = Answering() if traced else dspy.Predict("question -> answer")
-    program.set_lm(SETTINGS_OF_DSPY.lm)  # MLflow calls it in threads of its own
-    judge: Any = dspy.Predict("question -> answer")
-    judge.set_lm(SETTINGS_OF_DSPY.lm)
-    parallel: Any = dspy.Parallel(num_threads=2, disable_progress_bar=True)
-    seen: list[int] = []
-
-    def predict(question: str) -> str:
-        return str(program(question=question).answer)
-
-    @scorer
-    def right(outputs: str, expectations: dict[str, Any], trace: Any) -> bool:
-        seen.append(len(trace.data.spans))
-        judge(question="Is it right?")
-        parallel([(judge, {"question": "Is it right?"}), (judge, {"question": "Is it short?"})])
-        return outputs == expectations["expected_response"]
-
-    before = list(SETTINGS_OF_DSPY.callbacks)
-    result = mlflow.genai.evaluate(
-        data=[{"inputs": {"question": f"{n}+1"}, "expectations": {"expected_response": str(n + 1)}} for n in range(3)],
-        predict_fn=predict,
-        scorers=[right],
-    )
-    found = traces(experiment)
-    expected: Any = INSIDE if traced else {"predict": [{"module Predict": ["chat scripted"]}]}
-    assert [[names(root) for root in one.spans] for one in found] == [[expected]] * 3
-    assert {one.metadata["mlflow.sourceRun"] for one in found} == {result.run_id}
-    scores = [score.value for one in found for score in one.assessments if score.name == "right"]
-    assert (scores.count(True), scores.count(False)) == (1, 2)
-    assert seen == [6 if traced else 3] * 3
-    assert before == SETTINGS_OF_DSPY.callbacks
-
-
-def test_mlflow_optimizes_prompts(experiment: str) -> None:
-    """`mlflow.genai.optimize_prompts` over a DSPy program: traces of rows in MLflow's run, the compile its child."""
-    prompt = register_prompt(f"p-{uuid.uuid4().hex[:8]}", "Answer {{question}}")
-    program: Any = dspy.Predict("question -> answer")
-    program.set_lm(SETTINGS_OF_DSPY.lm)
-
-    def predict(question: str) -> str:
-        return str(program(question=prompt.format(question=question)).answer)
-
-    @scorer
-    def right(outputs: str, expectations: dict[str, Any]) -> float:
-        return float(outputs == expectations["expected_response"])
-
-    result = mlflow.genai.optimize_prompts(
-        predict_fn=predict,
-        train_data=[
-            {"inputs": {"question": f"{n}+1"}, "expectations": {"expected_response": str(n + 1)}} for n in range(2)
-        ],
-        prompt_uris=[prompt.uri],
-        optimizer=cast("Any", GepaPromptOptimizer)(reflection_model="openai:/unused", max_metric_calls=2),
-        scorers=[right],
-    )
-    found = traces(experiment)
-    parent, *ours = read_tree(mlflow.get_tracking_uri(), experiment).walk()
-    assert [(run.name, run.status) for run in ours] == [
-        ("gepa MlflowGEPAAdapter", "FINISHED"),
-        ("trial 0: seed", "FINISHED"),
-    ]
-    assert (parent.status, parent.children) == ("FINISHED", (ours[0],))
-    assert not any(
-        name.startswith("usage/") for run in ours for name in run.metrics
-    )  # the calls are in MLflow's threads
-    assert result.initial_eval_score == 0.5
-    assert [(one.name, one.metadata["mlflow.sourceRun"]) for one in found] == [
-        ("predict", parent.id),
-        ("predict", parent.id),
-        ("gepa MlflowGEPAAdapter", ours[0].id),
-        ("MlflowGEPAAdapter example 0", ours[1].id),
-        ("MlflowGEPAAdapter example 1", ours[1].id),
-    ]
-    rows = [[names(root) for root in one.spans] for one in found[:2]]
-    assert rows == [[{"predict": [{"module Predict": ["chat scripted"]}]}]] * 2
-
-
-def simba_of_two_traces(**options: Any) -> Any:
-    """MLflow's judge optimizer based on SIMBA, with a smaller required number of traces."""
-    from mlflow.genai.judges.optimizers import (  # noqa: PLC0415 - it imports LiteLLM, which takes every worker seconds
-        SIMBAAlignmentOptimizer,
-    )
-
-    class FewTraces(SIMBAAlignmentOptimizer):
-        @classmethod
-        def get_min_traces_required(cls) -> int:
-            return 2
-
-    return cast("Any", FewTraces)(**options)
-
-
-def test_mlflow_aligns_a_judge(experiment: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A judge's `align` runs SIMBA: one compile with its trials, whose examples are the labeled traces."""
-    labels = ("yes", "no")
-    with scripted_lm(lambda _: '{"result": "yes", "rationale": "because"}') as server:
-        monkeypatch.setenv("OPENAI_API_KEY", "sk-planted")
-        monkeypatch.setenv("OPENAI_API_BASE", server.api_base)
-        labeled: list[str] = []
-        for label in labels:
-            with mlflow.start_span("made") as span:
-                span.set_inputs({"question": label})
-                span.set_outputs({"answer": label})
-            labeled.append(span.trace_id)
-        mlflow.flush_trace_async_logging()
-        human: Any = AssessmentSource(source_type="HUMAN", source_id="me")
-        for trace_id, label in zip(labeled, labels, strict=True):
-            mlflow.log_feedback(trace_id=trace_id, name="nice", value=label, source=human, rationale="so")
-        judge: Any = make_judge(
-            name="nice",
-            instructions="Is {{ outputs }} nice for {{ inputs }}?",
-            model="openai:/scripted",
-            feedback_value_type=str,
-        )
-        steps = {"max_steps": 1, "num_candidates": 2, "num_threads": 1, "max_demos": 1}
-        optimizer = simba_of_two_traces(model="openai:/scripted", batch_size=2, simba_kwargs=steps)
-        aligned = judge.align([mlflow.get_trace(one) for one in labeled], optimizer)
-    assert aligned.name == "nice"
-    traces(experiment)
-    tree = read_tree(mlflow.get_tracking_uri(), experiment)
-    (run,) = tree.runs
-    assert (run.name, run.status) == ("SIMBA CustomPredict", "FINISHED")
-    assert run.children
-    assert {child.status for child in run.children} == {"FINISHED"}
-    assert [one.name for one in tree.traces] == ["made", "made"]
 
 
 def test_mlflow_is_as_it_was_afterwards() -> None:
