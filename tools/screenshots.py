@@ -23,7 +23,7 @@ from mlflow import MlflowClient
 from playwright.sync_api import sync_playwright
 
 import otel_dspy
-from otel_dspy.mlflow.mapping.trials_view import trials_link
+from otel_dspy.mlflow.mapping.saved_view_content import trials_link
 
 if TYPE_CHECKING:
     from collections.abc import Generator

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from otel_dspy.bridge.flags import MEBIBYTE, TOKEN_VARIABLE
+from otel_dspy.bridge.setting_definitions import MEBIBYTE, TOKEN_VARIABLE
 
 if TYPE_CHECKING:
     from otel_dspy.bridge.settings import BridgeSettings

@@ -11,7 +11,7 @@ import sys
 import threading
 from typing import TYPE_CHECKING, Any, Final, NoReturn, cast
 
-from otel_dspy.bridge import flags, settings
+from otel_dspy.bridge import setting_definitions, settings
 from otel_dspy.bridge.collector_config import collector_config
 from otel_dspy.optional_modules import is_installed
 from otel_dspy.tracking_uri import without_passwords
@@ -41,7 +41,7 @@ EXIT: Final = 5.0
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of the command."""
-    flags.add_arguments(parser)
+    setting_definitions.add_arguments(parser)
     parser.add_argument(
         "--print-collector-config",
         action="store_true",

@@ -7,9 +7,9 @@ import sys
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
-from otel_dspy.bridge import setting_values
+from otel_dspy.bridge import setting_parsers
 from otel_dspy.bridge.access_control import is_loopback
-from otel_dspy.bridge.flags import FLAGS, MEBIBYTE, TOKEN_VARIABLE, variable
+from otel_dspy.bridge.setting_definitions import FLAGS, MEBIBYTE, TOKEN_VARIABLE, variable
 from otel_dspy.bridge.setting_error import BridgeSettingError
 
 if TYPE_CHECKING:
@@ -100,22 +100,22 @@ def resolve(chosen: Mapping[str, object], environment: Mapping[str, str] | None 
     tracking_uri = values["tracking_uri"] or given.get("MLFLOW_TRACKING_URI", "")
     if not tracking_uri:
         raise BridgeSettingError("no MLflow tracking URI: set --tracking-uri or MLFLOW_TRACKING_URI")
-    http, grpc = setting_values.address(values["http"], "--http"), setting_values.address(values["grpc"], "--grpc")
+    http, grpc = setting_parsers.address(values["http"], "--http"), setting_parsers.address(values["grpc"], "--grpc")
     return BridgeSettings(
         tracking_uri=tracking_uri,
         experiment=values["experiment"],
-        experiment_by_service=setting_values.switch(values["experiment_by_service"], "experiment-by-service"),
+        experiment_by_service=setting_parsers.switch(values["experiment_by_service"], "experiment-by-service"),
         workspace=values["workspace"] or given.get("MLFLOW_WORKSPACE", "").strip() or None,
         http=http,
         grpc=grpc,
-        token=setting_values.token(values["token_file"], given),
-        tls=setting_values.tls(values["tls_cert"], values["tls_key"], values["tls_client_ca"]),
-        allow_anonymous=setting_values.switch(values["allow_anonymous"], "allow-anonymous"),
-        max_request_bytes=setting_values.size(values["max_request_bytes"], "max-request-bytes", HIGHEST),
-        max_waiting_bytes=setting_values.size(values["max_waiting_bytes"], "max-waiting-bytes", sys.maxsize),
-        max_connections=setting_values.number(values["max_connections"], "max-connections", HIGHEST),
-        patience=setting_values.seconds(values["patience"], "patience"),
-        queue=setting_values.queue_folder(values["queue"], grpc, http),
-        max_queue_bytes=setting_values.size(values["max_queue_bytes"], "max-queue-bytes", sys.maxsize),
-        drain_timeout=setting_values.seconds(values["drain_timeout"], "drain-timeout"),
+        token=setting_parsers.token(values["token_file"], given),
+        tls=setting_parsers.tls(values["tls_cert"], values["tls_key"], values["tls_client_ca"]),
+        allow_anonymous=setting_parsers.switch(values["allow_anonymous"], "allow-anonymous"),
+        max_request_bytes=setting_parsers.size(values["max_request_bytes"], "max-request-bytes", HIGHEST),
+        max_waiting_bytes=setting_parsers.size(values["max_waiting_bytes"], "max-waiting-bytes", sys.maxsize),
+        max_connections=setting_parsers.number(values["max_connections"], "max-connections", HIGHEST),
+        patience=setting_parsers.seconds(values["patience"], "patience"),
+        queue=setting_parsers.queue_folder(values["queue"], grpc, http),
+        max_queue_bytes=setting_parsers.size(values["max_queue_bytes"], "max-queue-bytes", sys.maxsize),
+        drain_timeout=setting_parsers.seconds(values["drain_timeout"], "drain-timeout"),
     )

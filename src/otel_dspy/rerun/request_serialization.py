@@ -10,7 +10,8 @@ from opentelemetry.semconv._incubating.attributes import gen_ai_attributes as ge
 from opentelemetry.util.genai.utils import gen_ai_json_dumps
 
 from otel_dspy.hooks.lm.messages import CallRequest
-from otel_dspy.hooks.lm.model_parameters import REQUEST_SETTINGS, provider_and_model
+from otel_dspy.hooks.lm.model_parameters import REQUEST_SETTINGS
+from otel_dspy.hooks.lm.provider_name import provider_and_model
 from otel_dspy.rerun.errors import UnknownCallError
 from otel_dspy.rerun.recorded_call import SETTINGS, request_of
 from otel_dspy.settings import Settings

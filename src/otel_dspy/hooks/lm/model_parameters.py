@@ -1,4 +1,4 @@
-"""Provider, model name and parameters of a language model."""
+"""Parameters of a language model and settings of its requests, by allowlists."""
 
 from __future__ import annotations
 
@@ -66,21 +66,3 @@ def lm_parameters(lm: Any) -> dict[str, object]:
         if isinstance(value, bool | int | str):
             settings[name] = value
     return settings
-
-
-def full_name(lm: Any) -> str:
-    """Return DSPy's name of a language model (`openai/gpt-4o-mini`); the class name if it has none."""
-    model = getattr(lm, "model", None)
-    return model if isinstance(model, str) and model else type(lm).__name__
-
-
-def provider_and_model(lm: Any) -> tuple[str, str | None]:
-    """Return `gen_ai.provider.name` and `gen_ai.request.model` of an LM, from DSPy's `provider/model`.
-
-    Without a provider prefix the provider is unknown, and the class name in lower case is used.
-    """
-    model = getattr(lm, "model", None)
-    if not isinstance(model, str):
-        return type(lm).__name__.lower(), None
-    provider, slash, name = model.partition("/")
-    return (provider, name) if slash else (type(lm).__name__.lower(), model)

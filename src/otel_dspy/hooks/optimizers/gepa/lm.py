@@ -17,7 +17,7 @@ from typing_extensions import override
 
 from otel_dspy import semconv
 from otel_dspy.hooks.lm.messages import CallContent, CallRequest, answers_of
-from otel_dspy.hooks.lm.model_parameters import full_name, provider_and_model
+from otel_dspy.hooks.lm.provider_name import full_name, provider_and_model
 from otel_dspy.hooks.lm.result import LMCallRecord, TokenCounts, read_result
 from otel_dspy.hooks.lm.usage import add_to_totals
 from otel_dspy.hooks.patching.call_hook import CallHook, wrap_call

@@ -19,7 +19,7 @@ from otel_dspy.boolean_text import boolean_variable
 from otel_dspy.environment_variables import REPORT
 from otel_dspy.mlflow.tracking.requests import http_policy, workspaces
 from otel_dspy.mlflow.tracking.runs.description_tag import describe_stopped_run, write_description
-from otel_dspy.mlflow.tracking.runs.saved_view import save_trials_view
+from otel_dspy.mlflow.tracking.runs.saved_view_tag import save_trials_view
 from otel_dspy.runtime.bounded_dict import BoundedDict
 from otel_dspy.runtime.fork_gate import ForkGate
 from otel_dspy.tracking_uri import without_passwords

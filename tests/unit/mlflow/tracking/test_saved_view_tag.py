@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 
 from mlflow import MlflowClient
 
-from otel_dspy.mlflow.mapping.trials_view import TAG
+from otel_dspy.mlflow.mapping.saved_view_content import TAG
 from otel_dspy.mlflow.records.route import Destination, Experiment
-from otel_dspy.mlflow.tracking.runs.saved_view import save_trials_view
+from otel_dspy.mlflow.tracking.runs.saved_view_tag import save_trials_view
 from otel_dspy.mlflow.tracking.store.experiment_connection import Connection
 from tests.support.blank_store import blank_store
 

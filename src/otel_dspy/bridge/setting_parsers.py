@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 from otel_dspy.boolean_text import boolean
 from otel_dspy.bridge import certificates
 from otel_dspy.bridge.durable_queue.queue_folder import default_folder
-from otel_dspy.bridge.flags import TOKEN_VARIABLE, variable
 from otel_dspy.bridge.listen_addresses import Address, Tls
+from otel_dspy.bridge.setting_definitions import TOKEN_VARIABLE, variable
 from otel_dspy.bridge.setting_error import BridgeSettingError
 from otel_dspy.quantities import number_of_bytes, number_of_seconds
 
