@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import gc
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -20,16 +21,43 @@ from tests.support.fork_server import become, run_to_the_end, serve
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+# -s: what is imported must not keep the streams of a capture that has ended.
+_OPTIONS = ["--collect-only", "-qq", "-s", "-p", "no:cacheprovider", "-p", "no:xdist", "--inline-snapshot=disable"]
+
+
+class _Unimported:
+    """Files whose import did not come to its end: it failed, or the module skips itself."""
+
+    def __init__(self) -> None:
+        self._root = Path()
+        self._files: set[str] = set()
+
+    def pytest_configure(self, config: pytest.Config) -> None:
+        """Hear where the tests are."""
+        self._root = config.rootpath
+
+    def pytest_collectreport(self, report: pytest.CollectReport) -> None:
+        """Hear of it."""
+        if not report.passed:
+            self._files.add(str(self._root / report.nodeid.partition("::")[0]))
+
+    def forget(self) -> None:
+        """Let the workers import them and report what happens: pytest leaves an unfinished module among the imported ones."""
+        for name, module in list(sys.modules.items()):
+            if getattr(module, "__file__", None) in self._files:
+                del sys.modules[name]
+
+
+def import_tests(tests: Sequence[str]) -> None:
+    """Import the modules of the tests, but for those whose import does not come to its end."""
+    unimported = _Unimported()
+    pytest.main([*_OPTIONS, *tests], plugins=[unimported])
+    unimported.forget()
+
 
 def serve_workers(address: str, tests: Sequence[str]) -> dict[str, Any]:
-    """Import the modules of the tests and fork for each request; return in the fork, with the request.
-
-    What cannot be imported is left to the workers, which report it.
-    """
-    # -s: what is imported must not keep the streams of a capture that has ended.
-    pytest.main(
-        ["--collect-only", "-qq", "-s", "-p", "no:cacheprovider", "-p", "no:xdist", "--inline-snapshot=disable", *tests]
-    )
+    """Import the modules of the tests and fork for each request; return in the fork, with the request."""
+    import_tests(tests)
     sys.stdout.flush()  # or each worker would have a copy of what is left in the buffer
     gc.collect()
     gc.freeze()
