@@ -216,10 +216,10 @@ def test_two_optimizations_at_once_keep_apart() -> None:
     "broken",
     [
         "gepa.proposal_trials.trial_info",
-        "gepa.events.pareto_front",
+        "gepa.callback.pareto_front",
         "gepa.proposal_trials.ProposalTrials.evaluates",
         "gepa.proposal_trials.ProposalTrials.proposes",
-        "gepa.events.GepaEvents.finish",
+        "gepa.callback.GepaEvents.finish",
     ],
 )
 def test_a_failing_record_does_not_affect_the_call(broken: str) -> None:

@@ -1,6 +1,6 @@
 """The saved view of trials, opened by its link in a browser.
 
-`tests/unit/mlflow/tracking/test_saved_view.py` has the view as data, without a browser.
+`tests/unit/mlflow/tracking/test_saved_view_tag.py` has the view as data, without a browser.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Hook for DSPy's GEPA, including `dspy.Flex` programs: a trial for the seed and for every proposal, accepted or not.
 
 Source: `dspy/teleprompt/gepa/gepa.py` and `gepa_utils.py` of dspy 3.4.1, `gepa.optimize` of gepa 0.1.4. A callback
-added to the user's (`events.py`) provides the data of the trials. Hooks around the methods of `DspyAdapter` that run
+added to the user's (`callback.py`) provides the data of the trials. Hooks around the methods of `DspyAdapter` that run
 programs, metrics and the reflection model open the phases.
 """
 
