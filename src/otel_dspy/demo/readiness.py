@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from otel_dspy.diagnosis.checks.destinations import TRACKING_URI, mlflow_store
+from otel_dspy.diagnosis.checks.mlflow_store import TRACKING_URI, mlflow_store
 from otel_dspy.diagnosis.finding import Level
 from otel_dspy.optional_modules import is_installed
 

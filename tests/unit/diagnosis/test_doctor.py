@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from otel_dspy.cli import main
-from otel_dspy.diagnosis.checks import destinations
+from otel_dspy.diagnosis.checks import mlflow_store
 from otel_dspy.diagnosis.checks.all_checks import examine
 from otel_dspy.diagnosis.finding import Level
 from tests.support.fixed_status_server import listening
@@ -198,7 +198,7 @@ def test_rejected_credentials_are_reported(status: int) -> None:
 
 def test_an_mlflow_that_answers_health_checks_only_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
     """A question that is not answered costs the patience that each destination has, and not MLflow's own two minutes."""
-    monkeypatch.setattr(destinations, "PATIENCE", 0.2)
+    monkeypatch.setattr(mlflow_store, "PATIENCE", 0.2)
     answered = threading.Event()
 
     def never(*_args: object, **_named: object) -> None:
@@ -207,7 +207,7 @@ def test_an_mlflow_that_answers_health_checks_only_is_not_waited_for(monkeypatch
     monkeypatch.setattr("mlflow.MlflowClient.search_experiments", never)
     try:
         with listening(200, healthy=True) as port:
-            findings = list(destinations.destinations({"MLFLOW_TRACKING_URI": f"http://127.0.0.1:{port}"}))
+            findings = list(mlflow_store.mlflow_store({"MLFLOW_TRACKING_URI": f"http://127.0.0.1:{port}"}))
         assert not answered.is_set()
     finally:
         answered.set()

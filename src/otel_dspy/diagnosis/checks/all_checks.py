@@ -5,9 +5,11 @@ from __future__ import annotations
 from itertools import chain
 from typing import TYPE_CHECKING
 
-from otel_dspy.diagnosis.checks.destinations import destinations
+from otel_dspy.diagnosis.checks.exporters import exporters
 from otel_dspy.diagnosis.checks.installed_packages import installed
+from otel_dspy.diagnosis.checks.mlflow_store import mlflow_store
 from otel_dspy.diagnosis.checks.settings import configured
+from otel_dspy.diagnosis.checks.spool import spool
 from otel_dspy.diagnosis.checks.stale_runs import left_running
 
 if TYPE_CHECKING:
@@ -27,7 +29,9 @@ def examine(environment: Mapping[str, str], *, end_runs: bool = False) -> list[F
         chain(
             installed(environment),
             configured(environment),
-            destinations(environment),
+            exporters(environment),
+            mlflow_store(environment),
+            spool(),
             left_running(environment, end=end_runs),
         )
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING, Final
 
-from otel_dspy.diagnosis.checks.destinations import TRACKING_URI, WORKSPACE
+from otel_dspy.diagnosis.checks.mlflow_store import TRACKING_URI, WORKSPACE
 from otel_dspy.diagnosis.finding import Finding, Level
 from otel_dspy.instrumentor import DSPyInstrumentor
 from otel_dspy.tracking_uri import address_without_passwords

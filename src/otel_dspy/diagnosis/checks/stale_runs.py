@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from otel_dspy.boolean_text import boolean_variable
-from otel_dspy.diagnosis.checks.destinations import TRACKING_URI, WORKSPACE
+from otel_dspy.diagnosis.checks.mlflow_store import TRACKING_URI, WORKSPACE
 from otel_dspy.diagnosis.finding import Finding, Level
 from otel_dspy.environment_variables import REPORT
 from otel_dspy.tracking_uri import uri_error, without_passwords

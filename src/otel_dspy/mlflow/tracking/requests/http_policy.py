@@ -15,7 +15,6 @@ from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any, Final
 
 import wrapt
-from mlflow import environment_variables
 
 from otel_dspy.mlflow.tracking.requests import databricks
 from otel_dspy.mlflow.tracking.requests.retry_after import MAX_RETRY_AFTER, retry_after_seconds
@@ -28,9 +27,6 @@ READ_TIMEOUT: Final = 60.0
 FIRST_CONNECT_TIMEOUT: Final = 2.0
 LONGEST_CONNECT_TIMEOUT: Final = 10.0
 """Connect timeout in seconds; doubled with each failure, for networks that are slow rather than down."""
-
-KEPT_CONNECTIONS: Final = 10
-"""Connections that MLflow's HTTP client keeps unless it has a setting."""
 
 _REQUEST: Final = "_get_http_response_with_retries"
 _MODULES: Final = ("mlflow.utils.rest_utils", "mlflow.utils.request_utils")
@@ -76,12 +72,6 @@ def no_retries(failures: int) -> Generator[None]:
 def last_status() -> int | None:
     """Return the HTTP status of this thread's last response since `no_retries` began, unless it was a success."""
     return _thread.status
-
-
-def kept_connections() -> int:
-    """Return the number of connections to a server that MLflow's HTTP client keeps: MLFLOW_HTTP_POOL_MAXSIZE."""
-    size: Any = getattr(environment_variables, "MLFLOW_HTTP_POOL_MAXSIZE", None)
-    return max(1, int(size.get())) if size is not None else KEPT_CONNECTIONS
 
 
 def retry_after() -> float | None:

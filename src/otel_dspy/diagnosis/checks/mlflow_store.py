@@ -1,9 +1,8 @@
-"""Checks of the destinations that the environment names: exporters, MLflow and the spool."""
+"""Check of the MLflow tracking store that the environment names."""
 
 from __future__ import annotations
 
 import os
-import tempfile
 import threading
 import urllib.error
 import urllib.request
@@ -15,9 +14,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, cast
 from urllib.parse import urlsplit
 
-from otel_dspy.diagnosis.checks.exporters import PATIENCE, exporters, no_address
+from otel_dspy.diagnosis.checks.exporters import PATIENCE, no_address
 from otel_dspy.diagnosis.finding import Finding, Level
-from otel_dspy.mlflow.delivery import spool_folder
 from otel_dspy.tracking_uri import address_without_passwords, uri_error, without_passwords
 
 if TYPE_CHECKING:
@@ -29,13 +27,6 @@ _SCHEMES: Final = frozenset({
     "databricks", "databricks-uc", "file", "http", "https", "mssql", "mysql", "postgresql", "sqlite", "uc",
 })  # fmt: skip
 """Schemes of MLflow's own tracking stores, as its error for any other one lists them (3.17)."""
-
-
-def destinations(environment: Mapping[str, str]) -> Iterator[Finding]:
-    """Check every destination that the environment names."""
-    yield from exporters(environment)
-    yield from mlflow_store(environment)
-    yield from _spool()
 
 
 def mlflow_store(environment: Mapping[str, str]) -> Iterator[Finding]:
@@ -127,40 +118,3 @@ def _asked(uri: str, shown: str, workspace: str) -> Finding:
                 "workspace that exists on the server, or unset the variable",
             )
     return answers
-
-
-def _spool() -> Iterator[Finding]:
-    folder = spool_folder.folder()
-    files = sorted(folder.glob(f"*{spool_folder.SUFFIX}")) if folder.is_dir() else []
-    left = [path for path in files if not _in_use(path)]
-    if left:
-        size = sum(path.stat().st_size for path in left) / 2**20
-        yield Finding(
-            "spool",
-            Level.WARNING,
-            f"{len(left)} files ({size:.1f} MiB) in {folder} are not yet written to MLflow: run otel-dspy replay",
-        )
-        return
-    if _is_writable(next(path for path in (folder, *folder.parents) if path.exists())):
-        yield Finding("spool", Level.OK, f"{folder} is empty and writable")
-    else:
-        yield Finding(
-            "spool", Level.PROBLEM, f"{folder} is not writable: spans that are not delivered are lost when the process "
-            f"ends. Set {spool_folder.FOLDER_VARIABLE} to a writable folder."
-        )  # fmt: skip
-
-
-def _is_writable(folder: Path) -> bool:
-    # `os.access` also returns True for folders of virtual file systems, in which no file can be created.
-    try:
-        with tempfile.TemporaryFile(dir=folder):
-            return True
-    except OSError:
-        return False
-
-
-def _in_use(path: Path) -> bool:
-    try:
-        return spool_folder.in_use(path)
-    except OSError:
-        return False
