@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from threading import Thread
+from http.server import BaseHTTPRequestHandler
 from typing import TYPE_CHECKING, Any
+
+from tests.support.loopback_server import serving
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -39,12 +40,5 @@ class _Handler(BaseHTTPRequestHandler):
 @contextmanager
 def embeddings_server() -> Generator[str]:
     """Run the server; yield its `api_base`."""
-    server = ThreadingHTTPServer(("127.0.0.1", 0), _Handler)
-    thread = Thread(target=server.serve_forever, daemon=True)
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{server.server_port}/v1"
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()
+    with serving(_Handler) as port:
+        yield f"http://127.0.0.1:{port}/v1"
