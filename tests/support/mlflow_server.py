@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import secrets
 import signal
 import socket
 import subprocess
@@ -12,7 +13,7 @@ import urllib.error
 import urllib.request
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from tests.support.programs import Program
 
@@ -44,6 +45,10 @@ READY_TIMEOUT = 120.0
 STOP_TIMEOUT = 15.0
 """Seconds between asking the server to stop and killing it."""
 
+_LOWEST_PORT: Final = 20_000
+_LOWEST_EPHEMERAL_PORT: Final = 32_768
+"""Default of Linux (`net.ipv4.ip_local_port_range`); macOS begins at 49,152."""
+
 
 @dataclass(frozen=True)
 class MlflowServer:
@@ -58,10 +63,18 @@ class MlflowServer:
 
 
 def free_port() -> int:
-    """Return a free TCP port of the loopback interface."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """Return a free TCP port of the loopback interface.
+
+    It is below those that Linux and macOS give to outgoing connections, one of which could have it before the server.
+    """
+    while True:
+        port = _LOWEST_PORT + secrets.randbelow(_LOWEST_EPHEMERAL_PORT - _LOWEST_PORT)
+        with socket.socket() as probe:
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            return port
 
 
 @contextmanager
