@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import copy
+import gc
+import warnings
 from typing import TYPE_CHECKING, Any, cast
 
 import dspy
@@ -28,6 +30,13 @@ DOCUMENT = [
     {"role": "user", "content": [{"type": "document", "source": {"type": "text", "data": "1+1"}, "title": "Sums"}]}
 ]
 """Messages of `dspy.Document`, for which DSPy's engines have no type."""
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _garbage_of_other_tests() -> None:
+    """Collect it now: its warnings, such as of sockets that were left open, would be errors of these tests."""
+    with warnings.catch_warnings(action="ignore"):
+        gc.collect()
 
 
 def echo_lm(**settings: Any) -> Any:
