@@ -1,4 +1,4 @@
-"""Stands for the interpreter of a worker: `worker_server` forks one that gets its program, environment and streams.
+"""Replaces the interpreter of a worker: `worker_server` forks one with this process's program, environment and streams.
 
 python tests/support/forked_worker.py SOCKET -u -c PROGRAM
 """
@@ -23,6 +23,6 @@ if __name__ == "__main__":
     }
     with ask(sys.argv[1], wanted, (0, 1, 2)) as connection, connection.makefile() as reports:
         for stream in (0, 1):
-            os.close(stream)  # the worker's alone, or nobody would notice that it is gone
+            os.close(stream)  # only the worker may hold them, so that its end closes them
         reports.readline()
         sys.exit(int(reports.readline()))

@@ -21,35 +21,35 @@ from tests.support.fork_server import become, run_to_the_end, serve
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-# -s: what is imported must not keep the streams of a capture that has ended.
+# -s: imported modules must not keep the streams of a capture that has ended.
 _OPTIONS = ["--collect-only", "-qq", "-s", "-p", "no:cacheprovider", "-p", "no:xdist", "--inline-snapshot=disable"]
 
 
 class _Unimported:
-    """Files whose import did not come to its end: it failed, or the module skips itself."""
+    """Files whose import failed, or skipped the module."""
 
     def __init__(self) -> None:
         self._root = Path()
         self._files: set[str] = set()
 
     def pytest_configure(self, config: pytest.Config) -> None:
-        """Hear where the tests are."""
+        """Keep the root folder, which node ids are relative to."""
         self._root = config.rootpath
 
     def pytest_collectreport(self, report: pytest.CollectReport) -> None:
-        """Hear of it."""
+        """Record a file whose collection failed or was skipped."""
         if not report.passed:
             self._files.add(str(self._root / report.nodeid.partition("::")[0]))
 
     def forget(self) -> None:
-        """Let the workers import them and report what happens: pytest leaves an unfinished module among the imported ones."""
+        """Remove these modules, which pytest leaves in `sys.modules`, so that the workers import and report them."""
         for name, module in list(sys.modules.items()):
             if getattr(module, "__file__", None) in self._files:
                 del sys.modules[name]
 
 
 def import_tests(tests: Sequence[str]) -> None:
-    """Import the modules of the tests, but for those whose import does not come to its end."""
+    """Import the modules of the tests; those whose import fails, or skips the module, are left to the workers."""
     unimported = _Unimported()
     pytest.main([*_OPTIONS, *tests], plugins=[unimported])
     unimported.forget()
