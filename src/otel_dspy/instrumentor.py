@@ -11,7 +11,7 @@ from opentelemetry.instrumentation.instrumentor import BaseInstrumentor
 from opentelemetry.trace import get_tracer_provider
 from typing_extensions import override
 
-from otel_dspy import active_redaction
+from otel_dspy import global_redaction
 from otel_dspy.package import INSTRUMENTS
 from otel_dspy.runtime.fork_gate import ForkGate
 from otel_dspy.settings import CONTENT_VARIABLE, Settings
@@ -117,7 +117,7 @@ class DSPyInstrumentor(BaseInstrumentor):
             )
             return
         self._patches, self._telemetry = patches, telemetry
-        active_redaction.activate(telemetry.content.data)
+        global_redaction.set_global_redaction(telemetry.content.data)
 
     @override
     def _uninstrument(self, **kwargs: Any) -> None:
@@ -126,7 +126,7 @@ class DSPyInstrumentor(BaseInstrumentor):
             self._patches.undo()
         if self._telemetry is not None:
             self._telemetry.deferred_queue.drain()
-        active_redaction.activate(None)
+        global_redaction.set_global_redaction(None)
         self._patches = self._telemetry = None
 
 

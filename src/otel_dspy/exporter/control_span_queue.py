@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final, cast
 
 from typing_extensions import override
 
-from otel_dspy.control_span_kinds import is_control
+from otel_dspy.control_spans import is_control
 
 if TYPE_CHECKING:
     from opentelemetry.sdk.trace import ReadableSpan
@@ -24,7 +24,7 @@ MOST_CONTROL_SPANS: Final = 16_384
 """Maximum number of queued control spans, in addition to other spans. Bounds memory if the exporter hangs."""
 
 
-class ControlQueue(deque[Any]):
+class ControlSpanQueue(deque[Any]):
     """Deque with a separate queue for control spans, which are exported first and do not displace other spans.
 
     Spans are added on the left and removed on the right, as in the SDK's processor.
@@ -68,13 +68,13 @@ def keep_control_spans(processor: BatchSpanProcessor) -> bool:
     """
     batch: Any = getattr(processor, "_batch_processor", None)
     queue: Any = getattr(batch, "_queue", None)
-    if type(queue) is ControlQueue:
+    if type(queue) is ControlSpanQueue:
         return True
     if type(queue) is not deque:
         _logger.debug("Cannot replace the queue of %s: unknown structure of this SDK version", type(processor).__name__)
         return False
     known = cast("deque[Any]", queue)
-    ours = ControlQueue(known.maxlen)
+    ours = ControlSpanQueue(known.maxlen)
     lock: Any = getattr(batch, "_export_lock", None)
     if lock is None:
         return False

@@ -51,8 +51,8 @@ def forecast(  # noqa: PLR0913 - compile's arguments, and where the rates come f
             or there is no such run.
     """
     from otel_dspy.forecasting.forecast import Forecast  # noqa: PLC0415 - a hook imports DSPy's dependencies
-    from otel_dspy.hooks.optimizers import requested_forecasts  # noqa: PLC0415 - as above
-    from otel_dspy.hooks.optimizers.compile_plan import plan_of  # noqa: PLC0415 - as above
+    from otel_dspy.hooks.compilation import requested_forecasts  # noqa: PLC0415 - as above
+    from otel_dspy.hooks.compilation.compile_plan import plan_of  # noqa: PLC0415 - as above
     from otel_dspy.hooks.optimizers.hook_registry import HookRegistry  # noqa: PLC0415 - as above
     from otel_dspy.serialization.programs import program_name  # noqa: PLC0415 - as above
 

@@ -18,10 +18,10 @@ from otel_dspy.hooks.calls import module as module_hook
 from otel_dspy.hooks.calls import retrieval as retrieval_hook
 from otel_dspy.hooks.calls import tool as tool_hook
 from otel_dspy.hooks.calls import unbatchify as batching_hook
+from otel_dspy.hooks.compilation import compile as compile_hook
 from otel_dspy.hooks.evaluation import evaluate as evaluate_hook
 from otel_dspy.hooks.evaluation import thread_pool_context as threads_hook
 from otel_dspy.hooks.lm import call as lm_hook
-from otel_dspy.hooks.optimizers import compile as compile_hook
 from otel_dspy.hooks.optimizers.hook_registry import HookRegistry
 from otel_dspy.hooks.patching.patches import Patches
 

@@ -12,7 +12,7 @@ from opentelemetry.trace import format_span_id
 
 from otel_dspy.mlflow import autologging_conflict, destination, flushing
 from otel_dspy.mlflow.delivery.drain_timeout import DrainTimeout
-from otel_dspy.mlflow.delivery.routing import Router
+from otel_dspy.mlflow.delivery.trace_routing import TraceRouter
 from otel_dspy.mlflow.delivery.worker import Worker
 from otel_dspy.mlflow.fluent import tracing as fluent_tracing
 from otel_dspy.mlflow.fluent.scorers import in_discarded_scorer
@@ -99,7 +99,7 @@ class MlflowSpanProcessor(SpanProcessor):
         http_policy.prepare()
         self._begun: BoundedDict[str, bool] = BoundedDict(MAX_BEGUN)
         """Traces that may not have been delivered, and whether each has ended."""
-        self._router = Router(self._capture, self._follows_mlflow)
+        self._router = TraceRouter(self._capture, self._follows_mlflow)
         self._worker = Worker()
         self._failed = False
         flushing.register(self)

@@ -1,7 +1,7 @@
 """Routes of received spans: the MLflow trace that each belongs to, from the span alone.
 
-In the instrumented process a span is routed when it starts, by its parents (`mlflow.delivery.routing`). Received spans
-come in any order, and several bridges share them, so the route depends on the span only. Two differences follow:
+In the instrumented process a span is routed when it starts, by its parents (`mlflow.delivery.trace_routing`). Received
+spans come in any order, and several bridges share them, so the route depends on the span only. Two differences follow:
 
 - A trace keeps its OpenTelemetry id even if its root has a parent in another process.
 - A run that the user has open in MLflow is unknown: an evaluation gets a run of its own.

@@ -6,7 +6,7 @@ from itertools import chain
 from typing import TYPE_CHECKING, Final
 
 from otel_dspy import semconv
-from otel_dspy.control_span_kinds import is_control
+from otel_dspy.control_spans import is_control
 from otel_dspy.mlflow.delivery.spool_folder import OURS
 from otel_dspy.mlflow.delivery.spool_line import end_line, span_line
 from otel_dspy.mlflow.records.route import Destination, Experiment

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from otel_dspy.rerun.recorded_run import RecordedRun
     from otel_dspy.rerun.recorded_trial import RecordedTrial
-    from otel_dspy.rerun.replay_lm.installed_lm import ReplayLM
+    from otel_dspy.rerun.replay_lm.lm_class import ReplayLM
     from otel_dspy.rerun.scoring import Rescored
     from otel_dspy.rerun.trial_changes import Change
 
@@ -176,7 +176,7 @@ def rerun_trial(  # noqa: PLR0913 - what runs, and where the record is
 
 def _model(found: RecordedRun, index: int, model: str | None, fallback: Any) -> ReplayLM:
     """Return the model of the program: as given, else the one that the optimization's run has as a parameter."""
-    from otel_dspy.rerun.replay_lm.installed_lm import ReplayLM  # noqa: PLC0415 - DSPy: seconds
+    from otel_dspy.rerun.replay_lm.lm_class import ReplayLM  # noqa: PLC0415 - DSPy: seconds
 
     recordings = calls_of_a_trial(found, index)
     if fallback is not None and model is not None and model == fallback.model and not recordings.has(model):

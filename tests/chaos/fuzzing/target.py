@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, cast
 from otel_dspy.bridge.foreign_spans import ProgramTraces
 from otel_dspy.bridge.pending_request import PendingRequest
 from otel_dspy.bridge.routing import Experiments
-from otel_dspy.mlflow.delivery.pipeline import Pipeline
+from otel_dspy.mlflow.delivery.span_pipeline import SpanPipeline
 from otel_dspy.mlflow.mapping.trace_operations import LogSpan
 from otel_dspy.mlflow.records.payload_joiner import MAX_FOREIGN_TEXT, PayloadShelf
 from otel_dspy.mlflow.tracking.store.mlflow_span import mlflow_span
@@ -43,7 +43,7 @@ class Target:
         self._experiments = Experiments("http://mlflow.test", by_service=True)
         self._traces = ProgramTraces()
         self._payloads = PayloadShelf(max_text=MAX_FOREIGN_TEXT)
-        self._pipeline = Pipeline(lambda _destination: cast("Any", Counting()), self._payloads)
+        self._pipeline = SpanPipeline(lambda _destination: cast("Any", Counting()), self._payloads)
         """The bridge's pipeline with MLflow left out."""
         self.verdicts: Counter[str] = Counter()
         self.spans = 0

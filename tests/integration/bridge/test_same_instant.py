@@ -17,7 +17,7 @@ from opentelemetry.trace import NonRecordingSpan, SpanContext, StatusCode, Trace
 from otel_dspy.bridge.delivery import Delivery
 from otel_dspy.bridge.routing import Experiments
 from otel_dspy.bridge.writer import Writer
-from otel_dspy.mlflow.tracking.artifacts.tables_tag import TABLES_TAG
+from otel_dspy.mlflow.tracking.artifacts.logged_artifacts_tag import LOGGED_ARTIFACTS_TAG
 from otel_dspy.mlflow.tracking.store.model_store import ModelStore
 from otel_dspy.mlflow.tracking.store.store import Store
 from otel_dspy.mlflow.tracking.store.trace_store import TraceStore
@@ -203,7 +203,7 @@ class Whole(NamedTuple):
 
 def lists_tables(_run: object, _params: object, _points: object, tags: dict[str, str]) -> bool:
     """Whether the tags say which tables a run has."""
-    return TABLES_TAG in tags
+    return LOGGED_ARTIFACTS_TAG in tags
 
 
 TABLES = Whole((Store, "log_run"), lists_tables, {"dataset"})

@@ -11,8 +11,8 @@ from opentelemetry import trace
 from opentelemetry.trace import NonRecordingSpan, SpanContext, TraceFlags
 
 from otel_dspy.mlflow import MlflowSpanProcessor
-from otel_dspy.mlflow.tracking.artifacts import tables_tag
-from otel_dspy.mlflow.tracking.artifacts.tables_tag import TABLES_TAG
+from otel_dspy.mlflow.tracking.artifacts import logged_artifacts_tag
+from otel_dspy.mlflow.tracking.artifacts.logged_artifacts_tag import LOGGED_ARTIFACTS_TAG
 from tests.integration.mlflow.conftest import SERVER_IS_SLOW
 from tests.integration.mlflow.contract_spans import SpanEmitter, program_state, provider
 
@@ -111,7 +111,7 @@ def test_both_programs_of_a_before_and_after_are_kept(place: CallContext, as_use
 
 
 def _listed(run: RunNode) -> list[str]:
-    return [str(entry["path"]) for entry in json.loads(run.tags[TABLES_TAG])]
+    return [str(entry["path"]) for entry in json.loads(run.tags[LOGGED_ARTIFACTS_TAG])]
 
 
 @SERVER_IS_SLOW
@@ -137,7 +137,7 @@ def test_more_tables_than_a_tag_holds(
     place: CallContext, as_users_do: SpanEmitter, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """All of them are artifacts; the list is still valid JSON and contains the user's tables."""
-    monkeypatch.setattr(tables_tag, "MAX_TAG", 1_000)
+    monkeypatch.setattr(logged_artifacts_tag, "MAX_TAG", 1_000)
     with mlflow.start_run():
         mlflow.log_table({"mine": [0]}, "mine.json")
         for _ in range(25):

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from otel_dspy.bridge.routing import Experiments
 from otel_dspy.mlflow.mapping import dispatch as mapping
-from otel_dspy.mlflow.mapping.compile_ledger import CompileLedger
+from otel_dspy.mlflow.mapping.compile_aggregator import CompileAggregator
 from otel_dspy.mlflow.records import decode
 from otel_dspy.mlflow.records.route import Destination, Experiment, RootKind, TraceContext
 from otel_dspy.mlflow.records.span import SpanLink, SpanRecord
@@ -43,10 +43,10 @@ def context(found: SpanRecord, *, local_root: bool = True) -> TraceContext:
 
 
 def _end_state(recorded: Iterable[SpanInTrace]) -> dict[str, Any]:
-    model, ledger = Model(), CompileLedger()
+    model, aggregator = Model(), CompileAggregator()
     for record, where in recorded:
         fact = decode.fact(record)
-        for operation in mapping.operations(fact, OPTIONS, where, ledger.add(fact)):
+        for operation in mapping.operations(fact, OPTIONS, where, aggregator.add(fact)):
             model.apply(operation)
     return model.state()
 

@@ -12,7 +12,7 @@ from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter, Spa
 from typing_extensions import override
 
 from otel_dspy import DSPyInstrumentor
-from otel_dspy.exporter.control_span_queue import MOST_CONTROL_SPANS, ControlQueue, keep_control_spans
+from otel_dspy.exporter.control_span_queue import MOST_CONTROL_SPANS, ControlSpanQueue, keep_control_spans
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Sequence
@@ -108,7 +108,7 @@ def span(operation: str | None, **attributes: str) -> ReadableSpan:
 
 def test_order_and_bounds() -> None:
     """Control spans leave first, each kind in its order; both have a bound; clearing, as after a fork, empties both."""
-    queue = ControlQueue(2)
+    queue = ControlSpanQueue(2)
     for operation in ("example", "trial", "module", None, "setup"):
         queue.appendleft(span(operation))
     assert len(queue) == 4
@@ -125,7 +125,7 @@ def test_order_and_bounds() -> None:
 
 def test_pieces_of_control_spans_are_control_spans() -> None:
     """A program's state in pieces is kept with its trial; an example's inputs in pieces are not."""
-    queue = ControlQueue(0)
+    queue = ControlSpanQueue(0)
     queue.appendleft(span("payload", **{"dspy.payload.attribute": "dspy.program.state"}))
     queue.appendleft(span("payload", **{"dspy.payload.attribute": "dspy.example.inputs"}))
     assert len(queue) == 1

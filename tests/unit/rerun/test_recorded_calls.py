@@ -16,8 +16,8 @@ from otel_dspy import RecordedCallError, RerunError, UnknownCallError
 from otel_dspy.mlflow.mapping.chat_messages import chat_messages
 from otel_dspy.rerun.calls_by_request import Recordings
 from otel_dspy.rerun.recorded_call import recorded_call
-from otel_dspy.rerun.replay_lm.forward_lm import ForwardReplayLM
-from otel_dspy.rerun.replay_lm.installed_lm import ReplayLM
+from otel_dspy.rerun.replay_lm.forward_replay_lm import ForwardReplayLM
+from otel_dspy.rerun.replay_lm.lm_class import ReplayLM
 from tests.support.in_process_lm import engine_of, in_process_lm
 from tests.support.recorded_calls import call_lines, written_calls
 from tests.support.span_recorder import recording

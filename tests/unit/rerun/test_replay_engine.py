@@ -15,7 +15,7 @@ from dspy.lm15 import Message, Request
 import otel_dspy
 from otel_dspy import RecordedCallError, UnknownCallError
 from otel_dspy.rerun.chat_completion import Fields
-from otel_dspy.rerun.replay_lm.forward_lm import ForwardReplayLM
+from otel_dspy.rerun.replay_lm.forward_replay_lm import ForwardReplayLM
 from tests.support.in_process_lm import engine_of, in_process_lm
 from tests.support.recorded_calls import written_calls
 from tests.support.span_recorder import recording

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 from otel_dspy import semconv as sc
 from otel_dspy.mlflow.mapping import dispatch as mapping
-from otel_dspy.mlflow.mapping.compile_ledger import CompileLedger
+from otel_dspy.mlflow.mapping.compile_aggregator import CompileAggregator
 from otel_dspy.mlflow.mapping.compiles import summary_operations
 from otel_dspy.mlflow.mapping.operations import LogChanges, LogModel, LogProgram
 from otel_dspy.mlflow.records import decode
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from otel_dspy.bridge.multi_writer.concurrent_writer import ConcurrentWriter
-    from otel_dspy.mlflow.mapping.compile_ledger import EndedCompile
+    from otel_dspy.mlflow.mapping.compile_aggregator import EndedCompile
     from otel_dspy.mlflow.records.span import SpanRecord
     from otel_dspy.mlflow.tracking.operation_applier import OperationApplier
 
@@ -48,17 +48,17 @@ def complete(applier: OperationApplier, writer: ConcurrentWriter, compile_id: st
 
 
 def _complete_from(applier: OperationApplier, writer: ConcurrentWriter, stored: Iterable[SpanRecord]) -> None:
-    ledger, ended = CompileLedger(), None
+    aggregator, ended = CompileAggregator(), None
     facts: list[SetupRecord | TrialRecord | CompileRecord] = []
     for span in stored:
         fact = decode.fact(span)
         if isinstance(fact, PhaseRecord):
-            ledger.add(fact)
+            aggregator.add(fact)
         elif isinstance(fact, SetupRecord | TrialRecord | CompileRecord):
             facts.append(fact)
     # After the phases: spans come in any order, and the last record gives the summary.
     for fact in facts:
-        ended = ledger.add(fact) or ended
+        ended = aggregator.add(fact) or ended
     for fact in facts:
         _complete_programs(applier, writer, fact, ended)
     if ended is not None:

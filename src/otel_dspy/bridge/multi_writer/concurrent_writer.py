@@ -28,11 +28,11 @@ if TYPE_CHECKING:
     from otel_dspy.mlflow.records.span import SpanRecord
     from otel_dspy.mlflow.tracking.state.program_states import ProgramStates
     from otel_dspy.mlflow.tracking.store.artifact_store import ArtifactContent
-    from otel_dspy.mlflow.tracking.writers.writer import ProgramOperation
+    from otel_dspy.mlflow.tracking.writers.writer_strategy import ProgramOperation
 
 
 class ConcurrentWriter:
-    """`Writer` that looks up in MLflow what this process has not received."""
+    """`WriterStrategy` that looks up in MLflow what this process has not received."""
 
     def __init__(self, destination: Destination, stop: Event) -> None:
         """Create a writer.

@@ -13,7 +13,7 @@ from otel_dspy.bridge.multi_writer import payload_piece_store
 from otel_dspy.bridge.multi_writer.compile_completion import complete
 from otel_dspy.bridge.multi_writer.concurrent_writer import ConcurrentWriter
 from otel_dspy.bridge.multi_writer.experiment_files import ExperimentFiles
-from otel_dspy.mlflow.delivery.pipeline import Pipeline
+from otel_dspy.mlflow.delivery.span_pipeline import SpanPipeline
 from otel_dspy.mlflow.records import decode
 from otel_dspy.mlflow.records.payload_joiner import MAX_FOREIGN_TEXT, PayloadShelf
 from otel_dspy.mlflow.records.span_records import CompileRecord, PayloadPiece, PhaseRecord, SetupRecord, TrialRecord
@@ -35,7 +35,7 @@ class MultiWriterPipeline:
         self._reports = RunReports()
         self._writers: dict[Destination, ConcurrentWriter] = {}
         self._payloads = PayloadShelf(max_text=MAX_FOREIGN_TEXT)
-        self._pipeline = Pipeline(self._new_applier, self._payloads)
+        self._pipeline = SpanPipeline(self._new_applier, self._payloads)
         self._touched: dict[tuple[Destination, str], str] = {}
         """Compiles that received spans since `send_all`, each with its trace id."""
 

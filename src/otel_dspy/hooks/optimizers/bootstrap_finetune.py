@@ -17,9 +17,9 @@ from opentelemetry.util.genai.utils import bind_arguments
 from typing_extensions import override
 
 from otel_dspy.hooks.optimizers.base import OptimizerHook, compile_of
+from otel_dspy.hooks.optimizers.finetune_parameters import finetune_parameters
 from otel_dspy.hooks.optimizers.phase import PhaseHook
 from otel_dspy.hooks.optimizers.plans.better_together import bootstrap_finetune
-from otel_dspy.hooks.optimizers.settings_by_lm import settings_by_lm
 from otel_dspy.hooks.patching.call_hook import wrap_call
 from otel_dspy.runtime.error_guard import guarded
 from otel_dspy.telemetry.optimizer_hook_state import StateKey
@@ -84,7 +84,7 @@ class BootstrapFinetuneHook(OptimizerHook):
 
     @override
     def parameters(self, optimizer: Any, arguments: Mapping[str, Any]) -> dict[str, object]:
-        return settings_by_lm(super().parameters(optimizer, arguments))
+        return finetune_parameters(super().parameters(optimizer, arguments))
 
     @override
     def evaluation(self, info: EvaluateInfo, program: ProgramSnapshot | None) -> EvaluateInfo:

@@ -18,8 +18,8 @@ from opentelemetry.util.genai.utils import bind_arguments
 from typing_extensions import override
 
 from otel_dspy.hooks.optimizers.base import OptimizerHook, arguments_of, compile_of
+from otel_dspy.hooks.optimizers.finetune_parameters import finetune_parameters
 from otel_dspy.hooks.optimizers.phase import PhaseHook
-from otel_dspy.hooks.optimizers.settings_by_lm import settings_by_lm
 from otel_dspy.hooks.patching.call_hook import CallHook, wrap_call
 from otel_dspy.hooks.patching.subclasses import wrap_with_subclasses
 from otel_dspy.runtime.error_guard import guarded
@@ -73,7 +73,7 @@ class GRPOHook(OptimizerHook):
 
     @override
     def parameters(self, optimizer: Any, arguments: Mapping[str, Any]) -> dict[str, object]:
-        values = settings_by_lm(super().parameters(optimizer, arguments))
+        values = finetune_parameters(super().parameters(optimizer, arguments))
         return {**values, "seed": _seeds.get(optimizer)}
 
     @override

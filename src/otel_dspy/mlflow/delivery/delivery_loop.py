@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 from opentelemetry.instrumentation.utils import suppress_instrumentation
 
 from otel_dspy.mlflow.delivery.cpu_throttle import CpuThrottle
-from otel_dspy.mlflow.delivery.pipeline import Pipeline
+from otel_dspy.mlflow.delivery.span_pipeline import SpanPipeline
 from otel_dspy.mlflow.tracking.operation_applier import OperationApplier
 from otel_dspy.mlflow.tracking.requests.concurrent_requests import cpu_seconds
 from otel_dspy.mlflow.tracking.requests.retry import Stopped
@@ -79,7 +79,7 @@ class DeliveryLoop:
         self._drop_policy = drop_policy
         self._state = state
         self.reports = RunReports()
-        self.pipeline = Pipeline(self._new_applier)
+        self.pipeline = SpanPipeline(self._new_applier)
         self.kept = 0
         self.failed_spans = 0
 

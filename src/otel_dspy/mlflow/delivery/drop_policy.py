@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING, Final
 
-from otel_dspy.control_span_kinds import is_control
+from otel_dspy.control_spans import is_control
 from otel_dspy.mlflow.records.route import RootKind
 from otel_dspy.runtime.bounded_dict import BoundedDict
 

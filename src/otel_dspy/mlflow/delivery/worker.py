@@ -35,7 +35,7 @@ _left_off: Final = threading.Event()
 
 
 class Worker:
-    """Queues ended spans without blocking and delivers them through a `Pipeline`; the rest is in the spool."""
+    """Queues ended spans without blocking and delivers them through a `SpanPipeline`; the rest is in the spool."""
 
     def __init__(self, max_spans: int = MAX_SPANS, max_characters: int = MAX_CHARACTERS) -> None:
         self._max_spans = max_spans

@@ -29,7 +29,7 @@ from otel_dspy.mlflow.records.param_names import FORECAST, LANGUAGE_MODEL
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from otel_dspy.mlflow.mapping.compile_ledger import EndedCompile
+    from otel_dspy.mlflow.mapping.compile_aggregator import EndedCompile
     from otel_dspy.mlflow.mapping.operations import Operation, RunStatus
     from otel_dspy.mlflow.mapping.run_keys import RunKey
     from otel_dspy.mlflow.records.route import Options, TraceContext

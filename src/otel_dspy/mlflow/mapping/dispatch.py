@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from otel_dspy.mlflow.mapping.compile_ledger import EndedCompile
+from otel_dspy.mlflow.mapping.compile_aggregator import EndedCompile
 from otel_dspy.mlflow.mapping.compiles import (
     compile_operations,
     setup_operations,
@@ -42,7 +42,7 @@ def operations(
         fact: the span's record.
         options: the flags of `autolog`.
         context: the trace that the span is logged in.
-        ended: the result of `compile_ledger.CompileLedger.add` for the record.
+        ended: the result of `compile_aggregator.CompileAggregator.add` for the record.
     """
     match fact:
         case SetupRecord():

@@ -9,7 +9,7 @@ from otel_dspy.serialization.json_text import readable_json
 from otel_dspy.serialization.json_types import is_object, is_sequence
 
 if TYPE_CHECKING:
-    from otel_dspy.mlflow.mapping.compile_ledger import EndedCompile
+    from otel_dspy.mlflow.mapping.compile_aggregator import EndedCompile
     from otel_dspy.mlflow.records.span import SpanRecord
     from otel_dspy.mlflow.records.span_records import CompileRecord, PhaseRecord, TrialRecord, Usage
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from otel_dspy import semconv as sc
 from otel_dspy.mlflow.mapping import naming
 from otel_dspy.mlflow.mapping.context import logs_traces, trace_run
-from otel_dspy.mlflow.mapping.control_span_content import control_inputs, control_outputs
+from otel_dspy.mlflow.mapping.control_span_inputs_outputs import control_inputs, control_outputs
 from otel_dspy.mlflow.mapping.expectations import expectations
 from otel_dspy.mlflow.mapping.media_text import HINTS, readable
 from otel_dspy.mlflow.mapping.trace_assessments import assessments

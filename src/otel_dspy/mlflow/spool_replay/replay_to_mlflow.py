@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from otel_dspy.mlflow.delivery import spool_folder, spool_line
-from otel_dspy.mlflow.delivery.pipeline import Pipeline
+from otel_dspy.mlflow.delivery.span_pipeline import SpanPipeline
 from otel_dspy.mlflow.records.route import Destination, Experiment, Route
 from otel_dspy.mlflow.spool_replay.file_result import FileResult
 from otel_dspy.mlflow.tracking.operation_applier import OperationApplier
@@ -57,7 +57,7 @@ class Replay:
         self._stop = threading.Event()
         # The process that wrote the file, or an earlier replay, may have created the runs.
         self._reports = RunReports() if reports else None
-        self._pipeline = Pipeline(self._new_applier)
+        self._pipeline = SpanPipeline(self._new_applier)
         self._last_ms = 0
 
     def _new_applier(self, destination: Destination) -> OperationApplier:

@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from otel_dspy.mlflow.mapping.operations import MetricPoint, Operation
     from otel_dspy.mlflow.mapping.run_keys import RunKey
     from otel_dspy.mlflow.tracking.runs.run_reports import RunReports
-    from otel_dspy.mlflow.tracking.writers.writer import Writer
+    from otel_dspy.mlflow.tracking.writers.writer_strategy import WriterStrategy
 
     _AtOnce = EnsureRun | LogText | LogTable | LogEvaluation | LogDataset | LogEvaluationDataset | EndRun
     """Operations that neither wait nor are combined with others."""
@@ -51,7 +51,7 @@ class OperationApplier:
     """Applies operations to one experiment. Not thread-safe: used by one worker, in order."""
 
     def __init__(
-        self, writer: Writer, *, urgent: Callable[[], bool] = lambda: False, reports: RunReports | None = None
+        self, writer: WriterStrategy, *, urgent: Callable[[], bool] = lambda: False, reports: RunReports | None = None
     ) -> None:
         """Create a applier.
 

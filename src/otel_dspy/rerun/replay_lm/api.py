@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from otel_dspy.rerun.calls_by_request import Recordings
     from otel_dspy.rerun.recorded_call import RecordedCall
     from otel_dspy.rerun.recorded_run import RecordedRun
-    from otel_dspy.rerun.replay_lm.installed_lm import ReplayLM
+    from otel_dspy.rerun.replay_lm.lm_class import ReplayLM
 
 RECORD_CONTENT: Final = (
     "Messages are recorded with content: otel_dspy.mlflow.autolog() does so, and DSPyInstrumentor().instrument() with "
@@ -81,7 +81,7 @@ def model_of(
     Raises:
         RerunError: The record has no calls of this model, or several models of which none is named.
     """
-    from otel_dspy.rerun.replay_lm.installed_lm import ReplayLM  # noqa: PLC0415 - DSPy: seconds
+    from otel_dspy.rerun.replay_lm.lm_class import ReplayLM  # noqa: PLC0415 - DSPy: seconds
 
     original = like if like is not None else fallback
     if original is not None:

@@ -14,7 +14,7 @@ import pytest
 
 from otel_dspy.mlflow.delivery import queued_lines
 from otel_dspy.mlflow.delivery.drain_timeout import DrainTimeout
-from otel_dspy.mlflow.delivery.pipeline import Pipeline
+from otel_dspy.mlflow.delivery.span_pipeline import SpanPipeline
 from otel_dspy.mlflow.delivery.worker import Worker
 from otel_dspy.mlflow.records.route import RootKind
 from tests.unit.mlflow.delivery.queued_spans import ROOT, route, span
@@ -316,7 +316,7 @@ def test_what_an_operation_needs_that_failed_is_kept_and_nothing_that_comes_late
     worker.emit(RootKind.COMPILE, 7, 2)
     worker.emit(RootKind.EXAMPLE, 8, ROOT)
     assert (worker.control(), worker.examples()) == (["7/2"], ["8/1"])
-    monkeypatch.setattr(Pipeline, "failed", 1)
+    monkeypatch.setattr(SpanPipeline, "failed", 1)
     worker.delivered()
     kept = sorted(spool.iterdir())
     assert [path.name.rpartition("-")[0].rpartition("-")[2] for path in kept] == ["control", "traces"]

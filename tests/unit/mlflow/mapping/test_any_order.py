@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from otel_dspy.mlflow.mapping import dispatch as mapping
-from otel_dspy.mlflow.mapping.compile_ledger import CompileLedger
+from otel_dspy.mlflow.mapping.compile_aggregator import CompileAggregator
 from otel_dspy.mlflow.records import decode
 from otel_dspy.mlflow.records.route import Options
 from tests.support.mlflow_store_model import Model
@@ -24,10 +24,10 @@ FLAGS = st.builds(Options, log_evals=st.booleans(), log_compiles=st.booleans(), 
 
 
 def _end_state(recorded: Sequence[SpanInTrace], options: Options) -> dict[str, Any]:
-    model, ledger = Model(), CompileLedger()
+    model, aggregator = Model(), CompileAggregator()
     for span, context in recorded:
         fact = decode.fact(span)
-        for operation in mapping.operations(fact, options, context, ledger.add(fact)):
+        for operation in mapping.operations(fact, options, context, aggregator.add(fact)):
             model.apply(operation)
     return model.state()
 

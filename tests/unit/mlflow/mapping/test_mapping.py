@@ -12,7 +12,7 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.trace import Status, StatusCode
 
 from otel_dspy.mlflow.mapping import naming
-from otel_dspy.mlflow.mapping.compile_ledger import CompileLedger
+from otel_dspy.mlflow.mapping.compile_aggregator import CompileAggregator
 from otel_dspy.mlflow.mapping.compiles import summary_operations
 from otel_dspy.mlflow.mapping.operations import (
     EndRun,
@@ -127,9 +127,9 @@ def test_a_trials_points_on_the_compiles_curves(scope: str | None, curve: str) -
 )
 def test_the_best_trial_is_flagged_at_the_end(best: int | None, expected: dict[int, str]) -> None:
     """No other trial keeps the tag that it had while it was the best so far."""
-    ledger = CompileLedger()
+    aggregator = CompileAggregator()
     for index, is_best in enumerate([False, True, False]):
-        ledger.add(
+        aggregator.add(
             fact(
                 "trial",
                 dspy__compile__id=CID,
@@ -139,7 +139,7 @@ def test_the_best_trial_is_flagged_at_the_end(best: int | None, expected: dict[i
             )
         )
     attributes: dict[str, Any] = {} if best is None else {"dspy.compile.best_trial.index": best}
-    ended = ledger.add(fact("compile", **IDENTITY, **attributes))
+    ended = aggregator.add(fact("compile", **IDENTITY, **attributes))
     assert ended is not None
     found = {
         operation.run.index: operation.tags["dspy.trial.is_best"]

@@ -10,7 +10,7 @@ from otel_dspy.tracking_uri import without_passwords
 
 if TYPE_CHECKING:
     from otel_dspy.mlflow.mapping.operations import LogEvaluationDataset
-    from otel_dspy.mlflow.tracking.writers.writer import Writer
+    from otel_dspy.mlflow.tracking.writers.writer_strategy import WriterStrategy
 
 _logger = logging.getLogger(__name__)
 
@@ -18,7 +18,7 @@ _logger = logging.getLogger(__name__)
 class EvaluationDatasetWriter:
     """Evaluation datasets of one experiment."""
 
-    def __init__(self, writer: Writer) -> None:
+    def __init__(self, writer: WriterStrategy) -> None:
         self._writer = writer
         self._unsupported = False
 

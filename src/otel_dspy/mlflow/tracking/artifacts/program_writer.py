@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from otel_dspy.mlflow.mapping.operations import ForgetPrograms, KeepProgram
     from otel_dspy.mlflow.mapping.run_keys import RunKey
     from otel_dspy.mlflow.tracking.runs.run_sender import RunSender
-    from otel_dspy.mlflow.tracking.writers.writer import ProgramOperation, Writer
+    from otel_dspy.mlflow.tracking.writers.writer_strategy import ProgramOperation, WriterStrategy
 
 _logger = logging.getLogger(__name__)
 
@@ -21,7 +21,7 @@ _logger = logging.getLogger(__name__)
 class ProgramWriter:
     """Programs of the compiles of one experiment."""
 
-    def __init__(self, writer: Writer, batches: RunSender) -> None:
+    def __init__(self, writer: WriterStrategy, batches: RunSender) -> None:
         self._writer = writer
         self._batches = batches
         self._states: ProgramStates[ProgramOperation] = ProgramStates()

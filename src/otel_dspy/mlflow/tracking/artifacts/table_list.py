@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any, Final
 
-from otel_dspy.mlflow.tracking.artifacts.tables_tag import TABLES_TAG, tables_tag
+from otel_dspy.mlflow.tracking.artifacts.logged_artifacts_tag import LOGGED_ARTIFACTS_TAG, logged_artifacts_tag
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -52,21 +52,21 @@ def list_table(store: Callable[[], Store], run_id: str, tags: Mapping[str, str],
     entry = {PREFIX + path: key}
     wanted, known = _tag({**tags, **entry}), tags.get(PREFIX + path) == key
     for _ in range(MAX_WRITES):
-        if known and wanted == tags.get(TABLES_TAG):
+        if known and wanted == tags.get(LOGGED_ARTIFACTS_TAG):
             break
         known = True
-        store().log_run(run_id, {}, [], {**entry, TABLES_TAG: wanted})
+        store().log_run(run_id, {}, [], {**entry, LOGGED_ARTIFACTS_TAG: wanted})
         tags = store().run_tags(run_id)
         wanted = _tag(tags)
 
 
 def _tag(tags: Mapping[str, str]) -> str:
-    return tables_tag({name.removeprefix(PREFIX) for name in tags if name.startswith(PREFIX)} | _listed(tags))
+    return logged_artifacts_tag({name.removeprefix(PREFIX) for name in tags if name.startswith(PREFIX)} | _listed(tags))
 
 
 def _listed(tags: Mapping[str, str]) -> set[str]:
     try:
-        entries: list[dict[str, Any]] = json.loads(tags.get(TABLES_TAG, "[]"))
+        entries: list[dict[str, Any]] = json.loads(tags.get(LOGGED_ARTIFACTS_TAG, "[]"))
     except ValueError:
         return set()  # MLflow has truncated a value that is too long for a tag
     return {str(entry["path"]) for entry in entries}

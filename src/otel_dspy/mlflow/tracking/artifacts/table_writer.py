@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 from otel_dspy.mlflow.mapping import table_images
 from otel_dspy.mlflow.mapping.tables import table_json
+from otel_dspy.mlflow.tracking.artifacts.logged_artifacts_tag import LOGGED_ARTIFACTS_TAG, logged_artifacts_tag
 from otel_dspy.mlflow.tracking.artifacts.table_list import PREFIX, free_path, list_table
-from otel_dspy.mlflow.tracking.artifacts.tables_tag import TABLES_TAG, tables_tag
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -15,13 +15,13 @@ if TYPE_CHECKING:
     from otel_dspy.mlflow.mapping.operations import LogTable
     from otel_dspy.mlflow.mapping.run_keys import RunKey
     from otel_dspy.mlflow.tracking.runs.run_sender import RunSender
-    from otel_dspy.mlflow.tracking.writers.writer import Writer
+    from otel_dspy.mlflow.tracking.writers.writer_strategy import WriterStrategy
 
 
 class TableWriter:
     """Tables of the runs of one experiment."""
 
-    def __init__(self, writer: Writer, batches: RunSender) -> None:
+    def __init__(self, writer: WriterStrategy, batches: RunSender) -> None:
         self._writer = writer
         self._batches = batches
         self._tables: dict[RunKey, dict[str, str]] = {}
@@ -49,7 +49,9 @@ class TableWriter:
 
         def list_it() -> None:
             # Combined with the run's next metrics, if there will be any, to save a request.
-            self._batches.batch(run).add(tags={TABLES_TAG: tables_tag(known)}, due=run not in self._tables)
+            self._batches.batch(run).add(
+                tags={LOGGED_ARTIFACTS_TAG: logged_artifacts_tag(known)}, due=run not in self._tables
+            )
 
         self._write(operation, uri, path, list_it)
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from otel_dspy.mlflow.mapping.run_keys import RunKey
     from otel_dspy.mlflow.tracking.runs.run_reports import RunReports
     from otel_dspy.mlflow.tracking.store.store import StoredRun
-    from otel_dspy.mlflow.tracking.writers.writer import Writer
+    from otel_dspy.mlflow.tracking.writers.writer_strategy import WriterStrategy
 
 _logger = logging.getLogger(__name__)
 
@@ -28,7 +28,7 @@ _logger = logging.getLogger(__name__)
 class OpenRuns:
     """Open runs of one experiment."""
 
-    def __init__(self, writer: Writer, reports: RunReports | None) -> None:
+    def __init__(self, writer: WriterStrategy, reports: RunReports | None) -> None:
         self._writer = writer
         self._reports = reports
         self._looked_for_stale = not writer.own

@@ -9,13 +9,13 @@ from otel_dspy.mlflow.tracking.runs.split_run_batch import send_batch
 
 if TYPE_CHECKING:
     from otel_dspy.mlflow.mapping.run_keys import RunKey
-    from otel_dspy.mlflow.tracking.writers.writer import Writer
+    from otel_dspy.mlflow.tracking.writers.writer_strategy import WriterStrategy
 
 
 class RunSender:
     """Batches of the runs of one experiment."""
 
-    def __init__(self, writer: Writer) -> None:
+    def __init__(self, writer: WriterStrategy) -> None:
         self._writer = writer
         self._batches: dict[RunKey, RunBatch] = {}
 

@@ -8,7 +8,7 @@ from contextlib import contextmanager, nullcontext
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
-from otel_dspy.mlflow.tracking.store.tag_merges import TagMerges
+from otel_dspy.mlflow.tracking.store.trace_tag_cache import TraceTagCache
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable
@@ -30,7 +30,7 @@ class _Thread(threading.local):
     depth: int = 0
     experiments: dict[object, Any] | None = None
     """What the transaction has read, by id; None without one."""
-    merges: TagMerges | None = None
+    tags: TraceTagCache | None = None
     """Of the spans that are being written."""
     adds: bool = False
     """Whether what is being written may be sent to the database with what is written next."""
@@ -97,11 +97,11 @@ class SharedSessions:
         if session is None:
             yield
             return
-        self._thread.merges = TagMerges(session, trace_ids)
+        self._thread.tags = TraceTagCache(session, trace_ids)
         try:
             yield
         finally:
-            self._thread.merges = None
+            self._thread.tags = None
 
     @contextmanager
     def adding(self) -> Generator[None]:
@@ -127,8 +127,8 @@ class SharedSessions:
             flush(*some)
 
     def _merge(self, merge: Callable[..., Any], entity: Any, **more: Any) -> Any:  # noqa: ANN401 - as SQLAlchemy's
-        merges = self._thread.merges
-        merged = merges.merged(entity) if merges is not None else None
+        tags = self._thread.tags
+        merged = tags.merged(entity) if tags is not None else None
         return merge(entity, **more) if merged is None else merged
 
     def read_once(self, read: Callable[[Any], Any]) -> Callable[[Any], Any]:

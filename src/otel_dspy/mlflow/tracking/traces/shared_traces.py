@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from otel_dspy.mlflow.tracking.traces.trace_batches import WrittenTrace
-    from otel_dspy.mlflow.tracking.writers.writer import Writer
+    from otel_dspy.mlflow.tracking.writers.writer_strategy import WriterStrategy
 
 Value = TypeVar("Value")
 
@@ -29,7 +29,7 @@ _ROUNDS: Final = 3
 class SharedTraces:
     """Corrects the sums and the states of ended traces in one experiment."""
 
-    def __init__(self, writer: Writer, send: Callable[[LogTrace, Mapping[str, str]], None]) -> None:
+    def __init__(self, writer: WriterStrategy, send: Callable[[LogTrace, Mapping[str, str]], None]) -> None:
         """Create it.
 
         Args:

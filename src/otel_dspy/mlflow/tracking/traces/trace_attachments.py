@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from otel_dspy.mlflow.mapping.trace_operations import LogSpan
-    from otel_dspy.mlflow.tracking.writers.writer import Writer
+    from otel_dspy.mlflow.tracking.writers.writer_strategy import WriterStrategy
 
 MAX_REMEMBERED = 10_000
 """Number of files that are known to be written, so that an image of many spans is written once a trace."""
@@ -21,7 +21,7 @@ MAX_REMEMBERED = 10_000
 class TraceAttachments:
     """Files of the traces of one experiment."""
 
-    def __init__(self, writer: Writer) -> None:
+    def __init__(self, writer: WriterStrategy) -> None:
         self._writer = writer
         self._written: BoundedDict[str, None] = BoundedDict(MAX_REMEMBERED)
 

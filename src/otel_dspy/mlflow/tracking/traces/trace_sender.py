@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from otel_dspy.mlflow.mapping.trace_operations import LogSpan, LogTrace
-    from otel_dspy.mlflow.tracking.writers.writer import Writer
+    from otel_dspy.mlflow.tracking.writers.writer_strategy import WriterStrategy
 
 LINGER: Final = 1.0
 """Linger time of a trace batch, in seconds."""
@@ -28,7 +28,7 @@ LINGER: Final = 1.0
 class TraceSender:
     """Traces of one experiment."""
 
-    def __init__(self, writer: Writer, urgent: Callable[[], bool]) -> None:
+    def __init__(self, writer: WriterStrategy, urgent: Callable[[], bool]) -> None:
         """Create a sender.
 
         Args:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from otel_dspy.mlflow.mapping.run_keys import UserRun
+from otel_dspy.mlflow.tracking.artifact_queue.artifact_queue import ArtifactQueue
 from otel_dspy.mlflow.tracking.artifact_queue.attempt import ArtifactWrite
-from otel_dspy.mlflow.tracking.artifact_queue.queue import ArtifactQueue
 from otel_dspy.mlflow.tracking.requests import workspaces
 from otel_dspy.mlflow.tracking.requests.attempt_counters import CountedAttempts
 from otel_dspy.mlflow.tracking.requests.operation_outcome import Outcome
@@ -25,11 +25,11 @@ if TYPE_CHECKING:
     from otel_dspy.mlflow.records.route import Destination
     from otel_dspy.mlflow.tracking.state.program_states import ProgramStates
     from otel_dspy.mlflow.tracking.store.artifact_store import ArtifactContent
-    from otel_dspy.mlflow.tracking.writers.writer import ProgramOperation
+    from otel_dspy.mlflow.tracking.writers.writer_strategy import ProgramOperation
 
 
 class ExclusiveWriter:
-    """`Writer` of a process that writes its own compiles, or of a replay."""
+    """`WriterStrategy` of a process that writes its own compiles, or of a replay."""
 
     def __init__(self, destination: Destination, stop: Event, *, look_up_runs: bool = False, own: bool = False) -> None:
         """Create a writer.

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import dspy
 
 if TYPE_CHECKING or "engine" in inspect.signature(dspy.LM.__init__).parameters:
-    from otel_dspy.rerun.replay_lm.engine_lm import EngineReplayLM as ReplayLM
+    from otel_dspy.rerun.replay_lm.engine_replay_lm import EngineReplayLM as ReplayLM
 else:
-    from otel_dspy.rerun.replay_lm.forward_lm import ForwardReplayLM as ReplayLM
+    from otel_dspy.rerun.replay_lm.forward_replay_lm import ForwardReplayLM as ReplayLM
 
 __all__ = ["ReplayLM"]

@@ -1,4 +1,4 @@
-"""Settings of DSPy's fine-tuning optimizers that are stored by language model, as given by the user."""
+"""Parameters of DSPy's fine-tuning optimizers, which it stores by language model, as given by the user."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 
-def settings_by_lm(parameters: Mapping[str, object]) -> dict[str, object]:
+def finetune_parameters(parameters: Mapping[str, object]) -> dict[str, object]:
     """Return the parameters with `train_kwargs` and `adapter` as given by the user.
 
     DSPy stores a single setting for all language models as the default of an empty mapping (`convert_to_lm_dict`), and

@@ -1,4 +1,4 @@
-"""Trials of each compile, collected in any order so that the summary of the compile is complete."""
+"""Aggregation of each compile's trials and phases, in any order, for its summary."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ class EndedCompile:
     phases: tuple[PhaseRecord, ...] = ()
 
 
-class CompileLedger:
-    """Trials, phases and ends by compile. Program states, tables and attributes are not kept."""
+class CompileAggregator:
+    """Collects trials, phases and ends by compile, without program states, tables and attributes."""
 
     def __init__(self) -> None:
         self._trials: dict[str, dict[int, TrialRecord]] = {}

@@ -41,7 +41,7 @@ MAX_ENDED: Final = 8192
 """Maximum number of remembered ended spans: a late span may start below one."""
 
 
-class Router:
+class TraceRouter:
     """Routes spans. Thread-safe."""
 
     def __init__(
@@ -67,7 +67,7 @@ class Router:
         self._live: dict[tuple[int, int], Route] = {}
         self._ended: BoundedDict[tuple[int, int], Route] = BoundedDict(MAX_ENDED)
         self._lock = threading.Lock()
-        itself: weakref.ref[Router] = weakref.ref(self)
+        itself: weakref.ref[TraceRouter] = weakref.ref(self)
         os.register_at_fork(after_in_child=lambda: _after_fork(itself))
 
     def started(self, span: ReadableSpan, parent_context: Context | None = None) -> Route | None:
@@ -202,7 +202,7 @@ class Router:
         return Route(destination, context, options)
 
 
-def _after_fork(router: weakref.ref[Router]) -> None:
+def _after_fork(router: weakref.ref[TraceRouter]) -> None:
     found = router()
     if found is not None:
         # Another thread of the parent process may have held the lock.

@@ -9,7 +9,7 @@ import dspy
 from typing_extensions import override
 
 from otel_dspy.rerun.replay_lm.answers import ReplayAnswers, Replaying
-from otel_dspy.rerun.replay_lm.lm_call import ReplayCall, call_of, current_call
+from otel_dspy.rerun.replay_lm.replay_call import ReplayCall, call_of, current_call
 from otel_dspy.rerun.request_serialization import COMPARED
 
 if TYPE_CHECKING:

@@ -1,4 +1,4 @@
-"""Classification of control spans: the few spans that record an optimization, never sampled out or dropped."""
+"""Control spans: the few spans that record an optimization or evaluation, never sampled out or dropped."""
 
 from __future__ import annotations
 

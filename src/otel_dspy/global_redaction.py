@@ -1,4 +1,4 @@
-"""The active redaction rules, for parts of the package that never see the instrumentation's settings.
+"""Redaction rules of the process, for parts of the package that never see the instrumentation's settings.
 
 The instrumentor sets them. They apply the user's redactor and remove secrets, so that text which reaches a backend by
 another way than an instrumented call follows the same rules.
@@ -15,19 +15,19 @@ if TYPE_CHECKING:
 
     Redaction = Callable[[str, AnyValue], AnyValue]
 
-_active: Redaction | None = None
+_redaction: Redaction | None = None
 
 
-def activate(redaction: Redaction | None) -> None:
-    """Set the active rules; None removes them.
+def set_global_redaction(redaction: Redaction | None) -> None:
+    """Set the rules of the process; None removes them.
 
     Args:
         redaction: called with an attribute's name and plain data; returns data of the same shape.
     """
-    global _active  # noqa: PLW0603 - one DSPy is instrumented in a process
-    _active = redaction
+    global _redaction  # noqa: PLW0603 - one DSPy is instrumented in a process
+    _redaction = redaction
 
 
 def redacted(name: str, value: AnyValue) -> AnyValue:
-    """Plain data with the active rules applied to each string in it; unchanged where DSPy is not instrumented."""
-    return value if _active is None else _active(name, value)
+    """Plain data with the process's rules applied to each string in it; unchanged where DSPy is not instrumented."""
+    return value if _redaction is None else _redaction(name, value)

@@ -1,4 +1,4 @@
-"""Tag that lists the tables of a run for the UI."""
+"""MLflow's tag `mlflow.loggedArtifacts`: the tables of a run that the UI shows."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ if TYPE_CHECKING:
 
 
 _NUMBERED = re.compile(r"_\d+\.json$")
-TABLES_TAG = "mlflow.loggedArtifacts"
+LOGGED_ARTIFACTS_TAG = "mlflow.loggedArtifacts"
 """Tag by which the UI recognizes an artifact as a table."""
 
 
-def tables_tag(paths: Iterable[str]) -> str:
-    """Return the value of `TABLES_TAG` for these tables, or for as many as fit: numbered ones are omitted first."""
+def logged_artifacts_tag(paths: Iterable[str]) -> str:
+    """Return the tag's value for these tables, or for as many as fit: numbered ones are omitted first."""
     chosen = sorted(paths, key=lambda path: (_NUMBERED.search(path) is not None, path))
     while True:
         tag = json.dumps([{"path": path, "type": "table"} for path in chosen])

@@ -1,4 +1,4 @@
-"""Strategy interface: what depends on whether other processes write the same runs and traces.
+"""Interface of a writer: what depends on whether other processes write the same runs and traces.
 
 `ExclusiveWriter` is the one of a process that writes its own compiles; a bridge uses
 `otel_dspy.bridge.multi_writer.concurrent_writer.ConcurrentWriter`.
@@ -54,7 +54,7 @@ class PendingArtifacts(Protocol):
         ...
 
 
-class Writer(Protocol):
+class WriterStrategy(Protocol):
     """Writes to one experiment. Methods other than the properties may raise errors of MLflow and its transports."""
 
     @property

@@ -1,4 +1,4 @@
-"""Tags of traces, merged with what one query has read, where MLflow's store reads each tag that it writes."""
+"""Cache of traces' tags: one query, where MLflow's store reads each tag that it writes."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ _COLUMNS: Final = {"request_id", "key", "value"}
 _KEY: Final = {"request_id", "key"}
 
 
-class TagMerges:
-    """Merges of tags into one session, while the spans of some traces are written.
+class TraceTagCache:
+    """Merges tags into one session, while the spans of some traces are written.
 
     A tag that another process adds in between makes the session fail when it is flushed, as it does after a merge of
     SQLAlchemy's.

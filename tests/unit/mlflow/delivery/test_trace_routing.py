@@ -8,7 +8,7 @@ from opentelemetry import trace
 from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
 from opentelemetry.trace import Link
 
-from otel_dspy.mlflow.delivery.routing import Router
+from otel_dspy.mlflow.delivery.trace_routing import TraceRouter
 from otel_dspy.mlflow.records.route import Destination, Experiment, Options, RootKind
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ class Capturing:
 
     def __init__(self) -> None:
         self.captured = 0
-        self.router = Router(self._capture)
+        self.router = TraceRouter(self._capture)
 
     def _capture(self) -> tuple[Destination, str | None, Options]:
         self.captured += 1

@@ -6,7 +6,7 @@ import json
 from dataclasses import replace
 from typing import Any
 
-from otel_dspy.mlflow.mapping.compile_ledger import MAX_ENDED, MAX_PHASES, CompileLedger
+from otel_dspy.mlflow.mapping.compile_aggregator import MAX_ENDED, MAX_PHASES, CompileAggregator
 from otel_dspy.mlflow.mapping.operations import LogMetrics, LogReport, LogText
 from otel_dspy.mlflow.mapping.run_keys import CompileRun, TrialRun
 from otel_dspy.mlflow.records import decode
@@ -23,16 +23,16 @@ def _trial(index: int, **attributes: Any) -> Any:
     return span("trial", given, span_id=f"t{index}")
 
 
-def _ledger_with(*spans: Any) -> tuple[CompileLedger, list[Any]]:
-    ledger = CompileLedger()
-    return ledger, [ledger.add(decode.fact(found)) for found in spans]
+def _aggregator_with(*spans: Any) -> tuple[CompileAggregator, list[Any]]:
+    aggregator = CompileAggregator()
+    return aggregator, [aggregator.add(decode.fact(found)) for found in spans]
 
 
 def test_a_trial_after_the_end_writes_the_summary_again() -> None:
     """Under another key, with the trials in the order of their indices; a trial without a run is one of the summary."""
     done = span("compile", {**IDENTITY, "dspy.compile.best_trial.index": 0}, span_id="c")
     late = _trial(0)
-    _, (first, ended, again) = _ledger_with(_trial(1, dspy__trial__is_best=True), done, late)
+    _, (first, ended, again) = _aggregator_with(_trial(1, dspy__trial__is_best=True), done, late)
     assert first is None
     assert [len(found.trials) for found in (ended, again)] == [1, 2]
     *_, summary, report, best, other = mapped(late, ended=again)
@@ -54,7 +54,7 @@ def test_a_trial_after_the_end_writes_the_summary_again() -> None:
     assert mapped(late, options=Options(log_traces=False, log_compiles=False, log_evals=False), ended=again) == []
 
 
-def test_what_the_ledger_keeps_is_small() -> None:
+def test_what_the_aggregator_keeps_is_small() -> None:
     """Of trials and compiles: names, scores, usage. No states, texts, tables or attributes, which can be megabytes."""
     large: dict[str, Any] = {
         "dspy.trial.score": 50.0,
@@ -67,7 +67,7 @@ def test_what_the_ledger_keeps_is_small() -> None:
     trial = span("trial", {"dspy.compile.id": CID, "dspy.trial.index": 0, **large})
     result = {"dspy.program.id": "p", "dspy.program.state": "{}"}
     done = span("compile", {**IDENTITY, **result})
-    _, (_, ended) = _ledger_with(trial, done)
+    _, (_, ended) = _aggregator_with(trial, done)
     (kept,) = ended.trials
     assert (kept.score, kept.program_id, kept.span.end_ms) == (50.0, "p", 3000)
     assert (kept.program_state, kept.candidate, kept.scores, kept.pareto_front) == (None, None, None, None)
@@ -77,29 +77,29 @@ def test_what_the_ledger_keeps_is_small() -> None:
     assert ended.done == replace(found, program_state=None, span=replace(found.span, attributes={}))
 
 
-def _add(ledger: CompileLedger, operation: str, number: int, trial: int = 0) -> Any:
+def _add(aggregator: CompileAggregator, operation: str, number: int, trial: int = 0) -> Any:
     named = {**IDENTITY, "dspy.compile.id": f"c{number}", "dspy.trial.index": trial}
-    return ledger.add(decode.fact(span(operation, named)))
+    return aggregator.add(decode.fact(span(operation, named)))
 
 
-def test_the_ledger_forgets_the_oldest_compile() -> None:
+def test_the_aggregator_forgets_the_oldest_compile() -> None:
     """Of 65 ended compiles the first is unknown, with its trials; a trial that comes for it then waits for an end."""
-    ledger = CompileLedger()
+    aggregator = CompileAggregator()
     for number in range(MAX_ENDED):
-        _add(ledger, "trial", number)
-        assert len(_add(ledger, "compile", number).trials) == 1
-    assert len(_add(ledger, "compile", 0).trials) == 1
-    _add(ledger, "compile", MAX_ENDED)
-    assert _add(ledger, "trial", 0, 7) is None
-    assert len(_add(ledger, "trial", 1).trials) == 1
-    assert [trial.index for trial in _add(ledger, "compile", 0).trials] == [7]
+        _add(aggregator, "trial", number)
+        assert len(_add(aggregator, "compile", number).trials) == 1
+    assert len(_add(aggregator, "compile", 0).trials) == 1
+    _add(aggregator, "compile", MAX_ENDED)
+    assert _add(aggregator, "trial", 0, 7) is None
+    assert len(_add(aggregator, "trial", 1).trials) == 1
+    assert [trial.index for trial in _add(aggregator, "compile", 0).trials] == [7]
 
 
 def test_compiles_without_trials_are_forgotten_too() -> None:
     """Each end gives a summary without trials; a span of another kind gives none."""
-    ledger = CompileLedger()
-    assert [_add(ledger, "compile", number).trials for number in range(MAX_ENDED + 2)] == [()] * (MAX_ENDED + 2)
-    assert ledger.add(decode.fact(span("module", {}))) is None
+    aggregator = CompileAggregator()
+    assert [_add(aggregator, "compile", number).trials for number in range(MAX_ENDED + 2)] == [()] * (MAX_ENDED + 2)
+    assert aggregator.add(decode.fact(span("module", {}))) is None
 
 
 def _phase(name: str, start: int, compile_id: str | None = CID, **attributes: Any) -> Any:
@@ -114,31 +114,31 @@ def test_phases_of_a_compile() -> None:
     second, first = _phase("second", 20, **texts), _phase("first", 10, **texts)
     done = span("compile", IDENTITY)
     elsewhere = _phase("elsewhere", 0, "other")
-    ledger, found = _ledger_with(second, first, second, elsewhere, _phase("outside", 0, None), done)
+    aggregator, found = _aggregator_with(second, first, second, elsewhere, _phase("outside", 0, None), done)
     assert found[:-1] == [None] * 5
     assert [(phase.name, phase.instructions, phase.demos, phase.span) for phase in found[-1].phases] == [
         ("first", None, None, replace(first, attributes={})),
         ("second", None, None, replace(second, attributes={})),
     ]
-    assert ledger.add(decode.fact(_phase("late", 30))) is None
-    again = ledger.add(decode.fact(done))
+    assert aggregator.add(decode.fact(_phase("late", 30))) is None
+    again = aggregator.add(decode.fact(done))
     assert again is not None
     assert [phase.name for phase in again.phases] == ["first", "second", "late"]
 
 
 def test_the_first_thousand_phases_are_kept() -> None:
     """Some optimizers have several in each trial."""
-    ledger, _ = _ledger_with(*(_phase(f"p{number}", number) for number in range(MAX_PHASES + 2)))
-    ended = ledger.add(decode.fact(span("compile", IDENTITY)))
+    aggregator, _ = _aggregator_with(*(_phase(f"p{number}", number) for number in range(MAX_PHASES + 2)))
+    ended = aggregator.add(decode.fact(span("compile", IDENTITY)))
     assert ended is not None
     assert (len(ended.phases), ended.phases[-1].name) == (1000, "p999")
 
 
 def test_the_phases_of_a_forgotten_compile_are_forgotten() -> None:
     """As its trials are."""
-    ledger, _ = _ledger_with(_phase("first", 10), span("compile", IDENTITY))
+    aggregator, _ = _aggregator_with(_phase("first", 10), span("compile", IDENTITY))
     for number in range(MAX_ENDED):
-        _add(ledger, "compile", number)
-    again = ledger.add(decode.fact(span("compile", IDENTITY)))
+        _add(aggregator, "compile", number)
+    again = aggregator.add(decode.fact(span("compile", IDENTITY)))
     assert again is not None
     assert again.phases == ()

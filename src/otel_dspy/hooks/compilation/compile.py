@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any
 from opentelemetry.util.genai.utils import bind_arguments
 from typing_extensions import override
 
+from otel_dspy.hooks.compilation.compile_in_call import CompileInCallHook
+from otel_dspy.hooks.compilation.compile_plan import plan_of
+from otel_dspy.hooks.compilation.requested_forecasts import given_attributes
 from otel_dspy.hooks.lm.model_parameters import lm_parameters
 from otel_dspy.hooks.metric.metric_name import metric_name
-from otel_dspy.hooks.optimizers.compile_in_call import CompileInCallHook
-from otel_dspy.hooks.optimizers.compile_plan import plan_of
 from otel_dspy.hooks.optimizers.plans.plan_attributes import forecast_attributes
-from otel_dspy.hooks.optimizers.requested_forecasts import given_attributes
 from otel_dspy.hooks.patching.call_hook import CallHook, wrap_async_call, wrap_call
 from otel_dspy.hooks.patching.subclasses import wrap_with_subclasses
 from otel_dspy.runtime.error_guard import guarded

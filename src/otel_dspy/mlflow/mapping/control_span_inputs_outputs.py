@@ -1,4 +1,4 @@
-"""Inputs and outputs of compile, trial and evaluate spans in an MLflow trace: what was tried, and the result."""
+"""Inputs and outputs of control spans in an MLflow trace: what was tried, and the result."""
 
 from __future__ import annotations
 

@@ -1,11 +1,11 @@
-"""Delivery pipeline for ended spans: decode, join payloads, map, apply. Runs on the worker's thread only."""
+"""Pipeline of ended spans: decode, join payloads, map, apply. Runs on the worker's thread only."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 from otel_dspy.mlflow.mapping import dispatch as mapping
-from otel_dspy.mlflow.mapping.compile_ledger import CompileLedger
+from otel_dspy.mlflow.mapping.compile_aggregator import CompileAggregator
 from otel_dspy.mlflow.records import decode
 from otel_dspy.mlflow.records.payload_joiner import PayloadShelf
 from otel_dspy.mlflow.records.span_records import PayloadPiece
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from otel_dspy.mlflow.tracking.operation_applier import OperationApplier
 
 
-class Pipeline:
+class SpanPipeline:
     """Processes spans in order, with one applier for each destination."""
 
     def __init__(
@@ -34,7 +34,7 @@ class Pipeline:
         self._look_up_runs = False
         self._appliers: dict[Destination, OperationApplier] = {}
         self._payloads = PayloadShelf() if payloads is None else payloads
-        self._ledger = CompileLedger()
+        self._aggregator = CompileAggregator()
 
     def process(self, span: SpanRecord, route: Route) -> None:
         """Log a span to MLflow.
@@ -46,7 +46,7 @@ class Pipeline:
         if isinstance(fact, PayloadPiece):
             self._payloads.add(fact)
             return
-        ended = self._ledger.add(fact)
+        ended = self._aggregator.add(fact)
         applier = self.applier(route.destination)
         for operation in mapping.operations(fact, route.options, route.context, ended):
             applier.apply(operation)

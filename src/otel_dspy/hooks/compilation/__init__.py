@@ -1,0 +1,1 @@
+"""Hooks of compiles, whatever their optimizer."""
