@@ -10,10 +10,10 @@ from otel_dspy.bridge.delivery import Delivery, Written
 from otel_dspy.bridge.durable_queue.queue_error import QueueError
 
 if TYPE_CHECKING:
-    from otel_dspy.bridge.durable_queue.queue import DurableQueue
+    from otel_dspy.bridge.durable_queue.durable_queue import DurableQueue
     from otel_dspy.bridge.metrics import Metrics
     from otel_dspy.bridge.pending_request import PendingRequest
-    from otel_dspy.bridge.writer import Writer
+    from otel_dspy.bridge.request_writer import RequestWriter
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +40,7 @@ class Acknowledgment(Protocol):
 class AfterCommit:
     """Acknowledges a request once MLflow has stored it."""
 
-    def __init__(self, writer: Writer, metrics: Metrics, patience: float) -> None:
+    def __init__(self, writer: RequestWriter, metrics: Metrics, patience: float) -> None:
         """Create it.
 
         Args:

@@ -15,8 +15,8 @@ from starlette.routing import Route
 from otel_dspy.bridge import http_responses
 from otel_dspy.bridge.access_control import is_allowed
 from otel_dspy.bridge.decompression import UnreadableError, decompressed
+from otel_dspy.bridge.experiment_routing import EXPERIMENT_HEADER, WORKSPACE_HEADER
 from otel_dspy.bridge.http_responses import JSON, PROTOBUF
-from otel_dspy.bridge.routing import EXPERIMENT_HEADER, WORKSPACE_HEADER
 from otel_dspy.otlp_requests.protobuf_spans import TooLargeError
 
 if TYPE_CHECKING:

@@ -20,13 +20,13 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from otel_dspy.bridge.acknowledgment import Acknowledgment
-    from otel_dspy.bridge.durable_queue.queue import DurableQueue
+    from otel_dspy.bridge.durable_queue.durable_queue import DurableQueue
+    from otel_dspy.bridge.experiment_routing import ExperimentRouter
     from otel_dspy.bridge.metrics import Metrics
-    from otel_dspy.bridge.routing import Experiments
     from otel_dspy.bridge.settings import BridgeSettings
 
     Body = Callable[[], Awaitable[bytes]]
-    from otel_dspy.bridge.writer import Writer
+    from otel_dspy.bridge.request_writer import RequestWriter
 
 _logger = logging.getLogger(__name__)
 
@@ -71,8 +71,8 @@ class Intake:
 
     def __init__(
         self,
-        writer: Writer,
-        experiments: Experiments,
+        writer: RequestWriter,
+        experiments: ExperimentRouter,
         metrics: Metrics,
         settings: BridgeSettings,
         queue: DurableQueue | None = None,

@@ -13,8 +13,8 @@ if TYPE_CHECKING:
 
     from prometheus_client.metrics_core import Metric
 
-    from otel_dspy.bridge.durable_queue.queue import DurableQueue
-    from otel_dspy.bridge.writer import Writer
+    from otel_dspy.bridge.durable_queue.durable_queue import DurableQueue
+    from otel_dspy.bridge.request_writer import RequestWriter
 
 PREFIX: Final = "otel_dspy_bridge_"
 
@@ -22,7 +22,7 @@ PREFIX: Final = "otel_dspy_bridge_"
 class Metrics:
     """Metrics of one bridge."""
 
-    def __init__(self, writer: Writer, queue: DurableQueue | None = None) -> None:
+    def __init__(self, writer: RequestWriter, queue: DurableQueue | None = None) -> None:
         self._registry = CollectorRegistry()
         self._spans = self._counter("received_spans", "Spans received, including repeated ones", "protocol")
         self._requests = self._counter("requests", "Requests by outcome", "protocol", "answer")
@@ -54,7 +54,7 @@ class Metrics:
 class _OfWriter(Collector):
     """Collector for the writer's own counters."""
 
-    def __init__(self, writer: Writer) -> None:
+    def __init__(self, writer: RequestWriter) -> None:
         self._writer = writer
 
     def collect(self) -> Iterator[Metric]:

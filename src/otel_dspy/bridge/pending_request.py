@@ -13,8 +13,8 @@ from otel_dspy.otlp_requests.span_route import UnusableError, routed
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from otel_dspy.bridge.experiment_routing import ExperimentRouter
     from otel_dspy.bridge.foreign_spans import RoutedSpan
-    from otel_dspy.bridge.routing import Experiments
 
 
 @dataclass(slots=True)
@@ -34,7 +34,7 @@ class PendingRequest:
     json: bool
     experiment: str | None
     workspace: str | None
-    experiments: Experiments
+    experiments: ExperimentRouter
     count: int = field(default=0, init=False)
 
     def check(self) -> Counter[str]:

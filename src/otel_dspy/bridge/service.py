@@ -13,13 +13,13 @@ from typing import TYPE_CHECKING, Final
 
 import uvicorn
 
-from otel_dspy.bridge.durable_queue.queue import DurableQueue
+from otel_dspy.bridge.durable_queue.durable_queue import DurableQueue
+from otel_dspy.bridge.experiment_routing import ExperimentRouter
 from otel_dspy.bridge.grpc_server import GrpcFront
 from otel_dspy.bridge.http_server import HttpFront
 from otel_dspy.bridge.intake import Intake
 from otel_dspy.bridge.metrics import Metrics
-from otel_dspy.bridge.routing import Experiments
-from otel_dspy.bridge.writer import Writer
+from otel_dspy.bridge.request_writer import RequestWriter
 from otel_dspy.mlflow.tracking.requests import http_policy, workspaces
 from otel_dspy.mlflow.tracking.store.store import Store
 from otel_dspy.tracking_uri import without_passwords
@@ -54,7 +54,7 @@ class Bridge:
         """
         self._settings = settings
         self._patience = patience
-        self.writer = Writer(settings.max_waiting_bytes)
+        self.writer = RequestWriter(settings.max_waiting_bytes)
         self.queue: DurableQueue | None = None
         """The queue on disk, if there is one."""
         if settings.queue is not None:
@@ -66,7 +66,7 @@ class Bridge:
                 max_waiting_bytes=settings.max_waiting_bytes,
             )
         self._metrics = Metrics(self.writer, self.queue)
-        experiments = Experiments(
+        experiments = ExperimentRouter(
             settings.tracking_uri, settings.experiment, settings.experiment_by_service, settings.workspace
         )
         self._intake = Intake(self.writer, experiments, self._metrics, settings, self.queue)

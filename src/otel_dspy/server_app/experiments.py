@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from mlflow.exceptions import MlflowException
 
-from otel_dspy.bridge.routing import WORKSPACE_ATTRIBUTE, Experiments
+from otel_dspy.bridge.experiment_routing import WORKSPACE_ATTRIBUTE, ExperimentRouter
 from otel_dspy.mlflow.records.route import Destination, Experiment
 from otel_dspy.mlflow.tracking.requests import workspaces
 from otel_dspy.mlflow.tracking.store.store import Store
@@ -22,7 +22,7 @@ _NO_EXPERIMENT: Final = ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE")
 
 
 @dataclass(frozen=True, slots=True)
-class RequestExperiments(Experiments):
+class RequestExperiments(ExperimentRouter):
     """Destination of a span on the server's own store.
 
     MLflow's header has precedence over the resource, because MLflow checks permissions on what the header names. The
@@ -49,7 +49,7 @@ class RequestExperiments(Experiments):
         if experiment_header:
             return Destination(self.tracking_uri, Experiment(id=experiment_header), workspace_header)
         others = {name: value for name, value in resource.items() if name != WORKSPACE_ATTRIBUTE}
-        found = Experiments.destination(self, others, None)
+        found = ExperimentRouter.destination(self, others, None)
         return replace(found, workspace=workspace_header)
 
     def lacks(self, experiment_id: str) -> bool:

@@ -13,8 +13,8 @@ from starlette.routing import Match, Mount
 from otel_dspy.bridge import settings
 from otel_dspy.bridge.intake import Intake
 from otel_dspy.bridge.metrics import Metrics
+from otel_dspy.bridge.request_writer import RequestWriter
 from otel_dspy.bridge.setting_error import BridgeSettingError
-from otel_dspy.bridge.writer import Writer
 from otel_dspy.mlflow.tracking.store import server_artifacts
 from otel_dspy.server_app import base_app
 from otel_dspy.server_app.experiments import RequestExperiments
@@ -101,7 +101,7 @@ def _lazily(wanted: BridgeSettings, experiments: RequestExperiments) -> Callable
 
     @functools.cache
     def create() -> Intake:
-        writer = Writer(wanted.max_waiting_bytes)
+        writer = RequestWriter(wanted.max_waiting_bytes)
         return Intake(writer, experiments, Metrics(writer), wanted)
 
     return create

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING, Any, cast
 
+from otel_dspy.bridge.experiment_routing import ExperimentRouter
 from otel_dspy.bridge.foreign_spans import ProgramTraces
 from otel_dspy.bridge.pending_request import PendingRequest
-from otel_dspy.bridge.routing import Experiments
 from otel_dspy.mlflow.delivery.span_pipeline import SpanPipeline
 from otel_dspy.mlflow.mapping.trace_operations import LogSpan
 from otel_dspy.mlflow.records.payload_joiner import MAX_FOREIGN_TEXT, PayloadShelf
@@ -40,7 +40,7 @@ class Target:
     """A bridge's parsing and routing, with the memory that it keeps from request to request."""
 
     def __init__(self) -> None:
-        self._experiments = Experiments("http://mlflow.test", by_service=True)
+        self._experiments = ExperimentRouter("http://mlflow.test", by_service=True)
         self._traces = ProgramTraces()
         self._payloads = PayloadShelf(max_text=MAX_FOREIGN_TEXT)
         self._pipeline = SpanPipeline(lambda _destination: cast("Any", Counting()), self._payloads)

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Generator
 
     from benchmarks.postgres import Cluster
-    from otel_dspy.bridge.durable_queue.queue import DurableQueue
+    from otel_dspy.bridge.durable_queue.durable_queue import DurableQueue
     from tests.chaos.pipeline.parts import Part
     from tests.support.collectors import Collector
 

@@ -12,8 +12,8 @@ import pytest
 from opentelemetry.exporter.otlp.proto.common.trace_encoder import encode_spans
 
 from otel_dspy.bridge.delivery import Delivery
-from otel_dspy.bridge.routing import Experiments
-from otel_dspy.bridge.writer import Writer
+from otel_dspy.bridge.experiment_routing import ExperimentRouter
+from otel_dspy.bridge.request_writer import RequestWriter
 from otel_dspy.mlflow.tracking.store.trace_store import TraceStore
 from otel_dspy.otlp_requests.span_route import routed
 from tests.chaos.twins import differences, record
@@ -49,13 +49,13 @@ def expected(batches: list[bytes], tmp_path_factory: pytest.TempPathFactory) -> 
 
 def deliver(tracking_uri: str, bodies: Sequence[bytes], writers: int, restart: int) -> None:
     """Give each request to one of some writers in turn; a writer is another one after every `restart` requests."""
-    experiments = Experiments(tracking_uri, "once")
-    running = [Writer(2**30) for _ in range(writers)]
+    experiments = ExperimentRouter(tracking_uri, "once")
+    running = [RequestWriter(2**30) for _ in range(writers)]
     for number, body in enumerate(bodies):
         turn = number % writers
         if restart and number // writers % restart == restart - 1:
             running[turn].close(PATIENCE)
-            running[turn] = Writer(2**30)
+            running[turn] = RequestWriter(2**30)
         spans: list[RoutedSpan] = [
             routed(found, experiments.destination(found.span.resource, None)) for found in from_protobuf(body).spans
         ]
@@ -128,8 +128,8 @@ def test_a_request_that_holds_spans_twice(
 def test_a_request_that_came_before_costs_nothing(batches: list[bytes], new_store: Callable[[str], str]) -> None:
     """A writer that has written it acknowledges at once: a request too large for its client's patience ends some day."""
     store = new_store("again")
-    experiments = Experiments(store, "once")
-    writer = Writer(2**30)
+    experiments = ExperimentRouter(store, "once")
+    writer = RequestWriter(2**30)
     spans = [
         routed(found, experiments.destination({}, None)) for body in batches for found in from_protobuf(body).spans
     ]
@@ -145,9 +145,9 @@ def test_a_request_that_came_before_costs_nothing(batches: list[bytes], new_stor
 def test_two_at_the_same_time(batches: list[bytes], expected: dict[str, Any], server_uri: str) -> None:
     """Requests dealt out by chance to two writers that work side by side: the end is that of one delivery in order."""
     experiment = f"once-{uuid.uuid4().hex[:8]}"
-    experiments = Experiments(server_uri, experiment)
+    experiments = ExperimentRouter(server_uri, experiment)
     chance = random.Random(5)  # noqa: S311 - chance, no secret
-    running = [Writer(2**30) for _ in range(2)]
+    running = [RequestWriter(2**30) for _ in range(2)]
     deliveries: list[Delivery] = []
     for body in chance.sample(batches, len(batches)):
         spans = [routed(found, experiments.destination({}, None)) for found in from_protobuf(body).spans]

@@ -25,7 +25,7 @@ from benchmarks.bridge_load import send
 from otel_dspy import cli
 from otel_dspy.bridge.grpc_server import RETRY_INFO
 from otel_dspy.bridge.intake import RETRY_AFTER
-from otel_dspy.bridge.writer import Writer
+from otel_dspy.bridge.request_writer import RequestWriter
 from tests.chaos.faulty_proxy import faulty_proxy
 from tests.chaos.twins import differences, record
 from tests.integration.bridge.test_receiving import TOKEN, call, get, post, refused_with, request, traces
@@ -171,7 +171,7 @@ def test_killed_while_it_writes(
     trials = min(kills, 4)
     spans = [*compiles(1, trials, nested=False), *compiles(1, trials, nested=True)]
     reference, experiment = new_store("reference"), f"instant-{uuid.uuid4().hex[:8]}"
-    writer = Writer(2**30)
+    writer = RequestWriter(2**30)
     await_written(submit(writer, reference, spans))
     writer.close(60)
     experiment_id = client.create_experiment(experiment)

@@ -15,8 +15,8 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from opentelemetry.trace import NonRecordingSpan, SpanContext, StatusCode, TraceFlags, set_span_in_context
 
 from otel_dspy.bridge.delivery import Delivery
-from otel_dspy.bridge.routing import Experiments
-from otel_dspy.bridge.writer import Writer
+from otel_dspy.bridge.experiment_routing import ExperimentRouter
+from otel_dspy.bridge.request_writer import RequestWriter
 from otel_dspy.mlflow.tracking.artifacts.logged_artifacts_tag import LOGGED_ARTIFACTS_TAG
 from otel_dspy.mlflow.tracking.store.model_store import ModelStore
 from otel_dspy.mlflow.tracking.store.store import Store
@@ -53,18 +53,18 @@ def recorded() -> list[ReadableSpan]:
 
 
 @pytest.fixture
-def writers() -> Iterator[tuple[Writer, Writer]]:
+def writers() -> Iterator[tuple[RequestWriter, RequestWriter]]:
     """Two bridges' writers."""
-    made = (Writer(2**30), Writer(2**30))
+    made = (RequestWriter(2**30), RequestWriter(2**30))
     yield made
     for writer in made:
         writer.close(PATIENCE)
         assert writer.pipeline.lost == 0
 
 
-def submit(writer: Writer, uri: str, spans: Sequence[ReadableSpan]) -> Delivery:
+def submit(writer: RequestWriter, uri: str, spans: Sequence[ReadableSpan]) -> Delivery:
     """Give spans to a writer as one request."""
-    experiments = Experiments(uri, EXPERIMENT)
+    experiments = ExperimentRouter(uri, EXPERIMENT)
     found = from_protobuf(encode_spans(spans).SerializeToString()).spans
     delivery = Delivery([routed(one, experiments.destination({}, None)) for one in found], 1)
     assert writer.submit(delivery)
@@ -85,7 +85,7 @@ class Gate:
     """Holds a writer before its first call of a method of the store that fits, until it is opened."""
 
     def __init__(
-        self, monkeypatch: pytest.MonkeyPatch, method: Method, writer: Writer, fits: Callable[..., bool]
+        self, monkeypatch: pytest.MonkeyPatch, method: Method, writer: RequestWriter, fits: Callable[..., bool]
     ) -> None:
         self.reached = threading.Event()
         self.open = threading.Event()
@@ -122,7 +122,7 @@ def operation(span: ReadableSpan) -> object:
 
 def expected_of(uri: str, spans: Sequence[ReadableSpan]) -> dict[str, Any]:
     """What MLflow holds when one writer received all of it, in order."""
-    writer = Writer(2**30)
+    writer = RequestWriter(2**30)
     await_written(submit(writer, uri, spans))
     writer.close(PATIENCE)
     return comparable(record(uri, EXPERIMENT))
@@ -132,7 +132,7 @@ def expected_of(uri: str, spans: Sequence[ReadableSpan]) -> dict[str, Any]:
 def test_an_end_between_look_and_write_stays(
     late: str,
     recorded: list[ReadableSpan],
-    writers: tuple[Writer, Writer],
+    writers: tuple[RequestWriter, RequestWriter],
     new_store: Callable[[str], str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -155,7 +155,7 @@ def test_an_end_between_look_and_write_stays(
 @pytest.mark.parametrize("first", [0, 1])
 def test_processes_that_share_a_trace(
     first: int,
-    writers: tuple[Writer, Writer],
+    writers: tuple[RequestWriter, RequestWriter],
     new_store: Callable[[str], str],
     monkeypatch: pytest.MonkeyPatch,
     *,
@@ -214,7 +214,7 @@ MODEL = Whole((ModelStore, "create_model"), always, {"setup", "compile"})
 def test_what_several_write_whole(
     whole: Whole,
     recorded: list[ReadableSpan],
-    writers: tuple[Writer, Writer],
+    writers: tuple[RequestWriter, RequestWriter],
     new_store: Callable[[str], str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

@@ -14,7 +14,7 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
 from benchmarks.bridge_load import send
-from otel_dspy.bridge.writer import Writer
+from otel_dspy.bridge.request_writer import RequestWriter
 from tests.chaos.twins import differences, record
 from tests.integration.bridge.test_same_instant import await_written, submit
 from tests.integration.bridge.test_same_tree import comparable
@@ -103,7 +103,7 @@ def test_two_bridges_under_stress(
     """Six senders, each request to a bridge by chance, a third of them to both: what one writer makes of it in order."""
     spans = [*compiles(*size, nested=False), *compiles(*size, nested=True)]
     reference, experiment = new_store("reference"), f"instant-{uuid.uuid4().hex[:8]}"
-    writer = Writer(2**30)
+    writer = RequestWriter(2**30)
     await_written(submit(writer, reference, spans))
     writer.close(60)
     chance = random.Random(seed)  # noqa: S311 - chance, no secret

@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from otel_dspy.bridge.experiment_routing import ExperimentRouter
 from otel_dspy.bridge.intake import Intake, Verdict
 from otel_dspy.bridge.listen_addresses import Address
 from otel_dspy.bridge.metrics import Metrics
-from otel_dspy.bridge.routing import Experiments
+from otel_dspy.bridge.request_writer import RequestWriter
 from otel_dspy.bridge.settings import BridgeSettings
-from otel_dspy.bridge.writer import Writer
 from otel_dspy.otlp_requests import protobuf_spans as otlp
 
 if TYPE_CHECKING:
@@ -21,14 +21,14 @@ SETTINGS = BridgeSettings(tracking_uri="http://127.0.0.1:9", grpc=Address("127.0
 
 
 @pytest.fixture
-def writer() -> Generator[Writer]:
+def writer() -> Generator[RequestWriter]:
     """One that has nothing to write."""
-    writer = Writer(SETTINGS.max_waiting_bytes)
+    writer = RequestWriter(SETTINGS.max_waiting_bytes)
     yield writer
     writer.close(1.0)
 
 
-async def test_reasons_are_counted_not_listed(writer: Writer, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_reasons_are_counted_not_listed(writer: RequestWriter, monkeypatch: pytest.MonkeyPatch) -> None:
     """A thousand bad spans: one count of a thousand in the metrics and in the answer. More than may be: too large."""
     metrics = Metrics(writer)
     counted: list[tuple[str, int]] = []
@@ -37,7 +37,7 @@ async def test_reasons_are_counted_not_listed(writer: Writer, monkeypatch: pytes
         counted.append((reason, spans))
 
     monkeypatch.setattr(metrics, "rejected", rejected)
-    intake = Intake(writer, Experiments(SETTINGS.tracking_uri), metrics, SETTINGS)
+    intake = Intake(writer, ExperimentRouter(SETTINGS.tracking_uri), metrics, SETTINGS)
     body = b'{"resourceSpans": [{"scopeSpans": [{"spans": [' + b"{}," * 999 + b"{}]}]}]}"
 
     async def come() -> bytes:

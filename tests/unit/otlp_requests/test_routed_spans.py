@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from otel_dspy.bridge.routing import Experiments, experiment_name
+from otel_dspy.bridge.experiment_routing import ExperimentRouter, experiment_name
 from otel_dspy.mlflow.records.route import Destination, Experiment, Options, RootKind, Route, TraceContext
 from otel_dspy.mlflow.records.span import SpanLink, SpanRecord
 from otel_dspy.otlp_requests.protobuf_spans import ReceivedSpan
@@ -118,11 +118,11 @@ def test_which_spans_are_ours(scope: str, attributes: dict[str, Any], *, ours: b
 
 def test_a_destination() -> None:
     """Tracking URI, experiment and workspace; without names those that the bridge was started with."""
-    places = Experiments("sqlite:///m.db", "D", workspace="d1")
+    places = ExperimentRouter("sqlite:///m.db", "D", workspace="d1")
     assert places.destination({}, None) == Destination("sqlite:///m.db", Experiment(name="D"), "d1")
     named = {"mlflow.experiment.name": " E ", "mlflow.workspace.name": "w1"}
     assert places.destination(named, "H", "h1") == PLACE
-    assert Experiments("uri").destination({}, None, "") == Destination("uri", Experiment(name="Default"))
+    assert ExperimentRouter("uri").destination({}, None, "") == Destination("uri", Experiment(name="Default"))
 
 
 @pytest.mark.parametrize(

@@ -16,9 +16,9 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
 from otel_dspy.bridge.intake import Intake
 from otel_dspy.bridge.listen_addresses import Address
 from otel_dspy.bridge.metrics import Metrics
-from otel_dspy.bridge.multi_writer.pipeline import MultiWriterPipeline
+from otel_dspy.bridge.multi_writer.multi_writer_pipeline import MultiWriterPipeline
+from otel_dspy.bridge.request_writer import RequestWriter
 from otel_dspy.bridge.settings import BridgeSettings
-from otel_dspy.bridge.writer import Writer
 from otel_dspy.server_app.experiments import RequestExperiments
 from otel_dspy.server_app.traces_middleware import TracesMiddleware
 from tests.support.blank_store import blank_store
@@ -104,7 +104,7 @@ def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Generator[Server]
     experiment_id = client.create_experiment("e")
     settings = BridgeSettings(tracking_uri=uri, http=Address("127.0.0.1", 0), patience=60)
     experiments = RequestExperiments(uri)
-    writer = Writer(settings.max_waiting_bytes)
+    writer = RequestWriter(settings.max_waiting_bytes)
     intake = Intake(writer, experiments, Metrics(writer), settings)
     endpoint = MlflowEndpoint()
     middleware = TracesMiddleware(

@@ -6,8 +6,8 @@ import json
 from dataclasses import dataclass
 from typing import Any, Final
 
+from otel_dspy.bridge.experiment_routing import ExperimentRouter
 from otel_dspy.bridge.pending_request import PendingRequest
-from otel_dspy.bridge.routing import Experiments
 
 OVERHEAD: Final = 256
 """Bytes that a request counts beside its body, so that many small ones are bounded too."""
@@ -71,7 +71,7 @@ def pending_request(routing: str, body: bytes, tracking_uri: str) -> PendingRequ
         tracking_uri: MLflow that it is written to.
     """
     stored: dict[str, Any] = json.loads(routing)
-    experiments = Experiments(
+    experiments = ExperimentRouter(
         tracking_uri, stored["default_experiment"], stored["by_service"], stored["default_workspace"]
     )
     request = PendingRequest(body, stored["json"], stored["experiment"], stored["workspace"], experiments)

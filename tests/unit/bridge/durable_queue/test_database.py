@@ -15,8 +15,8 @@ import pytest
 from otel_dspy.bridge.durable_queue.database import QueueDatabase
 from otel_dspy.bridge.durable_queue.queue_error import QueueError
 from otel_dspy.bridge.durable_queue.stored_request import NewRequest
+from otel_dspy.bridge.experiment_routing import ExperimentRouter
 from otel_dspy.bridge.pending_request import PendingRequest
-from otel_dspy.bridge.routing import Experiments
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -28,7 +28,7 @@ REASON = "MLflow rejected a part of it"
 def new(body: bytes, experiment: str | None = None, **routing: Any) -> NewRequest:
     """A request as it is stored, received at a second that its first byte names."""
     request = PendingRequest(
-        body, json=False, experiment=experiment, workspace=None, experiments=Experiments(URI, **routing)
+        body, json=False, experiment=experiment, workspace=None, experiments=ExperimentRouter(URI, **routing)
     )
     request.count = 3
     return NewRequest(request, float(body[0]))

@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
-from otel_dspy.bridge import writer as writers
+from otel_dspy.bridge import request_writer
 from otel_dspy.bridge.durable_queue import finished_requests, interrupted_requests, retry_schedule
-from otel_dspy.bridge.durable_queue.queue import DurableQueue
+from otel_dspy.bridge.durable_queue.durable_queue import DurableQueue
 from otel_dspy.bridge.durable_queue.queue_error import QueueError
+from otel_dspy.bridge.experiment_routing import ExperimentRouter
 from otel_dspy.bridge.pending_request import PendingRequest
-from otel_dspy.bridge.routing import Experiments
-from otel_dspy.bridge.writer import Writer
+from otel_dspy.bridge.request_writer import RequestWriter
 from tests.support.waiting import awaited
 
 if TYPE_CHECKING:
@@ -83,7 +83,7 @@ def mlflow(monkeypatch: pytest.MonkeyPatch) -> Mlflow:
     def pipeline(_stop: threading.Event) -> Mlflow:
         return found
 
-    monkeypatch.setattr(writers, "MultiWriterPipeline", pipeline)
+    monkeypatch.setattr(request_writer, "MultiWriterPipeline", pipeline)
     monkeypatch.setattr(retry_schedule, "FIRST_PAUSE", 0.05)
     monkeypatch.setattr(interrupted_requests, "PAUSE", 0.05)
     return found
@@ -98,7 +98,7 @@ def request(number: int, experiment: str = "E", padding: int = 0, foreign: int =
     if not foreign:
         span.attributes.add(key="dspy.operation.name").value.string_value = "module" + " " * padding
     found = PendingRequest(
-        body.SerializeToString(), json=False, experiment=experiment, workspace=None, experiments=Experiments(URI)
+        body.SerializeToString(), json=False, experiment=experiment, workspace=None, experiments=ExperimentRouter(URI)
     )
     assert not found.check()
     return found
@@ -107,7 +107,7 @@ def request(number: int, experiment: str = "E", padding: int = 0, foreign: int =
 @contextmanager
 def running(folder: Path, **bounds: int) -> Generator[DurableQueue]:
     """A queue and its writer, ended as a bridge ends them."""
-    writer = Writer(1_000_000)
+    writer = RequestWriter(1_000_000)
     queue = DurableQueue(folder, URI, writer, **{"max_bytes": 1_000_000, "max_waiting_bytes": 1_000_000} | bounds)
     queue.start()
     try:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from otel_dspy.bridge.delivery import Written
     from otel_dspy.bridge.durable_queue.stored_request import QueuedRequest
     from otel_dspy.bridge.pending_request import PendingRequest
-    from otel_dspy.bridge.writer import Writer
+    from otel_dspy.bridge.request_writer import RequestWriter
 
 _logger = logging.getLogger(__name__)
 
@@ -42,7 +42,7 @@ class DurableQueue:
     """Queue on disk with one thread. `append` may be called from any thread."""
 
     def __init__(
-        self, folder: Path, tracking_uri: str, writer: Writer, *, max_bytes: int, max_waiting_bytes: int
+        self, folder: Path, tracking_uri: str, writer: RequestWriter, *, max_bytes: int, max_waiting_bytes: int
     ) -> None:
         """Create a queue; `start` opens it.
 
@@ -146,7 +146,7 @@ class DurableQueue:
             self._feeding = False
 
     def close(self) -> None:
-        """Store what the writer has finished, and close the database. Call after `Writer.close`."""
+        """Store what the writer has finished, and close the database. Call after `RequestWriter.close`."""
         with self._changed:
             self._closing = True
             self._changed.notify_all()

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from otel_dspy import semconv as sc
-from otel_dspy.bridge import writer as writers
+from otel_dspy.bridge import request_writer
 from otel_dspy.bridge.delivery import Delivery
-from otel_dspy.bridge.writer import Writer
+from otel_dspy.bridge.request_writer import RequestWriter
 from otel_dspy.mlflow.records.route import Destination, Experiment
 from otel_dspy.mlflow.records.span import SpanRecord
 from otel_dspy.otlp_requests.protobuf_spans import ReceivedSpan
@@ -59,10 +59,10 @@ class FailsAtOne:
 
 
 @pytest.fixture
-def writer(monkeypatch: pytest.MonkeyPatch) -> Generator[Writer]:
+def writer(monkeypatch: pytest.MonkeyPatch) -> Generator[RequestWriter]:
     """One whose MLflow fails at an experiment."""
-    monkeypatch.setattr(writers, "MultiWriterPipeline", FailsAtOne)
-    writer = Writer(1_000_000)
+    monkeypatch.setattr(request_writer, "MultiWriterPipeline", FailsAtOne)
+    writer = RequestWriter(1_000_000)
     yield writer
     writer.close(10)
 
@@ -76,7 +76,7 @@ def span(number: int, experiment: str) -> RoutedSpan:
     return routed(ReceivedSpan(recorded, local_root=True), Destination("http://m", Experiment(name=experiment)))
 
 
-def test_a_failure_concerns_the_deliveries_to_its_experiment_alone(writer: Writer) -> None:
+def test_a_failure_concerns_the_deliveries_to_its_experiment_alone(writer: RequestWriter) -> None:
     """Of three that are committed together those with a span for it are retried, and only that span is written again."""
     pipeline: Any = writer.pipeline
     good, bad, both = [span(1, "good")], [span(2, "bad")], [span(3, "good"), span(4, "bad")]

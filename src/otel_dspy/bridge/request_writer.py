@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from otel_dspy.bridge.delivered_spans import DeliveredSpans
 from otel_dspy.bridge.delivery import Written
 from otel_dspy.bridge.foreign_spans import ProgramTraces
-from otel_dspy.bridge.multi_writer.pipeline import MultiWriterPipeline
+from otel_dspy.bridge.multi_writer.multi_writer_pipeline import MultiWriterPipeline
 from otel_dspy.mlflow.tracking.requests.retry import Stopped
 from otel_dspy.otlp_requests.span_route import is_ours
 
@@ -52,7 +52,7 @@ class _Progress:
     undecided: bool = False
 
 
-class Writer:
+class RequestWriter:
     """Thread that writes to MLflow in order of arrival, with a queue bounded in bytes."""
 
     def __init__(self, max_waiting: int) -> None:

@@ -28,7 +28,7 @@ _WORKSPACE: Final = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
-class Experiments:
+class ExperimentRouter:
     """Choice of the experiment and workspace of a span.
 
     Attributes:

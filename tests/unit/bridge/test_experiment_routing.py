@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from otel_dspy.bridge.routing import Experiments
+from otel_dspy.bridge.experiment_routing import ExperimentRouter
 from otel_dspy.mlflow.mapping import dispatch as mapping
 from otel_dspy.mlflow.mapping.compile_aggregator import CompileAggregator
 from otel_dspy.mlflow.records import decode
@@ -104,7 +104,7 @@ def test_the_experiment_is_the_first_that_is_named(
     resource: dict[str, Any], header: str | None, expected: str, *, by_service: bool
 ) -> None:
     """Resource, header, service if wanted, default; one line, not too long."""
-    found = Experiments("sqlite:///m.db", "D", by_service=by_service).destination(resource, header)
+    found = ExperimentRouter("sqlite:///m.db", "D", by_service=by_service).destination(resource, header)
     assert found.experiment == Experiment(name=expected)
 
 
@@ -121,14 +121,14 @@ def test_the_experiment_is_the_first_that_is_named(
 )
 def test_the_workspace_is_the_first_that_is_named(resource: dict[str, Any], header: str | None, expected: str) -> None:
     """Resource, header, default; never the service."""
-    places = Experiments("sqlite:///m.db", "D", by_service=True, workspace="d1")
+    places = ExperimentRouter("sqlite:///m.db", "D", by_service=True, workspace="d1")
     assert places.destination(resource, None, header).workspace == expected
 
 
 @pytest.mark.parametrize("name", ["Team", "a b", "a\nb", "-a", "a-", "x" * 64, "\u00e4b", 7, "a\n"])
 def test_what_is_no_workspace_is_not_replaced_by_one(name: str | int) -> None:
     """Not by the default one, whose members may not be meant to see it."""
-    places = Experiments("sqlite:///m.db", workspace="d1")
+    places = ExperimentRouter("sqlite:///m.db", workspace="d1")
     with pytest.raises(UnusableError, match=r"mlflow\.workspace\.name is not a valid workspace name"):
         places.destination({"mlflow.workspace.name": name}, None, "h1")
     if isinstance(name, str):
