@@ -47,7 +47,7 @@ KILLED: Final = "tests/integration/end_to_end/test_killed.py"
 """Ends traces that have spans, which MLflow before 3.9 handles differently."""
 COMPARED: Final = "tests/unit/reporting/test_mlflows_own_comparison.py"
 """`mlflow.genai.compare_evaluations`, which MLflow has from 3.18."""
-AUTHENTICATED: Final = "tests/integration/server_app/test_basic_auth.py"
+AUTHENTICATED: Final = "tests/integration/mlflow_server_app/test_basic_auth.py"
 ENDS: Final = tuple(
     f"tests/unit/telemetry/deferred/test_{name}.py"
     for name in ("ends_of_calls", "last_ends", "redactors", "span_processors", "spans_in_programs")

@@ -27,7 +27,7 @@ EXTRAS: Final = {
     "mlflow": ["mlflow"],
     "bridge": ["bridge"],
     "otlp_requests": ["report"],
-    "server_app": ["bridge"],
+    "mlflow_server_app": ["bridge"],
     "exporter": ["otlp"],
     "model_registry": ["instruments", "mlflow"],
     "reporting": ["report"],
@@ -43,7 +43,7 @@ OPTIONAL: Final = {
     "telemetry": {"opentelemetry-sdk"},
     "serialization": {"dspy"},
     "rerun": {"pydantic"},
-    "server_app": {"click"},
+    "mlflow_server_app": {"click"},
     ".": {"dspy", "opentelemetry-sdk"},
 }
 """Distributions that are imported only where something else has brought them: gepa and pydantic by DSPy, click by MLflow, the others by the user."""

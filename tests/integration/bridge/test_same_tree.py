@@ -17,8 +17,8 @@ from otel_dspy import DSPyInstrumentor
 from otel_dspy.mlflow import MlflowSpanProcessor
 from tests.chaos.twins import differences, optimize, record
 from tests.support.bridges import exporter, running_bridge
+from tests.support.mlflow_server_app_exporters import app_exporter
 from tests.support.optimizers import Rounds
-from tests.support.server_app_exporters import app_exporter
 from tests.support.sums import exact, examples, sums_lm
 
 if TYPE_CHECKING:

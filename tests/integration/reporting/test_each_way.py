@@ -24,7 +24,7 @@ from tests.support.bridges import exporter, running_bridge
 from tests.support.compared_optimizations import optimize, right
 from tests.support.dspy_answers import dspy_script
 from tests.support.in_process_lm import in_process_lm
-from tests.support.server_app_exporters import app_exporter
+from tests.support.mlflow_server_app_exporters import app_exporter
 from tests.support.sums import examples, half_right
 
 if TYPE_CHECKING:

@@ -12,8 +12,8 @@ import otel_dspy
 from otel_dspy.environment_variables import REPORT
 from otel_dspy.mlflow.tracking.runs.run_reports import PATH
 from tests.support.mlflow_server import WITH_APP, mlflow_server
+from tests.support.mlflow_server_app_exporters import app_exporter
 from tests.support.recorded_optimization import recorded_optimization
-from tests.support.server_app_exporters import app_exporter
 from tests.support.waiting import awaited
 
 if TYPE_CHECKING:

@@ -11,14 +11,14 @@ from mlflow.protos.databricks_pb2 import TEMPORARILY_UNAVAILABLE
 
 from otel_dspy.mlflow.records.route import Destination, Experiment
 from otel_dspy.mlflow.tracking.store.store import Store
+from otel_dspy.mlflow_server_app.request_experiment_routing import RequestExperimentRouter
 from otel_dspy.otlp_requests.span_route import UnusableError
-from otel_dspy.server_app.experiments import RequestExperiments
 from tests.support.blank_store import blank_store
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-EXPERIMENTS = RequestExperiments("sqlite:///m.db")
+EXPERIMENTS = RequestExperimentRouter("sqlite:///m.db")
 NAMED = {"mlflow.experiment.name": "sums", "service.name": "answers"}
 
 
@@ -30,7 +30,7 @@ def test_mlflows_header_has_precedence_over_the_resource() -> None:
 
 def test_without_the_header_the_resource_decides() -> None:
     """Else the default; the service only if it is switched on."""
-    by_service = RequestExperiments("sqlite:///m.db", "Default", by_service=True)
+    by_service = RequestExperimentRouter("sqlite:///m.db", "Default", by_service=True)
     found = [
         EXPERIMENTS.destination(NAMED, None).experiment,
         EXPERIMENTS.destination({"service.name": "answers"}, None).experiment,
@@ -44,7 +44,7 @@ def test_an_unknown_experiment_is_distinguished_from_a_failing_store(
 ) -> None:
     """A failing store may have the experiment: the client is asked to retry, by the writer."""
     monkeypatch.chdir(tmp_path)
-    experiments = RequestExperiments(blank_store(tmp_path))
+    experiments = RequestExperimentRouter(blank_store(tmp_path))
     known = MlflowClient(experiments.tracking_uri).create_experiment("e")
     assert [experiments.lacks(one) for one in (known, "987", "none")] == [False, True, True]
 

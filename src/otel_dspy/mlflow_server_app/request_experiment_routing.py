@@ -22,7 +22,7 @@ _NO_EXPERIMENT: Final = ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE")
 
 
 @dataclass(frozen=True, slots=True)
-class RequestExperiments(ExperimentRouter):
+class RequestExperimentRouter(ExperimentRouter):
     """Destination of a span on the server's own store.
 
     MLflow's header has precedence over the resource, because MLflow checks permissions on what the header names. The

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from otel_dspy.server_app import requirements
-from otel_dspy.server_app.requirements import check_command, check_installed, check_options
-from otel_dspy.server_app.unsupported_error import UnsupportedServerError
+from otel_dspy.mlflow_server_app import requirements
+from otel_dspy.mlflow_server_app.requirements import check_command, check_installed, check_options
+from otel_dspy.mlflow_server_app.unsupported_error import UnsupportedServerError
 
 
 @pytest.mark.parametrize(

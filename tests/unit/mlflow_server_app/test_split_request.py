@@ -8,8 +8,8 @@ import json
 import pytest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
+from otel_dspy.mlflow_server_app.split_request import SplitRequest, chosen, joined, split
 from otel_dspy.otlp_requests.protobuf_spans import TooLargeError
-from otel_dspy.server_app.split_request import SplitRequest, chosen, joined, split
 from tests.support.otlp_requests import encoded, foreign, ours
 
 LIMIT = 100_000

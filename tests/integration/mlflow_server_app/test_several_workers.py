@@ -22,8 +22,8 @@ from tests.integration.bridge.test_once import deliver
 from tests.integration.bridge.test_same_tree import comparable
 from tests.support.blank_store import blank_store
 from tests.support.mlflow_server import WITH_APP, free_port, mlflow_server
+from tests.support.mlflow_server_app_exporters import app_exporter
 from tests.support.recorded_optimization import recorded_optimization
-from tests.support.server_app_exporters import app_exporter
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

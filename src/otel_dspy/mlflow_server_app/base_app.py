@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 from mlflow.exceptions import MlflowException
 
-from otel_dspy.server_app import mlflow_ingest
-from otel_dspy.server_app.requirements import AUTH_APP, wants_authentication
-from otel_dspy.server_app.unsupported_error import UnsupportedServerError
+from otel_dspy.mlflow_server_app import mlflow_ingest
+from otel_dspy.mlflow_server_app.requirements import AUTH_APP, wants_authentication
+from otel_dspy.mlflow_server_app.unsupported_error import UnsupportedServerError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

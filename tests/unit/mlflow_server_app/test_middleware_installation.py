@@ -6,8 +6,8 @@ import pytest
 from fastapi import APIRouter, FastAPI
 from starlette.applications import Starlette
 
-from otel_dspy.server_app.middleware_installation import traces_path
-from otel_dspy.server_app.unsupported_error import UnsupportedServerError
+from otel_dspy.mlflow_server_app.middleware_installation import traces_path
+from otel_dspy.mlflow_server_app.unsupported_error import UnsupportedServerError
 
 
 def app(*prefixes: str) -> FastAPI:

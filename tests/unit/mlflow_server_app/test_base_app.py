@@ -10,8 +10,8 @@ from fastapi import FastAPI
 from fastapi.responses import PlainTextResponse
 from starlette.middleware import Middleware
 
-from otel_dspy.server_app.base_app import check_protected, prepare
-from otel_dspy.server_app.unsupported_error import UnsupportedServerError
+from otel_dspy.mlflow_server_app.base_app import check_protected, prepare
+from otel_dspy.mlflow_server_app.unsupported_error import UnsupportedServerError
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable

@@ -10,13 +10,13 @@ import os
 import sys
 from typing import TYPE_CHECKING
 
-from otel_dspy.server_app import requirements
+from otel_dspy.mlflow_server_app import requirements
 
 requirements.check_command(sys.argv)
 requirements.check_installed()
 
-from otel_dspy.server_app import base_app  # noqa: E402 - imports what is checked above
-from otel_dspy.server_app.middleware_installation import install  # noqa: E402 - as above
+from otel_dspy.mlflow_server_app import base_app  # noqa: E402 - imports what is checked above
+from otel_dspy.mlflow_server_app.middleware_installation import install  # noqa: E402 - as above
 
 base_app.prepare(os.environ)
 

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 import pytest
 from mlflow import MlflowClient
 
-from tests.integration.server_app.test_endpoint import PROTOBUF, post
-from tests.integration.server_app.test_server_workspaces import send
+from tests.integration.mlflow_server_app.test_endpoint import PROTOBUF, post
+from tests.integration.mlflow_server_app.test_server_workspaces import send
 from tests.support.mlflow_server import WITH_APP, mlflow_server
 from tests.support.mlflow_tree import read_tree
 from tests.support.otlp_requests import encoded, ours

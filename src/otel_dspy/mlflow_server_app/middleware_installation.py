@@ -16,11 +16,11 @@ from otel_dspy.bridge.metrics import Metrics
 from otel_dspy.bridge.request_writer import RequestWriter
 from otel_dspy.bridge.setting_error import BridgeSettingError
 from otel_dspy.mlflow.tracking.store import server_artifacts
-from otel_dspy.server_app import base_app
-from otel_dspy.server_app.experiments import RequestExperiments
-from otel_dspy.server_app.requirements import wants_authentication
-from otel_dspy.server_app.traces_middleware import TracesMiddleware
-from otel_dspy.server_app.unsupported_error import UnsupportedServerError
+from otel_dspy.mlflow_server_app import base_app
+from otel_dspy.mlflow_server_app.request_experiment_routing import RequestExperimentRouter
+from otel_dspy.mlflow_server_app.requirements import wants_authentication
+from otel_dspy.mlflow_server_app.traces_middleware import TracesMiddleware
+from otel_dspy.mlflow_server_app.unsupported_error import UnsupportedServerError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -65,7 +65,7 @@ def install(app: Starlette, environment: Mapping[str, str]) -> None:
         )
     except BridgeSettingError as error:
         raise UnsupportedServerError(str(error)) from error
-    experiments = RequestExperiments(wanted.tracking_uri, wanted.experiment, wanted.experiment_by_service)
+    experiments = RequestExperimentRouter(wanted.tracking_uri, wanted.experiment, wanted.experiment_by_service)
     app.user_middleware.append(
         Middleware(
             TracesMiddleware,
@@ -96,7 +96,7 @@ def traces_path(app: Starlette, prefix: str) -> str:
     raise UnsupportedServerError("--app-name otel-dspy: this MLflow server has no OTLP endpoint")
 
 
-def _lazily(wanted: BridgeSettings, experiments: RequestExperiments) -> Callable[[], Intake]:
+def _lazily(wanted: BridgeSettings, experiments: RequestExperimentRouter) -> Callable[[], Intake]:
     """Return a function that creates the intake and its writer thread on the first call."""
 
     @functools.cache

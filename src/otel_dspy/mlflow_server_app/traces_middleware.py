@@ -21,10 +21,10 @@ from starlette.datastructures import Headers
 from otel_dspy.bridge import http_responses
 from otel_dspy.bridge.intake import Verdict
 from otel_dspy.mlflow.tracking.requests import workspaces
+from otel_dspy.mlflow_server_app import mlflow_ingest, split_request
+from otel_dspy.mlflow_server_app.request_body import ReceivedBody
 from otel_dspy.otlp_requests.protobuf_spans import TooLargeError, parsed_request, resource_attributes
 from otel_dspy.runtime.bounded_dict import BoundedDict
-from otel_dspy.server_app import mlflow_ingest, split_request
-from otel_dspy.server_app.request_body import ReceivedBody
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -32,8 +32,8 @@ if TYPE_CHECKING:
     from starlette.types import ASGIApp, Receive, Scope, Send
 
     from otel_dspy.bridge.intake import Answer, Intake
-    from otel_dspy.server_app.experiments import RequestExperiments
-    from otel_dspy.server_app.split_request import SplitRequest
+    from otel_dspy.mlflow_server_app.request_experiment_routing import RequestExperimentRouter
+    from otel_dspy.mlflow_server_app.split_request import SplitRequest
 
 _logger = logging.getLogger(__name__)
 
@@ -51,7 +51,7 @@ class TracesMiddleware:
         *,
         path: str,
         intake: Callable[[], Intake],
-        experiments: RequestExperiments,
+        experiments: RequestExperimentRouter,
         limit: int,
     ) -> None:
         """Create the middleware.

@@ -19,8 +19,8 @@ from otel_dspy.bridge.metrics import Metrics
 from otel_dspy.bridge.multi_writer.multi_writer_pipeline import MultiWriterPipeline
 from otel_dspy.bridge.request_writer import RequestWriter
 from otel_dspy.bridge.settings import BridgeSettings
-from otel_dspy.server_app.experiments import RequestExperiments
-from otel_dspy.server_app.traces_middleware import TracesMiddleware
+from otel_dspy.mlflow_server_app.request_experiment_routing import RequestExperimentRouter
+from otel_dspy.mlflow_server_app.traces_middleware import TracesMiddleware
 from tests.support.blank_store import blank_store
 from tests.support.otlp_requests import encoded, foreign, ours
 
@@ -103,7 +103,7 @@ def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Generator[Server]
     client = MlflowClient(uri)
     experiment_id = client.create_experiment("e")
     settings = BridgeSettings(tracking_uri=uri, http=Address("127.0.0.1", 0), patience=60)
-    experiments = RequestExperiments(uri)
+    experiments = RequestExperimentRouter(uri)
     writer = RequestWriter(settings.max_waiting_bytes)
     intake = Intake(writer, experiments, Metrics(writer), settings)
     endpoint = MlflowEndpoint()
