@@ -141,7 +141,9 @@ class EvaluateScope:
     """Whether calls of the metric are instrumented."""
     rows: dict[int, dict[str, Any]] = field(default_factory=dict[int, dict[str, Any]])
     devset: Sequence[Any] = ()
-    """The examples by place; empty if the evaluation is not part of a compile."""
+    """The examples by place; empty if the evaluation is not part of a compile, or its dataset no list or tuple."""
+    evaluated: dict[int, object] | None = None
+    """Examples by place, as they are evaluated; None if the dataset is a list or tuple."""
     positions: Sequence[int] = ()
     """Positions of these examples in the dataset that they come from."""
     objectives: ObjectiveMeans = field(default_factory=ObjectiveMeans)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import random
 from typing import TYPE_CHECKING, Any, Final, cast
 
 import dspy
@@ -9,6 +11,7 @@ import pytest
 
 from tests.behavior.model import model
 from tests.support.optimizers import Rounds
+from tests.support.span_recorder import recording
 from tests.support.sums import exact, examples
 from tests.support.with_and_without import outcome, same_with_and_without
 
@@ -45,10 +48,32 @@ class Lazy:
         return every[index]
 
 
+class Drawn:
+    """Draws each example anew when it is read, and counts the reads: a sample, or a row of a database."""
+
+    def __init__(self) -> None:
+        self.reads = 0
+        self._random = random.Random(1)  # noqa: S311 - a fixed sequence
+
+    def __len__(self) -> int:
+        """Three."""
+        return 3
+
+    def __getitem__(self, index: Any) -> Any:
+        """One, or some."""
+        if isinstance(index, slice):
+            return [self[place] for place in range(3)[index]]
+        if not 0 <= index < len(self):
+            raise IndexError(index)
+        self.reads += 1
+        return examples(9)[self._random.randrange(9)]
+
+
 DATASETS: Final[Mapping[str, Callable[[], Any]]] = {
     "uncountable": lambda: Uncountable(examples(3)),
     "unreadable": lambda: Unreadable(examples(3)),
     "lazy": Lazy,
+    "drawn": Drawn,
     "generator": lambda: (example for example in examples(3)),
     "tuple": lambda: tuple(examples(3)),
     "dict": lambda: {str(number): example for number, example in enumerate(examples(3))},
@@ -75,6 +100,11 @@ def test_what_they_lead_to(name: str) -> None:
                 (
                     dspy.MIPROv2(exact, auto=None, num_candidates=2, num_threads=1, seed=2, **DEMOS),
                     {**SEARCH, "data_aware_proposer": False},
+                ),
+                (dspy.COPRO(metric=exact, breadth=2, depth=1), {"eval_kwargs": {"num_threads": 1}}),
+                (
+                    dspy.BetterTogether(exact, p=dspy.BootstrapFewShot(exact, **DEMOS)),
+                    {"strategy": "p", "valset_ratio": 0, "shuffle_trainset_between_steps": False},
                 ),
             ]
             for optimizer, arguments in optimizers:
@@ -104,5 +134,27 @@ def _dataset(name: str) -> Any:
 
 
 def _left(data: Any) -> int:
-    """How many a generator still has."""
-    return sum(1 for _ in data) if hasattr(data, "__next__") else 0
+    """How many a generator still has, how often another dataset was read."""
+    return sum(1 for _ in data) if hasattr(data, "__next__") else getattr(data, "reads", 0)
+
+
+@pytest.mark.parametrize("threads", [1, 3])
+def test_a_dataset_that_is_no_list_is_recorded_as_its_examples_are_evaluated(threads: int) -> None:
+    """Its rows are those that DSPy was given, in the dataset's order, with the id of a list of them."""
+    drawn = Drawn()
+    with recording(capture_content=True) as recorder, dspy.context(lm=model()):
+        results = _results(drawn, threads)
+    with recording(capture_content=True) as of_list, dspy.context(lm=model()):
+        _results([examples(9)[place] for place in _first_draws()], threads)
+    recorded, expected = recorder.attributes_of("dataset "), of_list.attributes_of("dataset ")
+    assert json.loads(recorded[0]["dataset.rows"]) == [
+        {"question": f"{place}+1", "answer": str(place + 1)} for place in _first_draws()
+    ]
+    assert recorded == expected
+    assert recorder.attributes_of("evaluate")[0]["dataset.id"] == expected[0]["dataset.id"]
+    assert len(results) == len(recorder.named("example"))
+
+
+def _first_draws() -> list[int]:
+    generator = random.Random(1)  # noqa: S311 - as in `Drawn`
+    return [generator.randrange(9) for _ in range(3)]

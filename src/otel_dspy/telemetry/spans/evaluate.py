@@ -38,6 +38,7 @@ class EvaluateInfo:
     metric_name: str | None
     program_name: str
     devset: Sequence[Any]
+    """Counted, and read only if it is a list or tuple: another may draw its examples, or query them, at each read."""
     scope: Scope
     phase: str | None = None
     """Phase that runs the evaluation, if it is not part of a trial."""
@@ -97,20 +98,25 @@ def open_evaluate(telemetry: Telemetry, info: EvaluateInfo, context: Context | N
         program=None,
     )
     evaluation.context = inside(span, inner, context)
-    with guarded("the dataset of an evaluation"):
-        span.set_attribute(semconv.DSPY_DATASET_ID, _dataset_id(telemetry, evaluation, info))
-        if evaluation.compile is not None:
-            evaluation.devset = tuple(info.devset)
-            evaluation.positions = evaluation.examples.positions(evaluation.devset)
+    if isinstance(info.devset, list | tuple):
+        with guarded("the dataset of an evaluation"):
+            _record_dataset(telemetry, evaluation, info.devset)
+            if evaluation.compile is not None:
+                evaluation.devset = tuple(info.devset)
+                evaluation.positions = evaluation.examples.positions(evaluation.devset)
+    else:
+        evaluation.evaluated = {}
     return evaluation
 
 
-def _dataset_id(telemetry: Telemetry, evaluation: EvaluateScope, info: EvaluateInfo) -> str:
+def _record_dataset(telemetry: Telemetry, evaluation: EvaluateScope, examples: Sequence[Any]) -> None:
     if evaluation.compile is not None:
         # The compile's setup has recorded its datasets; a minibatch is a sample of them.
-        return evaluation.examples.dataset_id(info.devset)
-    dataset = DatasetInfo(role="evaluation", name="devset", examples=info.devset)
-    return emit_dataset(telemetry, evaluation.span, dataset, evaluation.examples, None)
+        dataset_id = evaluation.examples.dataset_id(examples)
+    else:
+        dataset = DatasetInfo(role="evaluation", name="devset", examples=examples)
+        dataset_id = emit_dataset(telemetry, evaluation.span, dataset, evaluation.examples, None)
+    evaluation.span.set_attribute(semconv.DSPY_DATASET_ID, dataset_id)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -139,6 +145,11 @@ def close_evaluate(telemetry: Telemetry, evaluation: EvaluateScope, outcome: Eva
 def _record_evaluation(telemetry: Telemetry, evaluation: EvaluateScope, outcome: EvaluateOutcome) -> None:
     score, program, error = outcome.score, outcome.program, outcome.error
     span = evaluation.span
+    if evaluation.evaluated is not None:
+        with guarded("the dataset of an evaluation"):
+            with evaluation.lock:
+                evaluated = [evaluation.evaluated[place] for place in sorted(evaluation.evaluated)]
+            _record_dataset(telemetry, evaluation, evaluated)
     evaluation.usage.close()
     attributes = evaluation.usage.split_attributes() | evaluation.usage.examples.attributes()
     if score is not None:

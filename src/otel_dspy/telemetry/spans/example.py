@@ -57,6 +57,9 @@ def open_example(
         example: the user's example.
         program: as in `EvaluateInfo`, if the evaluation runs several programs.
     """
+    if evaluation.evaluated is not None:
+        with evaluation.lock:
+            evaluation.evaluated[place] = example
     index = evaluation.index(place, example)
     attributes: dict[str, AttributeValue] = {
         semconv.DSPY_OPERATION_NAME: "example",

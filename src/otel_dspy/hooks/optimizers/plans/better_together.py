@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final, cast
 from otel_dspy.hooks.optimizers.plans.call_plan import Amount, CallPlan, scored
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from otel_dspy.hooks.optimizers.plans.call_plan import NestedPlan
 
@@ -28,7 +28,9 @@ def better_together(optimizer: Any, arguments: Mapping[str, Any], nested: Nested
     Returns:
         None if a step has no plan.
     """
-    trainset, valset = list(arguments["trainset"]), arguments.get("valset")
+    # Plans read sizes alone. The given dataset is not copied: that would use up a generator, or draw a sample anew.
+    trainset: Sequence[Any] = range(len(arguments["trainset"]))
+    valset = arguments.get("valset")
     if not valset:
         size = int(arguments["valset_ratio"] * len(trainset))
         valset, trainset = (trainset[:size], trainset[size:]) if arguments["valset_ratio"] else (None, trainset)
