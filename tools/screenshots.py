@@ -1,7 +1,7 @@
 """Screenshots for the README: pages of MLflow on a store, in a real browser.
 
 python -m tools.screenshots mlflow.db docs/images
-python -m tools.screenshots --lineage gepa.db docs/images
+python -m tools.screenshots --gepa gepa.db docs/images
 """
 
 from __future__ import annotations
@@ -15,11 +15,12 @@ import sys
 import tempfile
 import time
 import urllib.request
-from contextlib import contextmanager, suppress
+from contextlib import chdir, contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from mlflow import MlflowClient
+from PIL import Image
 from playwright.sync_api import sync_playwright
 
 import otel_dspy
@@ -74,7 +75,7 @@ def _shoot(page: Page, url: str, text: str, path: Path) -> None:
     if (hint := page.get_by_role("button", name="Got it")).count():
         hint.click()
     page.screenshot(path=path)
-    print(path)
+    _keep(path)
 
 
 def _newest(store: Path) -> Run:
@@ -89,12 +90,19 @@ def _newest(store: Path) -> Run:
 
 def _report(store: Path, run: Run) -> str:
     """Write the page of the report beside the store and return its address."""
-    found = otel_dspy.report(run.info.run_id, tracking_uri=f"sqlite:///{store}")
-    return found.save(store.parent / "report.html").as_uri()
+    with chdir(store.parent):  # the page shows the address of the store, which is the reader's own
+        found = otel_dspy.report(run.info.run_id, tracking_uri=f"sqlite:///{store.name}")
+        return found.save("report.html").as_uri()
 
 
-def take_lineage(store: Path, folder: Path) -> None:
-    """Take the picture of the lineage in the report of the newest optimization in the store, one by GEPA.
+def _keep(path: Path) -> None:
+    """Write the picture with 128 colors, which makes its file a third of the size."""
+    Image.open(path).convert("RGB").quantize(128, dither=Image.Dither.NONE).save(path, optimize=True)
+    print(path)
+
+
+def take_gepa(store: Path, folder: Path) -> None:
+    """Take the report, and the lineage in it, of the newest optimization in the store, one by GEPA.
 
     Raises:
         LookupError: the store has no optimization.
@@ -105,9 +113,11 @@ def take_lineage(store: Path, folder: Path) -> None:
         browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=CHROMIUM_FLAGS)
         page = browser.new_page(viewport=REPORT_SIZE)
         page.goto(_report(store, newest))
-        path = folder / "report-lineage.png"
-        page.locator("[aria-labelledby=lineage]").screenshot(path=path)
-        print(path)
+        lineage, whole = folder / "report-lineage.png", folder / "report-gepa.png"
+        page.locator("[aria-labelledby=lineage]").screenshot(path=lineage)
+        page.screenshot(path=whole, full_page=True)
+        _keep(lineage)
+        _keep(whole)
         browser.close()
 
 
@@ -140,9 +150,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("store", type=Path, help="the sqlite file of an MLflow store")
     parser.add_argument("folder", type=Path, help="output folder")
-    parser.add_argument("--lineage", action="store_true", help="take the report's lineage, of an optimization by GEPA")
+    parser.add_argument("--gepa", action="store_true", help="take the report of GEPA, and its lineage")
     arguments = parser.parse_args()
-    (take_lineage if arguments.lineage else take)(arguments.store.resolve(), arguments.folder)
+    (take_gepa if arguments.gepa else take)(arguments.store.resolve(), arguments.folder)
 
 
 if __name__ == "__main__":

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 TRIALS: Final = 5
 """Number of the best trials that the description lists."""
-_WARNINGS: Final = 3
+_WARNINGS: Final = 4
 _LONGEST: Final = 300
 """Longest warning; it may contain an error's message."""
 
@@ -33,8 +33,9 @@ def run_description(found: Compile, judged: Verdict) -> str:
         found: the optimization.
         judged: its verdict.
     """
-    paragraphs = (judged.headline, judged.evidence, judged.cost)
-    return _description(found, paragraphs, judged.warnings, "artifact `report.html`, or ")
+    paragraphs = [text for text in (judged.headline, judged.evidence, judged.changes, judged.cost) if text]
+    warnings = [text for text in (judged.needed, *judged.warnings) if text]
+    return _description(found, paragraphs, warnings, "artifact `report.html`, or ")
 
 
 def stopped_description(found: Compile) -> str:
@@ -67,9 +68,8 @@ def describe_stopped(tracking_uri: str, run_id: str) -> str | None:
 
 def _description(found: Compile, paragraphs: Sequence[str], warnings: Sequence[str], page: str) -> str:
     first, *others = (markdown_text(text) for text in paragraphs)
-    lines = [f"**{first}**"]
-    for other in others:
-        lines += ["", other]
+    # Lines of one paragraph: MLflow folds all but the first 130 pixels or so.
+    lines = [f"**{first}**", "", "  \n".join(others)]
     best = _best_trials(found)
     if best:
         lines += ["", "| trial | tried | score | examples | against the start |", "| ---: | --- | ---: | ---: | ---: |"]

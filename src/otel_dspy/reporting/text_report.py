@@ -20,7 +20,9 @@ _WIDTH: Final = 100
 
 def verdict_text(judged: Verdict) -> str:
     """Return the verdict as lines of text; warnings begin with an exclamation mark."""
-    return "\n".join([judged.headline, judged.evidence, judged.cost, *(f"! {warning}" for warning in judged.warnings)])
+    evidence = " ".join(text for text in (judged.evidence, judged.needed) if text)
+    sentences = (judged.headline, evidence, judged.changes, judged.cost)
+    return "\n".join([*(text for text in sentences if text), *(f"! {warning}" for warning in judged.warnings)])
 
 
 def text_report(found: Compile, judged: Verdict, against: RunsComparison | None = None) -> str:

@@ -163,7 +163,7 @@ def test_the_runs_in_mlflow(tmp_path: Path) -> None:
             "    trial 0: trial 0: FINISHED",
             "      params demo_index_for_self=1",
             "      tags dspy.trial.index=0, dspy.trial.is_best=true, dspy.trial.kind=candidate, dspy.trial.label=trial 0, dspy.trial.scope=full, dspy.trial.score.unit=percent, dspy.trial.state=complete",
-            "      metrics score/full=66.67, usage/lm_calls=6.0",
+            "      metrics score/full=66.67, score/num_examples=6.0, usage/lm_calls=6.0",
             "      artifacts candidate.json, changes.md, model.json, result_table.json",
             "      6 traces",
             "    trial 1: trial 1: FINISHED",

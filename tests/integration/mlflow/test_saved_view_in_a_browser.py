@@ -46,7 +46,7 @@ def cells(page: Any, columns: Sequence[str]) -> list[list[str]]:
 
 
 def test_the_link_opens_the_trials_best_first(server_uri: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """With choice, score and tokens as columns; scores are those of DSPy's own result; nothing but trials is listed."""
+    """With choice, score, number of examples and tokens as columns; scores are those of DSPy's own result; nothing but trials is listed."""
     monkeypatch.setenv("OTEL_DSPY_REPORT", "true")
     otel_dspy.mlflow.autolog(tracking_uri=server_uri, experiment=EXPERIMENT)
     try:
@@ -61,14 +61,25 @@ def test_the_link_opens_the_trials_best_first(server_uri: str, monkeypatch: pyte
         page.goto(link, wait_until="domcontentloaded", timeout=PATIENCE)
         page.locator('[role=row] [col-id="metrics.`score/full`"]').first.wait_for(timeout=PATIENCE)
         headers = [text for text in page.get_by_role("columnheader").all_inner_texts() if text]
-        rows = cells(page, ["attributes.`Run Name`", "attributes.`Description`", "metrics.`score/full`"])
-    shown = ["Run Name", "Created", "Metrics", "Duration", "Description", "score/full", "usage/input_tokens",
-             "usage/output_tokens"]  # fmt: skip
+        columns = (
+            "attributes.`Run Name`",
+            "attributes.`Description`",
+            "metrics.`score/full`",
+            "metrics.`score/num_examples`",
+        )
+        rows = cells(page, columns)
+    shown = ["Run Name", "Created", "Metrics", "Duration", "Description", "score/full", "score/num_examples",
+             "usage/input_tokens", "usage/output_tokens"]  # fmt: skip
     # MLflow leaves out the columns of metrics that no run has: minibatch, cost, errors.
     assert list(dict.fromkeys(headers)) == shown
     scores = [candidate["score"] for candidate in best.candidate_programs]
     assert scores == [100.0, 50.0]
-    assert [[name.splitlines()[-1], described.split(" of ")[0], float(score)] for name, described, score in rows] == [
-        ["trial 1: seed -2", "seed -2: 100.0 %", scores[0]],
-        ["trial 0: seed -3", "seed -3: 50.0 %", scores[1]],
+    counts = [len(candidate["subscores"]) for candidate in best.candidate_programs]
+    assert counts == [4, 4]
+    assert [
+        [name.splitlines()[-1], described.split(" of ")[0], float(score), int(count)]
+        for name, described, score, count in rows
+    ] == [
+        ["trial 1: seed -2", "seed -2: 100.0 %", scores[0], counts[0]],
+        ["trial 0: seed -3", "seed -3: 50.0 %", scores[1], counts[1]],
     ]

@@ -25,8 +25,8 @@ def test_a_winner() -> None:
         [
             "**MIPROv2 on Classify: from 40.0 % to 60.0 %, trial 2 won (instruction 1 + demos 2)**",
             "",
-            "Against the start, 2 examples improved and 0 got worse, of 10 that both were scored on: could be chance (p = 0.5, exact sign test). With these rates, about 28 examples in all would separate the two.",
-            "",
+            "Against the start, 2 examples improved and 0 got worse, of 10 that both were scored on: could be chance (p = 0.5, exact sign test).  ",
+            "Never solved: 2 of 10 examples (6, 7).  ",
             "4 trials in 1 min 15 s: 30 calls, 3,300 tokens, $0.0300",
             "",
             "| trial | tried | score | examples | against the start |",
@@ -35,6 +35,7 @@ def test_a_winner() -> None:
             "| 0 | baseline | 40.0 % | 10 |  |",
             "| 3 | seed -1 | 30.0 % | 10 | -10.0 |",
             "",
+            "- With these rates, about 28 examples in all would separate the two.",
             "- The gain could be chance: do not rely on it without more examples.",
             "- Trial 1 has a higher score, 100.0 %, but on a minibatch: on other examples, so the two do not compare.",
             "",

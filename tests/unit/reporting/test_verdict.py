@@ -8,7 +8,9 @@ from inline_snapshot import snapshot
 
 from otel_dspy.reporting.compile_result import Predictor
 from otel_dspy.reporting.report import Report
+from otel_dspy.reporting.sections.prompt_change import prompt_change
 from otel_dspy.reporting.sections.verdict import verdict
+from otel_dspy.reporting.trial_row import ModelUse
 from tests.unit.reporting.optimizations import LABELS, optimization, trial
 
 CHOICE = {"0_predictor_instruction": 1, "0_predictor_demos": 2}
@@ -33,10 +35,12 @@ def test_a_clear_winner() -> None:
 def test_a_gain_that_may_be_chance() -> None:
     """The verdict does not call it a success, and estimates how many examples would be needed."""
     found = verdict(optimization(trial(0, "0000110011"), trial(1, "0011110011", answers=LABELS), best=1))
-    assert found.evidence.startswith(
+    assert found.evidence == (
         "Against the start, 2 examples improved and 0 got worse, of 10 that both were scored on: "
-        "could be chance (p = 0.5, exact sign test). With these rates, about "
+        "could be chance (p = 0.5, exact sign test)."
     )
+    assert found.needed == "With these rates, about 28 examples in all would separate the two."
+    assert found.chance == "could be chance"
     assert found.warnings == ("The gain could be chance: do not rely on it without more examples.",)
 
 
@@ -95,6 +99,63 @@ def test_without_a_score_or_a_winner() -> None:
     assert alone.evidence == (
         "Results by example are not recorded for both the start and the winner: no test of chance."
     )
+
+
+def test_what_changed_and_what_was_never_solved() -> None:
+    """In one line: the predictors with new instructions, the demos, the examples that no trial solved, by position."""
+    start = (Predictor("classify", "Answer."), Predictor("explain", "Explain.", ({"q": "a"},)))
+    found = optimization(
+        trial(0, "0000110011"), trial(1, "1110110011", answers=LABELS), best=1, initial_program=start,
+        best_program=(Predictor("classify", "Think.", ({"q": "b"}, {"q": "c"})), start[1]),
+    )  # fmt: skip
+    judged = verdict(found)
+    assert judged.changes == (
+        "Changed in the prompt: new instructions of classify; 3 demos, 1 before. Never solved: 3 of 10 examples (3, 6, 7)."
+    )
+    assert judged.prompt is not None
+    assert judged.prompt.title == "Instructions and demos"
+
+
+@pytest.mark.parametrize(
+    ("after", "title", "detail"),
+    [
+        ((Predictor("a", "Old."), Predictor("b", "Old.")), "Nothing", "no instructions and no demos"),
+        ((Predictor("a", "New."), Predictor("b", "New.")), "Instructions", "new instructions of a and b; no demos"),
+        ((Predictor("a", "Old.", ({"q": "a"},)), Predictor("b", "Old.")), "Demos",
+         "1 demo, 0 before; the same instructions"),
+        (tuple(Predictor(name, "New.") for name in "abcd"), "Instructions",
+         "new instructions of 4 of 4 predictors; no demos"),
+        ((Predictor("a" * 50, "New."), Predictor("b", "Old.")), "Instructions",
+         f"new instructions of {'a' * 39}…; no demos"),
+    ],
+)  # fmt: skip
+def test_what_changed_in_the_prompt(after: tuple[Predictor, ...], title: str, detail: str) -> None:
+    """Up to three predictors by name."""
+    before = (Predictor("a", "Old."), Predictor("b", "Old."))
+    found = prompt_change(optimization(initial_program=before, best_program=after))
+    assert found is not None
+    assert (found.title, found.detail) == (title, detail)
+
+
+def test_the_same_demos_are_no_change() -> None:
+    """New instructions with the demos of the start; nothing is stated where a program is not recorded."""
+    before, after = (Predictor("a", "Old.", ({"q": "a"},)),), (Predictor("a", "New.", ({"q": "a"},)),)
+    found = prompt_change(optimization(initial_program=before, best_program=after))
+    assert found is not None
+    assert found.text == "Changed in the prompt: new instructions of a; the same demos."
+    assert prompt_change(optimization(initial_program=before)) is None
+    assert verdict(optimization()).changes == ""
+
+
+def test_cost_by_role() -> None:
+    """By price where each role has one, else by tokens; the largest first, those without calls left out."""
+    priced = {"prompt": ModelUse(10, 300, 0.01), "task": ModelUse(20, 3000, 0.02), "metric": ModelUse()}
+    found = optimization(usage_by_role=priced)
+    assert verdict(found).cost.endswith("$0.0300; by role: task $0.0200, prompt $0.0100")
+    unknown = {**priced, "prompt": ModelUse(10, 300, None)}
+    assert verdict(optimization(usage_by_role=unknown)).cost.endswith("; by role: task 3,000 tokens, prompt 300 tokens")
+    partly = {"task": ModelUse(20, 3000, 0.02, 5)}
+    assert verdict(optimization(usage_by_role=partly)).cost.endswith("; by role: task 3,000 tokens")
 
 
 KILLED: dict[str, Any] = {"status": "KILLED", "parameters": {"num_trials": 8, "minibatch": False}}
@@ -166,6 +227,7 @@ def test_as_text(small: Report) -> None:
     assert str(small) == snapshot("""\
 MIPROv2 on Classify: from 50.0 % to 100.0 %, trial 1 won (instruction 1 + demos 2)
 Against the start, 2 examples improved and 0 got worse, of 4 that both were scored on: could be chance (p = 0.5, exact sign test). With these rates, about 11 examples in all would separate the two.
+Each example was solved in some trial.
 2 trials in 1 min 15 s: 30 calls, 3,300 tokens, $0.0300
 ! The gain could be chance: do not rely on it without more examples.
 

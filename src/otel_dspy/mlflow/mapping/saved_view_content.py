@@ -1,4 +1,4 @@
-"""Saved view of an experiment's trials: MLflow's table of runs with score, choice, cost and tokens as columns.
+"""Saved view of an experiment's trials: columns for choice, score, number of examples, cost and tokens.
 
 A saved view is a tag of the experiment with the state of the table's page (MLflow 3.17). Earlier versions of MLflow
 know shared views: the tag is then the state itself, so the state is in the tag twice.
@@ -12,7 +12,7 @@ import zlib
 from typing import TYPE_CHECKING, Final
 
 from otel_dspy import semconv as sc
-from otel_dspy.mlflow.records.metric_names import ERRORS, FULL_SCORE, MINIBATCH_SCORE, USAGE
+from otel_dspy.mlflow.records.metric_names import ERRORS, FULL_SCORE, MINIBATCH_SCORE, NUM_EXAMPLES, USAGE
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -31,13 +31,14 @@ _STATE: Final[Mapping[str, object]] = {
         "attributes.`Description`",
         f"metrics.`{FULL_SCORE}`",
         f"metrics.`{MINIBATCH_SCORE}`",
+        f"metrics.`{NUM_EXAMPLES}`",
         f"metrics.`{USAGE}cost`",
         f"metrics.`{USAGE}input_tokens`",
         f"metrics.`{USAGE}output_tokens`",
         f"metrics.`{ERRORS}`",
     ],
 }
-"""The description has choice and score; a duration is always shown."""
+"""The description has the choice; a duration is always shown."""
 
 
 def trials_view(time_ms: int) -> dict[str, str]:

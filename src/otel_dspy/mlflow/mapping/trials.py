@@ -20,7 +20,7 @@ from otel_dspy.mlflow.mapping.operations import (
     MetricPoint,
 )
 from otel_dspy.mlflow.mapping.run_status import run_status
-from otel_dspy.mlflow.records.metric_names import BEST_SCORE
+from otel_dspy.mlflow.records.metric_names import BEST_SCORE, NUM_EXAMPLES
 from otel_dspy.stop_reasons import stop_text
 from otel_dspy.trial_text import chosen_text, difference_text, proposal_text, reason_text, score_value_text
 
@@ -105,6 +105,8 @@ def _trial_run_operations(trial: TrialRecord, run: RunKey, parent: RunKey | None
             )
     # Scores first: MLflow's page of a run lists metrics in the order in which they are first logged.
     values = {naming.score_metric(trial.scope): trial.score} if trial.score is not None else {}
+    if trial.score is not None and trial.num_examples is not None:
+        values[NUM_EXAMPLES] = float(trial.num_examples)
     values |= naming.failure_metrics(trial.failures) | naming.measures(trial.measures)
     values |= naming.usage_metrics(trial.usage)
     if values:

@@ -13,7 +13,7 @@ from otel_dspy.reporting.html.lineage_chart import lineage_chart
 from otel_dspy.reporting.html.matrix_chart import matrix_chart
 from otel_dspy.reporting.html.score_chart import score_charts
 from otel_dspy.reporting.html.timeline_chart import timeline_chart
-from otel_dspy.reporting.number_text import counted, duration_text, unpriced_text, use_text
+from otel_dspy.reporting.number_text import counted, duration_text, probability_text, unpriced_text, use_text
 from otel_dspy.reporting.sections.answers_outside_labels import answers_outside_labels
 from otel_dspy.reporting.sections.changed_parts import changed_parts
 from otel_dspy.reporting.sections.choices import choices
@@ -104,6 +104,7 @@ def environment() -> Environment:
         "use": use_text,
         "unpriced": unpriced_text,
         "counted": counted,
+        "probability": probability_text,
         "duration": duration_text,
         "share": _share,
     }

@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from otel_dspy.reporting.compile_result import Compile, ExampleResult
 
 MAX_CASES: Final = 10
+_LISTED: Final = 5
+"""Most examples that a sentence lists."""
 _TEXT: Final = 400
 _ANSWER: Final = 120
 _MAX_ANSWERS: Final = 5
@@ -45,8 +47,19 @@ class HardCases:
 
     cases: tuple[HardCase, ...]
     total: int
+    scored: int
+    """Number of examples that a trial scored."""
     all_failed: bool
     """Whether none of them has an answer in any trial: each of their runs failed."""
+
+    @property
+    def text(self) -> str:
+        """One sentence: how many there are, and which."""
+        if not self.total:
+            return "Each example was solved in some trial."
+        listed = ", ".join(case.example for case in self.cases[:_LISTED])
+        more = ", …" if self.total > _LISTED else ""
+        return f"Never solved: {self.total} of {self.scored} examples ({listed}{more})."
 
 
 def hard_cases(found: Compile) -> HardCases | None:
@@ -78,4 +91,4 @@ def hard_cases(found: Compile) -> HardCases | None:
             )
         )
     all_failed = bool(never) and all(result.error for example in never for result in by_example[example.id])
-    return HardCases(tuple(cases), len(never), all_failed)
+    return HardCases(tuple(cases), len(never), sum(bool(results) for results in by_example.values()), all_failed)

@@ -40,8 +40,19 @@ def _result(found: Compile) -> str:
 
 
 def cost(found: Compile) -> str:
-    """Return one sentence on trials, time and usage."""
-    return f"{counted(len(found.trials), 'trial')} in {duration_text(found.duration)}: {use_text(found.usage)}"
+    """Return one sentence on trials, time and usage, in all and by role."""
+    text = f"{counted(len(found.trials), 'trial')} in {duration_text(found.duration)}: {use_text(found.usage)}"
+    roles = role_uses(found)
+    return f"{text}; by role: {', '.join(roles)}" if roles else text
+
+
+def role_uses(found: Compile) -> list[str]:
+    """Return the usage of each role, the largest first: its cost where each has one, else its tokens."""
+    ordered = sorted(found.usage_by_role.items(), key=lambda one: (-one[1].tokens, one[0]))
+    used = [(name, use) for name, use in ordered if use.calls]
+    if all(use.cost and not use.unpriced_calls for _, use in used):
+        return [f"{name} ${use.cost:.4f}" for name, use in used]
+    return [f"{name} {counted(use.tokens, 'token')}" for name, use in used]
 
 
 def _trials(found: Compile) -> str:

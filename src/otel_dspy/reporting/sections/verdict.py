@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING, Final
 
 from otel_dspy.reporting.number_text import counted, probability_text
 from otel_dspy.reporting.sections.answers_outside_labels import answers_outside_labels
+from otel_dspy.reporting.sections.hard_cases import hard_cases
 from otel_dspy.reporting.sections.headline import cost, headline
 from otel_dspy.reporting.sections.predictions import dominances
+from otel_dspy.reporting.sections.prompt_change import prompt_change
 from otel_dspy.reporting.sections.stopped_text import after_stop, is_stopped
 from otel_dspy.reporting.sections.unusable_instructions import unusable_instructions
 from otel_dspy.reporting.sections.winner_against_initial import start_and_winner
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from otel_dspy.reporting.compile_result import Compile, Trial
+    from otel_dspy.reporting.sections.prompt_change import PromptChange
     from otel_dspy.reporting.sections.winner_against_initial import Comparison
     from otel_dspy.reporting.statistics.intervals import Interval
 
@@ -52,24 +55,35 @@ class Verdict:
 
     headline: str
     evidence: str
+    needed: str | None
+    """How many examples would separate start and winner; None if they are separate, or if that is unknown."""
     cost: str
     warnings: tuple[str, ...]
     start: Standing | None
     winner: Standing | None
     comparison: Comparison | None
+    chance: str | None
+    """`more than chance`, `could be chance` or `worse than the start`; None without a test."""
+    prompt: PromptChange | None
+    changes: str
+    """What changed in the winner's prompt, and which examples no trial solved; empty if neither is recorded."""
 
 
 def verdict(found: Compile) -> Verdict:
     """Return the verdict on an optimization."""
-    comparison = start_and_winner(found)
+    comparison, prompt, hard = start_and_winner(found), prompt_change(found), hard_cases(found)
     return Verdict(
         headline=headline(found),
         evidence=_evidence(found, comparison),
+        needed=_needed(comparison),
         cost=cost(found),
         warnings=tuple(_warnings(found, comparison)),
         start=_standing(found.start),
         winner=_standing(found.winner),
         comparison=comparison,
+        chance=_chance(comparison),
+        prompt=prompt,
+        changes=" ".join(one.text for one in (prompt, hard) if one is not None),
     )
 
 
@@ -97,13 +111,22 @@ def _evidence(found: Compile, comparison: Comparison | None) -> str:
         f"Against the start, {counted(test.gained, 'example')} improved and {test.lost} got worse, "
         f"of {test.n} that both were scored on"
     )
-    chance = "more than chance" if test.significant and test.difference > 0 else "could be chance"
-    if test.significant and test.difference < 0:
-        chance = "worse than the start"
-    text = f"{changes}: {chance} ({probability_text(test.p_value)}, {test.method})."
-    if test.needed is not None:
-        text += f" With these rates, about {test.needed} examples in all would separate the two."
-    return text
+    return f"{changes}: {_chance(comparison)} ({probability_text(test.p_value)}, {test.method})."
+
+
+def _needed(comparison: Comparison | None) -> str | None:
+    if comparison is None or comparison.test.needed is None:
+        return None
+    return f"With these rates, about {comparison.test.needed} examples in all would separate the two."
+
+
+def _chance(comparison: Comparison | None) -> str | None:
+    if comparison is None:
+        return None
+    test = comparison.test
+    if not test.significant or not test.difference:
+        return "could be chance"
+    return "more than chance" if test.difference > 0 else "worse than the start"
 
 
 def _warnings(found: Compile, comparison: Comparison | None) -> Iterator[str]:

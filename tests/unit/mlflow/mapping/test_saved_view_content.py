@@ -16,6 +16,7 @@ STATE = {
         "attributes.`Description`",
         "metrics.`score/full`",
         "metrics.`score/minibatch`",
+        "metrics.`score/num_examples`",
         "metrics.`usage/cost`",
         "metrics.`usage/input_tokens`",
         "metrics.`usage/output_tokens`",

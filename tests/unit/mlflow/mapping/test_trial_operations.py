@@ -53,6 +53,7 @@ TRIAL: dict[str, Any] = {
     "dspy.trial.scores": '[{"score": 1.0, "id": "x", "before": [0.5], "round": 2}, {"id": "y", "before": [0.5, 1.0]}]',
     "dspy.trial.pareto.front": '[{"score": 0.5, "of": "valset"}]',
     "dspy.trial.score": 60.0,
+    "dspy.evaluate.num_examples": 10,
     "dspy.trial.best_score": 70.0,
     "dspy.trial.measure.val loss": 0.25,
     "dspy.usage.lm_calls": 1,
@@ -96,7 +97,7 @@ def test_all_that_a_trial_span_becomes() -> None:
                 "dspy.trial.reason": "better than its parent",
                 "dspy.program.id": "p",
                 "dspy.program.parent.ids": '["a", "b"]',
-                "mlflow.note.content": "minibatch 2: 60.0 % on a minibatch. better than its parent",
+                "mlflow.note.content": "minibatch 2: 60.0 % of 10 (minibatch). better than its parent",
                 "otel.trace_id": TRACE,
                 "otel.span_id": "s",
                 **FIRST_FAILURE,
@@ -106,7 +107,7 @@ def test_all_that_a_trial_span_becomes() -> None:
         LogProgram(key="s/model", run=RUN, scope=CID, program_id="p", path="model.json"),
         LogChanges(
             key="s/changes", run=RUN, scope=CID, program_id="p", parent_ids=("a", "b"), path="changes.md",
-            title="trial 4: minibatch 2, 60.0 % on a minibatch",
+            title="trial 4: minibatch 2, 60.0 % of 10 (minibatch)",
         ),
         LogText(key="s/candidate", run=RUN, path="candidate.json", text='{"predict": "Add."}'),
         LogTable(
@@ -127,7 +128,10 @@ def test_all_that_a_trial_span_becomes() -> None:
         ),
         LogMetrics(
             key="s/metrics", run=RUN,
-            metrics=_points(0, score__minibatch=60.0, score__errors=3.0, search__val__loss=0.25, usage__lm_calls=1.0),
+            metrics=_points(
+                0, score__minibatch=60.0, score__num_examples=10.0, score__errors=3.0, search__val__loss=0.25,
+                usage__lm_calls=1.0,
+            ),
         ),
         EndRun(key="s/end", run=RUN, status="FINISHED", end_ms=3000),
         progress,
@@ -202,6 +206,21 @@ def test_name_and_description(attributes: dict[str, Any], name: str, description
     trial = span("trial", {**PLACE, **attributes}, error="error.type" in attributes)
     run = only(mapped(trial), EnsureRun)
     assert (run.name, run.tags.get("mlflow.note.content")) == (name, description)
+
+
+@pytest.mark.parametrize(
+    ("attributes", "metrics"),
+    [
+        ({"dspy.trial.score": 0.5, "dspy.evaluate.num_examples": 4, "dspy.trial.scope": "full"},
+         {"score/full": 0.5, "score/num_examples": 4.0}),
+        ({"dspy.trial.score": 0.5, "dspy.trial.scope": "full"}, {"score/full": 0.5}),
+    ],
+)  # fmt: skip
+def test_the_number_of_examples_beside_the_score(attributes: dict[str, Any], metrics: dict[str, float]) -> None:
+    """On the trial's run alone: the saved view has it as a column."""
+    found = [one for one in mapped(span("trial", {**PLACE, **attributes})) if isinstance(one, LogMetrics)]
+    assert {point.name: point.value for one in found if one.run == RUN for point in one.metrics} == metrics
+    assert not any(point.name == "score/num_examples" for one in found if one.run == COMPILE for point in one.metrics)
 
 
 def test_the_heading_of_the_changes() -> None:
