@@ -149,6 +149,55 @@ def test_an_attempt_that_raises() -> None:
     )
 
 
+class Stumbling(dspy.Module):
+    """Fails at the first attempt at each question."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.answer = dspy.Predict("question -> answer")  # its model is what DSPy varies
+
+    def forward(self, question: str) -> Any:
+        """Raise where the question is new."""
+        if question not in ASKED:
+            ASKED.add(question)
+            raise ArithmeticError("not yet")
+        return dspy.Prediction(answer=question[0])
+
+
+ASKED: set[str] = set()
+
+
+@pytest.mark.parametrize("kind", [dspy.BestOfN, dspy.Refine])
+def test_failed_attempts_of_earlier_calls_count(kind: Any) -> None:
+    """DSPy subtracts each failed attempt from `fail_count` for good: the third call fails at its first attempt."""
+
+    def run() -> list[str]:
+        ASKED.clear()
+        program = _trying(kind, Stumbling(), fail_count=1)
+        outcomes: list[str] = []
+        for question in ("1+1", "2+1", "3+1"):
+            try:
+                outcomes.append(_run(program, question).answer)
+            except ArithmeticError as error:
+                outcomes.append(str(error))
+        return outcomes
+
+    recorder = same_with_and_without(run)
+    attempts = [
+        (one["attempt.index"], one.get("attempt.reward"), one.get("error.type"))
+        for one in recorder.attributes_of("attempt")
+    ]
+    assert attempts == snapshot(
+        [
+            (0, None, "ArithmeticError"),
+            (1, 1.0, None),
+            (0, None, "ArithmeticError"),
+            (1, 1.0, None),
+            (0, None, "ArithmeticError"),
+        ]
+    )
+
+
 def test_a_reward_that_raises() -> None:
     """The reward function raises: the attempt has the error, and no reward; DSPy raises it where it has had enough."""
 
