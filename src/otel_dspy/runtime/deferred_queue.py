@@ -16,7 +16,7 @@ from collections import deque
 from threading import get_ident
 from typing import TYPE_CHECKING, Any, Final
 
-from otel_dspy.runtime.error_guard import guarded, report
+from otel_dspy.runtime.error_guard import report
 from otel_dspy.runtime.fork_gate import ForkGate
 
 if TYPE_CHECKING:
@@ -61,8 +61,10 @@ class DeferredQueue:
             args: arguments of `work`; must not be changed afterwards.
         """
         if self._doer == get_ident():
-            with guarded(part):
+            try:  # no `guarded`, whose two methods take longer than a measurement's lookup
                 work(*args)
+            except Exception as error:  # noqa: BLE001 - reported
+                report(part, error)
             return
         now = time.monotonic()
         waiting = self._waiting
@@ -120,8 +122,9 @@ class DeferredQueue:
             return False
         before, self._doer = self._doer, get_ident()
         try:
-            with guarded(part):
-                work(*args)
+            work(*args)
+        except Exception as error:  # noqa: BLE001 - reported
+            report(part, error)
         finally:
             self._doer = before
         return True

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from array import array
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Final, cast
+from typing import TYPE_CHECKING, Any, Final, cast
 
 from otel_dspy.serialization.any_value import Room, by_length, data_of
 
@@ -24,6 +24,8 @@ _LARGEST_ARRAY: Final = 100_000
 """Elements of an array. As Python numbers they take ten times the array's memory."""
 _MOST_ELEMENTS: Final = 100_000
 """Elements of all lists and mappings in a value. They are serialized while the user's call waits."""
+_FEW: Final = 16
+"""Fields of a program's inputs, mostly texts, that are copied without further ado."""
 
 
 def plain(value: object) -> AnyValue:
@@ -43,7 +45,11 @@ def bounded(value: object) -> AnyValue:
 
     A list or mapping that exceeds the limit becomes its type and length.
     """
-    return _plain(value, frozenset(), Room(_MOST_ELEMENTS))
+    if type(value) is str and value.isascii():
+        return value  # the most frequent case
+    given: Any = value
+    flat = _flat_texts(given) if type(value) is dict else None
+    return _plain(given, frozenset(), Room(_MOST_ELEMENTS)) if flat is None else flat
 
 
 def number(value: object) -> float | None:
@@ -66,6 +72,16 @@ def well_formed(text: str) -> str:
     except UnicodeEncodeError:
         return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
     return text
+
+
+def _flat_texts(fields: dict[Any, Any]) -> dict[str, AnyValue] | None:
+    """Return a copy of a small dictionary of texts by name, such as a program's inputs; None for any other."""
+    if len(fields) > _FEW:
+        return None
+    for name, item in fields.items():
+        if not (type(name) is str and type(item) is str and name.isascii() and item.isascii()):
+            return None
+    return fields.copy()
 
 
 def _plain(value: object, around: frozenset[int], room: Room) -> AnyValue:
@@ -96,12 +112,17 @@ def _plain_container(value: object, around: frozenset[int], room: Room) -> AnyVa
     if pairs is not None:
         if not room.has(pairs):
             return by_length(value, len(pairs))
-        return {well_formed(str(name)): _plain(item, around, room) for name, item in pairs}
+        # Most names and items are such strings, and a call takes longer than this check.
+        return {
+            (name if type(name) is str and name.isascii() else well_formed(str(name))): (
+                item if type(item) is str and item.isascii() else _plain(item, around, room)
+            )
+            for name, item in pairs
+        }
     if isinstance(value, list | tuple | set | frozenset):
         items = cast("Collection[object]", value)
         if not room.has(items):
             return by_length(items, len(items))
-        # Most items are strings, and a call takes longer than this check.
         made = [item if type(item) is str and item.isascii() else _plain(item, around, room) for item in items]
         # The order of a set differs between processes; a digest must not.
         return sorted(made, key=repr) if isinstance(value, set | frozenset) else made
@@ -128,9 +149,11 @@ def _plain_array(value: object, to_list: Callable[[], object], around: frozenset
 
 
 def _pairs(value: object) -> Collection[tuple[object, object]] | None:
+    # Annotated, because `cast` is a function call.
+    given: Any = value
     # Check for dict first: the check against an abstract class takes ten times as long.
     if isinstance(value, dict) or isinstance(value, Mapping):  # noqa: SIM101 - see above
-        return cast("Mapping[object, object]", value).items()
+        return given.items()
     # dspy.Example and dspy.Prediction have a mapping's methods but are not mappings.
     items = getattr(value, "items", None)
     if callable(items) and callable(getattr(value, "toDict", None)):

@@ -181,6 +181,14 @@ class ContentFilter:
 
     def cleaned(self, name: str, value: AnyValue) -> str:
         """Serialize plain data as JSON unless it is a string, and filter it like `text`."""
+        settings = self._settings
+        if (
+            type(value) is str
+            and settings.redact is None
+            and settings.max_content_length is None
+            and len(value) <= settings.max_media_bytes
+        ):
+            return self._secrets.scrub(value)  # the most frequent case
         redacted = self.prepared(name, value)
         return self._cut(redacted if isinstance(redacted, str) else plain_json(redacted))
 

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import weakref
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, Final, cast
+from typing import TYPE_CHECKING, Any, Final
 
-from opentelemetry.context import get_current
 from opentelemetry.semconv.attributes.error_attributes import ERROR_TYPE
 from typing_extensions import override
 
@@ -76,7 +75,7 @@ class _ModuleHook(CallHook):
     @override
     def open(self) -> Context:
         telemetry, module = self._telemetry, self._module
-        context = get_current()
+        context = self.caller
         call_context = call_context_in(context)
         self._gate = call_context.gate
         if call_context.gate is not None:
@@ -161,7 +160,9 @@ def _signature(module: Any) -> type[Any] | None:
         signature = getattr(module, "signature", None)
     except Exception:  # a user's property may raise anything
         return None
-    return cast("type[Any]", signature) if isinstance(signature, type) else None
+    # Annotated, because `cast` is a function call.
+    given: Any = signature
+    return given if isinstance(signature, type) else None
 
 
 def _signature_text(signature: type[Any]) -> str | None:
@@ -177,6 +178,5 @@ def _signature_text(signature: type[Any]) -> str | None:
 
 def _output(result: Any) -> Any:
     # bootstrap_trace_data makes a program return (prediction, trace); the trace repeats the child spans.
-    if isinstance(result, tuple) and result:
-        return _output(cast("tuple[Any, ...]", result)[0])
-    return cast("Any", result)
+    given: Any = result
+    return _output(given[0]) if isinstance(result, tuple) and result else given

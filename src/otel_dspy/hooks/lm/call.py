@@ -21,7 +21,7 @@ from otel_dspy.hooks.patching.capabilities import part
 from otel_dspy.hooks.patching.subclasses import wrap_with_subclasses
 from otel_dspy.hooks.patching.wrapper_frames import hidden_frame
 from otel_dspy.runtime.error_guard import guarded
-from otel_dspy.telemetry.call_context import call_context_in, context_for_call, current_call_context, with_call_context
+from otel_dspy.telemetry.call_context import call_context_in, current_call_context, with_call_context
 from otel_dspy.telemetry.genai.invocations import end_call
 from otel_dspy.telemetry.secrets.scrubber import host_and_port
 
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from otel_dspy.hooks.patching.patches import Patches
     from otel_dspy.telemetry.call_context import CallContext
     from otel_dspy.telemetry.emitter import Telemetry
-    from otel_dspy.telemetry.genai.inference_call import Request
+    from otel_dspy.telemetry.genai.inference_template import Request
     from otel_dspy.telemetry.usage_tally import Role
 
 
@@ -151,8 +151,11 @@ class _LMHook(CallHook):
         provider, model = provider_and_model(lm)
         self._model = telemetry.model_names.of(full_name(lm))
         host, port = host_and_port(str(keywords.get("api_base") or keywords.get("base_url") or ""))
-        context = context_for_call(lm)
+        context = self.caller
         call_context = call_context_in(context)
+        if call_context.gate is not None:
+            context = call_context.gate.enter(context, lm)
+            call_context = call_context_in(context)
         self._enclosing = _call_at(call_context)
         if self._enclosing is not None:
             # opentelemetry-util-genai treats a nested inference call as a duplicate of the outer one.

@@ -65,7 +65,8 @@ class CallRequest(NamedTuple):
             content: whether to record messages.
         """
         recorded = {name: keywords[name] for name in (*_NUMBERS, "n") if name in keywords}
-        recorded["stop"] = _stop_sequences(keywords.get("stop"))
+        stop = keywords.get("stop")
+        recorded["stop"] = [] if stop is None else _stop_sequences(stop)
         recorded["reasoning_level"] = _reasoning_level(keywords)
         if not content:
             return cls(recorded, [], None, content)
@@ -116,15 +117,20 @@ def _stop_sequences(given: Any) -> list[str]:
 def answers_of(outputs: Any) -> list[ChatMessage]:
     """Return the outputs of a call as plain data, one message per choice."""
     # An explicit lm15.Request returns one typed response instead of DSPy's list.
-    given = cast("list[Any]", outputs) if isinstance(outputs, list) else [outputs]
-    return [_answer(output) for output in given]
+    given: Any = outputs
+    choices: list[Any] = given if isinstance(outputs, list) else [outputs]
+    return [_answer(output) for output in choices]
 
 
 def fields_of(outputs: Any) -> list[AnyValue]:
     """Return the fields of each output that `dspy.lm.response.fields` has, as plain data; empty if none has any."""
-    given = cast("list[Any]", outputs) if isinstance(outputs, list) else []
-    if not any(isinstance(output, dict) for output in given):
-        return []  # most answers are texts
+    given: Any = outputs
+    choices: list[Any] = given if isinstance(outputs, list) else []
+    for output in choices:
+        if isinstance(output, dict):
+            break
+    else:
+        return []  # most answers are texts; `any` would create a generator in each call
     found = [
         {name: bounded(value) for name in _ANSWER_FIELDS if (value := _get(output, name)) is not None}
         for output in given
@@ -246,8 +252,9 @@ class CallContent:
 
 
 def _messages(prompt: Any, messages: Any) -> list[ChatMessage]:
+    given: Any = messages
     if isinstance(messages, list | tuple) and messages:
-        return [_message(message) for message in cast("Iterable[Any]", messages)]
+        return [_message(message) for message in given]
     typed = getattr(prompt, "messages", None)
     if isinstance(typed, list | tuple):  # an explicit lm15.Request
         system = getattr(prompt, "system", None)
@@ -257,8 +264,8 @@ def _messages(prompt: Any, messages: Any) -> list[ChatMessage]:
 
 
 def _message(message: Any) -> ChatMessage:
-    if type(message) is dict and message.keys() == _ROLE_AND_CONTENT:
-        found = cast("dict[str, Any]", message)  # the most frequent case
+    found: Any = message
+    if type(message) is dict and found.keys() == _ROLE_AND_CONTENT:  # the most frequent case
         return ChatMessage(str(found["role"] or "user"), bounded(found["content"]))
     content, calls = _get(message, "content"), _get(message, "tool_calls")
     if content is None:
@@ -275,6 +282,7 @@ def _message(message: Any) -> ChatMessage:
 
 def _get(source: Any, name: str, default: Any = None) -> Any:
     # `dict` first: an isinstance check against an abstract class takes ten times as long.
+    given: Any = source
     if isinstance(source, dict) or isinstance(source, Mapping):  # noqa: SIM101 - see above
-        return cast("Mapping[str, Any]", source).get(name, default)
+        return given.get(name, default)
     return getattr(source, name, default)

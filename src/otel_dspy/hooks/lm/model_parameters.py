@@ -39,10 +39,13 @@ REQUEST_SETTINGS: Final = (
     "verbosity",
 )
 """Keywords of a request without an attribute in the GenAI conventions that change the answer. An allowlist too."""
+_REQUEST_SETTINGS: Final = frozenset(REQUEST_SETTINGS)
 
 
 def request_settings(keywords: Mapping[str, object]) -> dict[str, object]:
     """Return the settings that `dspy.lm.request.settings` has; containers are copied, classes are kept."""
+    if _REQUEST_SETTINGS.isdisjoint(keywords):
+        return {}  # most requests
     given = {name: keywords[name] for name in REQUEST_SETTINGS if keywords.get(name) is not None}
     return {name: value if isinstance(value, type) else bounded(value) for name, value in given.items()}
 

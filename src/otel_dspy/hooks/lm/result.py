@@ -153,9 +153,14 @@ def read_result(result: Any) -> LMCallRecord:
 
 def _reported_cost(responses: Sequence[Any]) -> float | None:
     """Return the cost in USD that the provider reports with the usage, as OpenRouter does; None if one lacks it."""
-    costs = [read_cost(_reader(_reader(_reader(one)("provider_data"))("usage"))("cost")) for one in responses]
-    known = [cost for cost in costs if cost is not None]
-    return sum(known) if len(known) == len(costs) else None
+    total = 0.0
+    for one in responses:
+        reported = _reader(one)("provider_data")
+        cost = None if reported is None else read_cost(_reader(_reader(reported)("usage"))("cost"))
+        if cost is None:
+            return None
+        total += cost
+    return total
 
 
 def read_cost(cost: object) -> float | None:

@@ -38,6 +38,8 @@ class CallHook:
 
     part = "a hook"
     """Name of the hook in the log record of its exceptions."""
+    caller: Context
+    """Context of the caller, set before `open` is called."""
     # Class attributes, because a hook is created for every call.
     _token: Token[Context] | None = None
     _attached: Context | None = None
@@ -179,7 +181,10 @@ def _create_hook(
     if context.get(_SUPPRESS_INSTRUMENTATION_KEY) or context.get("suppress_instrumentation"):
         return None
     try:
-        return watcher(wrapped, instance, args, kwargs)
+        hook = watcher(wrapped, instance, args, kwargs)
     except Exception as failure:
         report("a hook", failure)
         return None
+    if hook is not None:
+        hook.caller = context
+    return hook

@@ -66,7 +66,8 @@ class ConversationTracer(DelegatingTracer):
         *more: Any,
         **named: Any,
     ) -> Span:
-        identity = current_conversation(context)
-        if identity is not None:
-            attributes = {**(attributes or {}), SESSION_ID: identity}
+        if context is None or _KEY in context or _BAGGAGE in context:  # few calls are part of a conversation
+            identity = current_conversation(context)
+            if identity is not None:
+                attributes = {**(attributes or {}), SESSION_ID: identity}
         return self._tracer.start_span(name, context, kind, attributes, *more, **named)

@@ -45,6 +45,8 @@ class SpanEnds:
         """Processors that `_deferrable` was determined for; the SDK replaces the tuple when one is added."""
         self._deferrable: type[Span] | None = None
         """Class of spans with deferred ends; None if a processor does not accept them."""
+        self._usual: type[Span] | None = None
+        """Subclass of it that the last such span was of."""
 
     def can_defer(self, span: Span) -> bool:
         """Return whether the span is recording and its end can be deferred."""
@@ -55,7 +57,13 @@ class SpanEnds:
             self._queue.drain()  # a new processor may not accept deferred ends
             self._deferrable = None if processors is None else self._check(processors)
             self._checked = processors
-        return self._deferrable is not None and isinstance(span, self._deferrable) and span.is_recording()
+        if self._deferrable is None or not span.is_recording():
+            return False
+        if type(span) is not self._usual:  # an isinstance check against an abstract class takes ten times as long
+            if not isinstance(span, self._deferrable):
+                return False
+            self._usual = type(span)
+        return True
 
     def _check(self, processors: Sequence[SpanProcessor]) -> type[Span] | None:
         from opentelemetry.sdk import trace as sdk  # noqa: PLC0415 - the SDK is optional

@@ -21,6 +21,7 @@ from otel_dspy.telemetry.conventions.translating_tracer import with_extra_conven
 from otel_dspy.telemetry.deferred.measurements import DeferredHistogram
 from otel_dspy.telemetry.genai.inference import InvocationBackend, emits_events, inside_inference
 from otel_dspy.telemetry.genai.inference_call import InferenceCall
+from otel_dspy.telemetry.genai.inference_template import InferenceTemplates
 from otel_dspy.telemetry.genai.other_instrumentations import CoexistingTracer, OtherInstrumentations
 from otel_dspy.version import __version__
 
@@ -42,7 +43,7 @@ if TYPE_CHECKING:
 
     from otel_dspy.runtime.deferred_queue import DeferredQueue
     from otel_dspy.settings import ExtraConvention
-    from otel_dspy.telemetry.genai.inference_call import Request
+    from otel_dspy.telemetry.genai.inference_template import Request
 
 _NEEDED: Final = frozenset({"_instruments", "_logger", "_completion_hook"})
 """Private attributes of util-genai's handler without which its calls are started by its own methods."""
@@ -64,7 +65,8 @@ class GenAIHandler(TelemetryHandler):
         scope: name of the instrumentation scope.
     """
 
-    _backend: InvocationBackend | None = None
+    templates: InferenceTemplates | None = None
+    """Templates of language model calls, set by `freeze`; None if the library lacks what they need."""
 
     def __init__(
         self,
@@ -96,11 +98,14 @@ class GenAIHandler(TelemetryHandler):
             context: parent context.
             request: the request's model, provider, server and operation.
         """
-        given, context = context, self._others.genai_context(CLIENT_INFERENCE_CONTEXT_KEY, context)
+        given = context
+        running = context.get(CLIENT_INFERENCE_CONTEXT_KEY) is not None
+        if running:
+            context = self._others.genai_context(CLIENT_INFERENCE_CONTEXT_KEY, context)
         conversation = current_conversation(given)
-        if self._backend is None or inside_inference(context):
+        if self.templates is None or (running and inside_inference(context)):
             return _suspended(self.inference(context=context, conversation_id=conversation, **request))
-        call = InferenceCall(self._backend, request, context, conversation)
+        call = InferenceCall(self.templates.of(request), context, conversation)
         call.measured = context is given  # otherwise the enclosing call records duration and tokens
         return call
 
@@ -154,8 +159,10 @@ class GenAIHandler(TelemetryHandler):
         """Freeze the configuration used to create invocations."""
         events = emits_events(self._mode)
         if events is not None and not _NEEDED.intersection(self._lacking):
-            self._backend = InvocationBackend(
-                self._tracer, self._instruments, self._logger, self._completion_hook, self._mode, events
+            self.templates = InferenceTemplates(
+                InvocationBackend(
+                    self._tracer, self._instruments, self._logger, self._completion_hook, self._mode, events
+                )
             )
 
     def capture_on_spans(self) -> None:

@@ -91,13 +91,16 @@ class MessageParts:
 
     def of(self, message: ChatMessage) -> list[MessagePart]:
         """Return the message's parts, in the order reasoning, content, tool calls."""
+        content = message.content
+        if type(content) is str and message.role != "tool" and not message.reasoning and not message.tool_calls:
+            return [TextPart(content=self._text(content))]  # most messages
         parts: list[MessagePart] = []
         if message.reasoning:
             parts.append(ReasoningPart(content=self._text(message.reasoning)))
-        if message.role == "tool" and message.content is not None:
-            parts.append(ToolCallResponsePart(response=self._response(message.content), id=message.tool_call_id))
+        if message.role == "tool" and content is not None:
+            parts.append(ToolCallResponsePart(response=self._response(content), id=message.tool_call_id))
         else:
-            parts.extend(self._contents(message.content))
+            parts.extend(self._contents(content))
         parts.extend(self._tool_calls(message.tool_calls))
         return parts
 

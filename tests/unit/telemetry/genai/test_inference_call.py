@@ -21,7 +21,7 @@ from otel_dspy.telemetry.emitter import Telemetry
 from otel_dspy.telemetry.genai.inference_call import InferenceCall
 
 if TYPE_CHECKING:
-    from otel_dspy.telemetry.genai.inference_call import Request
+    from otel_dspy.telemetry.genai.inference_template import Request
 
 REQUESTS: dict[str, Request] = {
     "all that is known": {
@@ -112,9 +112,9 @@ def test_calls_inside_find_what_they_look_for() -> None:
     """Others made with the library find the call to add what they know, and the conversation that it is a part of."""
     received = _Heard()
     telemetry = Telemetry(Settings(), tracer_provider=received.tracer_provider, meter_provider=received.meter_provider)
-    backend = telemetry.genai._backend
-    assert backend is not None
-    call = InferenceCall(backend, REQUESTS["all that is known"], Context(), "a talk")
+    templates = telemetry.genai.templates
+    assert templates is not None
+    call = InferenceCall(templates.of(REQUESTS["all that is known"]), Context(), "a talk")
     assert get_ambient_conversation_id(call.context) == "a talk"
     inside: Any = get_value(CLIENT_INFERENCE_CONTEXT_KEY, call.context)
     inside.response_model = "gpt-4o-mini-2024"

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from otel_dspy.hooks.patching.call_hook import Args, Kwargs
     from otel_dspy.hooks.patching.patches import Patches
     from otel_dspy.telemetry.emitter import Telemetry
-    from otel_dspy.telemetry.genai.inference_call import Request
+    from otel_dspy.telemetry.genai.inference_template import Request
 
 _BATCH: Final = create_key("otel_dspy.gepa.batch")
 """Context key of the hook that receives the responses of a batch."""
