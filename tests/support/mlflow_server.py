@@ -15,7 +15,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from tests.support.programs import Program
+from tests.support.programs import ROOT, Program
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Mapping, Sequence
@@ -25,20 +25,6 @@ if TYPE_CHECKING:
 
 WITH_APP = ("--app-name", "otel-dspy", "--uvicorn-opts", "--timeout-worker-healthcheck 120")
 """Options of a server that also writes otel-dspy's spans. uvicorn kills a worker that does not answer it for 5 s."""
-_IN_ONE_PROCESS = """
-import os, runpy, sys
-import uvicorn  # the flask app is protected if it is there before mlflow.server
-import mlflow.server
-
-def serve(command, *, extra_env, **_):
-    os.environ.update(extra_env)
-    uvicorn.main(command[3:])
-
-mlflow.server._exec_cmd = serve
-sys.argv[0] = "mlflow"
-runpy.run_module("mlflow", run_name="__main__", alter_sys=True)
-"""
-"""`mlflow server`, which does what `python -m uvicorn` would do: the command starts that as a process of its own."""
 READY_TIMEOUT = 120.0
 """Seconds to wait for the first healthy answer; a cold import of MLflow on a loaded machine takes tens."""
 
@@ -145,8 +131,8 @@ def start_server(log: Path, *, arguments: Sequence[str], environment: Mapping[st
     with log.open("ab") as output:
         if forked:
             return Program(
-                *arguments, text=_IN_ONE_PROCESS, folder=log.parent, environment=environment, stdout=output,
-                stderr=output, session=True,
+                *arguments, module="tests.support.forked_mlflow_server", folder=log.parent,
+                environment={**environment, "PYTHONPATH": str(ROOT)}, stdout=output, stderr=output, session=True,
             )  # fmt: skip
         return subprocess.Popen(
             [sys.executable, "-m", "mlflow", *arguments], stdout=output, stderr=output, env=environment,
