@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
 from mlflow.utils import credentials, rest_utils
 
+from tests.support.shared_server_files import DATABASE, server_files
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
@@ -27,11 +29,13 @@ def points_of_runs(
 ) -> Callable[[str, str], Iterable[Point]]:
     """The (step, value) pairs of a run's metric.
 
-    Those of a sqlite file or a server are read for all runs together: for MLflow's client the store reads a run and all
+    Those of a sqlite file, the shared server's too, or of another server are read for all runs together: for MLflow's client the store reads a run and all
     that belongs to it again for each of its metrics, which is a third of the time of a test.
     """
-    if tracking_uri.startswith("sqlite:///"):
-        found = _by_run_and_key(_in_file(tracking_uri.removeprefix("sqlite:///")))
+    if (files := server_files(tracking_uri)) is not None:
+        found = _by_run_and_key(_in_file(str(files / DATABASE), runs))
+    elif tracking_uri.startswith("sqlite:///"):
+        found = _by_run_and_key(_in_file(tracking_uri.removeprefix("sqlite:///"), runs))
     elif tracking_uri.startswith("http"):
         found = _by_run_and_key(_on_server(tracking_uri, runs))
     else:
@@ -46,12 +50,13 @@ def _by_run_and_key(points: Iterable[tuple[str, str, int, float]]) -> dict[tuple
     return found
 
 
-def _in_file(path: str) -> Iterator[tuple[str, str, int, float]]:
+def _in_file(path: str, runs: Sequence[Run]) -> Iterator[tuple[str, str, int, float]]:
     with closing(sqlite3.connect(path)) as database:
-        for run_id, key, step, value, is_nan in database.execute(
-            "SELECT run_uuid, key, step, value, is_nan FROM metrics"
-        ):
-            yield run_id, key, step, math.nan if is_nan else value
+        for run in runs:
+            for run_id, key, step, value, is_nan in database.execute(
+                "SELECT run_uuid, key, step, value, is_nan FROM metrics WHERE run_uuid = ?", [run.info.run_id]
+            ):
+                yield run_id, key, step, math.nan if is_nan else value
 
 
 def _on_server(tracking_uri: str, runs: Sequence[Run]) -> Iterator[tuple[str, str, int, float]]:

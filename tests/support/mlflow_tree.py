@@ -7,12 +7,12 @@ import tempfile
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
-from urllib.parse import unquote, urlsplit
 
 from mlflow import MlflowClient
 from mlflow.artifacts import download_artifacts, list_artifacts
 
 from tests.support.metric_points import points_of_runs
+from tests.support.shared_server_files import artifact_folder
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -285,14 +285,15 @@ def _model_node(tracking_uri: str, model: LoggedModel) -> ModelNode:
 
 def _run_artifacts(tracking_uri: str, run: Run) -> dict[str, Any]:
     uri = str(run.info.artifact_uri)
-    if urlsplit(uri).scheme != "file" and not list_artifacts(artifact_uri=uri, tracking_uri=tracking_uri):
+    if artifact_folder(uri, tracking_uri) is None and not list_artifacts(artifact_uri=uri, tracking_uri=tracking_uri):
         return {}
     return _downloaded(uri, tracking_uri)
 
 
 def _downloaded(artifact_uri: str, tracking_uri: str) -> dict[str, Any]:
-    if urlsplit(artifact_uri).scheme == "file":
-        return _contents(Path(unquote(urlsplit(artifact_uri).path)))
+    local = artifact_folder(artifact_uri, tracking_uri)
+    if local is not None:
+        return _contents(local)
     with tempfile.TemporaryDirectory() as folder:
         return _contents(
             Path(download_artifacts(artifact_uri=artifact_uri, dst_path=folder, tracking_uri=tracking_uri))

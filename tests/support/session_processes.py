@@ -74,3 +74,9 @@ def session_process(name: str, start: Callable[[Path], tuple[Running, dict[str, 
         facts = facts | {"group": process.pid}
         described.write_text(json.dumps(facts))
         return facts
+
+
+def described_process(name: str) -> dict[str, Any] | None:
+    """What `session_process` has returned for this name in any process of the session; None before it has."""
+    described = Path(os.environ.get(_VARIABLE, os.devnull)) / name / "process.json"
+    return json.loads(described.read_text()) if described.is_file() else None
