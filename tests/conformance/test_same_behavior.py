@@ -25,8 +25,11 @@ SETTINGS: Final[Mapping[str, tuple[bool, Mapping[str, Any]]]] = {
     "linked": (True, {"capture_content": True}),
     "nested": (False, {"capture_content": True, "trace_shape": "nested"}),
     "without content": (True, {"capture_content": False, "example_ratio": 0.5}),
+    "nested without content": (False, {"capture_content": False, "trace_shape": "nested", "example_ratio": 0.5}),
 }
 """Name -> whether the spans end late, as in production; settings."""
+_ALONE: Final = {"nested", "without content"}
+"""Settings that `make test` tests as one, the last: each leaves what the other changes."""
 _unwatched: Final[dict[str, dict[str, Any]]] = {}
 
 
@@ -43,7 +46,13 @@ def _seen(scenario: Scenario, folder: Path) -> dict[str, Any]:
     return observe(scenario, Stage(model(), folder))
 
 
-@pytest.mark.parametrize("settings", SETTINGS.values(), ids=SETTINGS)
+@pytest.mark.parametrize(
+    "settings",
+    [
+        pytest.param(settings, marks=[pytest.mark.slow] if name in _ALONE else [], id=name)
+        for name, settings in SETTINGS.items()
+    ],
+)
 @pytest.mark.parametrize("name", SCENARIOS)
 def test_nothing_that_a_user_can_see_differs(
     name: str, settings: tuple[bool, Mapping[str, Any]], tmp_path: Path
