@@ -118,6 +118,37 @@ def test_mlflow_optimizes_prompts(experiment: str) -> None:
     assert rows == [[{"predict": [{"module Predict": ["chat scripted"]}]}]] * 2
 
 
+def test_a_row_that_raises_is_scored_by_the_text_of_its_error(experiment: str) -> None:
+    """MLflow gives the scorers a text in place of the answer: the trial has the score, the row's trace the error."""
+    prompt = register_prompt(f"p-{uuid.uuid4().hex[:8]}", "Answer {{question}}")
+    program: Any = dspy.Predict("question -> answer")
+    program.set_lm(SETTINGS_OF_DSPY.lm)
+
+    def predict(question: str) -> str:
+        answer = str(program(question=prompt.format(question=question)).answer)
+        if question == "1+1":
+            raise ArithmeticError("too hard")
+        return answer
+
+    @scorer
+    def answered(outputs: str) -> float:
+        return float(bool(outputs))
+
+    result = mlflow.genai.optimize_prompts(
+        predict_fn=predict,
+        train_data=[
+            {"inputs": {"question": f"{n}+1"}, "expectations": {"expected_response": str(n + 1)}} for n in range(2)
+        ],
+        prompt_uris=[prompt.uri],
+        optimizer=cast("Any", GepaPromptOptimizer)(reflection_model="openai:/unused", max_metric_calls=2),
+        scorers=[answered],
+    )
+    _, _, seed = read_tree(mlflow.get_tracking_uri(), experiment).walk()
+    assert (result.initial_eval_score, seed.metrics["score/full"]) == (1.0, ((0, 1.0),))
+    rows = mlflow.search_traces(filter_string="trace.name = 'predict'", return_type="list")
+    assert sorted(str(row.info.state) for row in rows) == ["ERROR", "OK"]
+
+
 def simba_of_two_traces(**options: Any) -> Any:
     """MLflow's judge optimizer based on SIMBA, with a smaller required number of traces."""
     from mlflow.genai.judges.optimizers import (  # noqa: PLC0415 - it imports LiteLLM, which takes every worker seconds
