@@ -99,7 +99,7 @@ def render_reference(contract: Contract) -> str:
         "## Spans",
     ]
     for span in contract.spans:
-        lines += ["", f"### `{span.name}`", "", *_span_facts(span), "", *_ref_table(span, own)]
+        lines += ["", f"### `{span.name}`", "", *_span_attributes(span), "", *_ref_table(span, own)]
     lines += ["", "## Attributes", "", "| Attribute | Type | Meaning |", "|---|---|---|"]
     lines += [_row(attribute) for attribute in contract.attributes if attribute.convention is None]
     for convention in _conventions(contract):
@@ -144,7 +144,7 @@ def _class_name(attribute: Attribute) -> str:
     return "".join(word.capitalize() for word in re.split(r"[._]", attribute.id))
 
 
-def _span_facts(span: Span) -> Iterator[str]:
+def _span_attributes(span: Span) -> Iterator[str]:
     yield f"{span.brief}"
     yield ""
     yield f"- Kind: {span.kind.upper()}"

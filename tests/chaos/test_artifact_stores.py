@@ -112,7 +112,7 @@ def test_what_a_store_has_not_taken_at_the_end_is_replayed(
     assert "Their spans are in the spool; deliver them with: otel-dspy replay" in caplog.text
     assert differences(_without_artifacts(record(second_store)), _without_artifacts(record(store))) == []
     results: list[FileResult] = []
-    Replay(patience=0.5).run(left, results.append)
+    Replay(max_outage=0.5).run(left, results.append)
     assert [result.trouble is not None for result in results] == [True]
     objects.fault = None
     assert main(["replay"]) == 0

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from otel_dspy.mlflow.mapping.operations import Operation
     from otel_dspy.mlflow.records.span import AttributeValue
-    from otel_dspy.mlflow.records.span_records import Fact
+    from otel_dspy.mlflow.records.span_records import Record
 
 Found = TypeVar("Found")
 CID = "c" * 32
@@ -27,15 +27,15 @@ RUNS_ONLY = Options(log_traces=False)
 def operations_of(operation: str, *, options: Options | None = None, context: TraceContext = CONTEXT, span_id: str = "s",
          error: bool = False, **attributes: AttributeValue) -> list[Operation]:  # fmt: skip
     """The operations for one span; `__` in a keyword stands for a dot."""
-    found = fact(operation, span_id=span_id, error=error, trace_id=context.trace_id, **attributes)
+    found = record_of(operation, span_id=span_id, error=error, trace_id=context.trace_id, **attributes)
     return list(mapping.operations(found, options or Options(), context))
 
 
-def fact(operation: str, *, span_id: str = "s", error: bool = False, trace_id: str = CONTEXT.trace_id,
-         **attributes: AttributeValue) -> Fact:  # fmt: skip
+def record_of(operation: str, *, span_id: str = "s", error: bool = False, trace_id: str = CONTEXT.trace_id,
+         **attributes: AttributeValue) -> Record:  # fmt: skip
     """The record of one span; `__` in a keyword stands for a dot."""
     dotted = {name.replace("__", "."): value for name, value in attributes.items()}
-    return decode.fact(span(operation, dotted, span_id=span_id, error=error, trace_id=trace_id))
+    return decode.record_of(span(operation, dotted, span_id=span_id, error=error, trace_id=trace_id))
 
 
 def span(operation: str, attributes: Mapping[str, Any], **fields: Any) -> SpanRecord:
@@ -53,7 +53,7 @@ def mapped(
     found: SpanRecord, context: TraceContext = CONTEXT, options: Options = RUNS_ONLY, **update: Any
 ) -> list[Operation]:
     """The operations for a span; without those of traces unless the options say so."""
-    return list(mapping.operations(decode.fact(found), options, context, **update))
+    return list(mapping.operations(decode.record_of(found), options, context, **update))
 
 
 def kinds(operations: list[Operation]) -> list[str]:

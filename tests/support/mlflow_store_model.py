@@ -72,10 +72,10 @@ class Model:
             "spans": self.spans,
             "traces": {
                 trace_id: (
-                    head.run, head.name, head.state, head.duration_ms, head.request, head.response, head.start_ms,
-                    dict(head.tags), {found.assessment_id: found for found in (*head.assessments, *head.expectations)},
+                    info.run, info.name, info.state, info.duration_ms, info.request, info.response, info.start_ms,
+                    dict(info.tags), {found.assessment_id: found for found in (*info.assessments, *info.expectations)},
                 )
-                for trace_id, head in self.traces.items()
+                for trace_id, info in self.traces.items()
             },
         }  # fmt: skip
 

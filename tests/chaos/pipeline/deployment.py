@@ -198,7 +198,7 @@ def assert_alike(built: Pipeline) -> dict[str, Any]:
     while numbers(built.uri) != wanted and time.monotonic() < deadline:
         time.sleep(0.5)
     while True:
-        # The last spans of a trace may come later than its head. Of one that has none yet MLflow's client looks for a
+        # The last spans of a trace may come later than its info. Of one that has none yet MLflow's client looks for a
         # file, and raises because there is no tracking server set that would have it.
         try:
             found = differences(in_order(comparable(record(built.uri, EXPERIMENT))), expected)

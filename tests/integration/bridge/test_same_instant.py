@@ -100,9 +100,9 @@ class Gate:
         monkeypatch.setattr(*method, gated)
 
 
-def returns_no_end(_experiment: object, head: LogTrace, *_: object) -> bool:
-    """Whether a trace's head is written as that of one that goes on."""
-    return head.state is None
+def returns_no_end(_experiment: object, info: LogTrace, *_: object) -> bool:
+    """Whether a trace's info is written as that of one that goes on."""
+    return info.state is None
 
 
 def always(*_: object) -> bool:

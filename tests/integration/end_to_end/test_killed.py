@@ -109,7 +109,7 @@ def test_open_traces_of_runs_that_have_ended(tracking_uri: str) -> None:
     tags = {"left": gone, "other host": gone | {HOST_TAG: "another 1 2"}, "living": own_tags(), "the user's": {}}
     runs = {name: client.create_run(experiment, tags=of_run).info.run_id for name, of_run in tags.items()}
     for number, run in enumerate(runs.values(), 1):
-        store.traces.start_trace(experiment, LogTrace(key="head", trace_id=f"{number:032x}", run=None, start_ms=1), run)
+        store.traces.start_trace(experiment, LogTrace(key="info", trace_id=f"{number:032x}", run=None, start_ms=1), run)
         client.set_terminated(run, "FINISHED")
     with no_retries(0):  # MLflow's client would repeat the request for spans, of which there are none
         assert end_traces_of_ended_runs(store, [experiment]) == 1
@@ -154,15 +154,15 @@ def test_runs_of_other_writers_are_unchanged(tracking_uri: str) -> None:
     assert end_stale_runs(Store(tracking_uri), [here], time.time_ns() // 1_000_000) == []
 
 
-def test_a_store_that_takes_no_second_head(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_store_that_takes_no_second_trace_info(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A store of files: the trace stays as it is, the run ends all the same."""
     monkeypatch.setenv("MLFLOW_ALLOW_FILE_STORE", "true")
     client, store = MlflowClient(tmp_path.as_uri()), Store(tmp_path.as_uri())
     experiment = client.create_experiment("files")
     gone = {HOST_TAG: host(), PROCESSES_TAG: f"{os.getpid()}@1"}
     run = client.create_run(experiment, tags=gone).info.run_id
-    head = LogTrace(key="head", trace_id="7" * 32, run=None, start_ms=1)
-    store.traces.start_trace(experiment, head, run)
+    info = LogTrace(key="info", trace_id="7" * 32, run=None, start_ms=1)
+    store.traces.start_trace(experiment, info, run)
     assert end_stale_runs(store, [experiment], time.time_ns() // 1_000_000) == [run]
     assert client.get_run(run).info.status == "KILLED"
 

@@ -16,7 +16,7 @@ from otel_dspy.mlflow.tracking.store.store import Store
 from otel_dspy.runtime.fork_gate import ForkGate
 from tests.chaos.pipeline.deployment import needs_database
 from tests.support.blank_store import blank_store
-from tests.unit.mlflow.tracking.test_whole_traces import applied, applier_of, head, span, tokens_of, traces, whole
+from tests.unit.mlflow.tracking.test_whole_traces import applied, applier_of, span, tokens_of, trace_info, traces, whole
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -95,14 +95,14 @@ def test_a_failure_undoes_all(uri: str) -> None:
         raise ConnectionError
 
     def break_a_rule() -> None:
-        store.traces.start_trace(experiment, replace(head(32), tags={"a": "\0"}), None)
+        store.traces.start_trace(experiment, replace(trace_info(32), tags={"a": "\0"}), None)
 
     for failure in (fail, break_a_rule):
-        writes = [lambda: store.traces.start_trace(experiment, head(31), None), failure]
+        writes = [lambda: store.traces.start_trace(experiment, trace_info(31), None), failure]
         assert not store.together(writes, ForkGate())
         with pytest.raises(MlflowException):
             store_of(uri).get_trace_info(names(31)[0])
-    assert store.together([lambda: store.traces.start_trace(experiment, head(31), None)], ForkGate())
+    assert store.together([lambda: store.traces.start_trace(experiment, trace_info(31), None)], ForkGate())
     assert store_of(uri).get_trace_info(names(31)[0]).state == "OK"
 
 

@@ -44,9 +44,9 @@ def context(found: SpanRecord, *, local_root: bool = True) -> TraceContext:
 
 def _end_state(recorded: Iterable[SpanInTrace]) -> dict[str, Any]:
     model, aggregator = Model(), CompileAggregator()
-    for record, where in recorded:
-        fact = decode.fact(record)
-        for operation in mapping.operations(fact, OPTIONS, where, aggregator.add(fact)):
+    for span, where in recorded:
+        record = decode.record_of(span)
+        for operation in mapping.operations(record, OPTIONS, where, aggregator.add(record)):
             model.apply(operation)
     return model.state()
 

@@ -198,7 +198,7 @@ def test_rejected_credentials_are_reported(status: int) -> None:
 
 def test_an_mlflow_that_answers_health_checks_only_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
     """A question that is not answered costs the patience that each destination has, and not MLflow's own two minutes."""
-    monkeypatch.setattr(mlflow_store, "PATIENCE", 0.2)
+    monkeypatch.setattr(mlflow_store, "TIMEOUT", 0.2)
     answered = threading.Event()
 
     def never(*_args: object, **_named: object) -> None:

@@ -49,18 +49,18 @@ def complete(applier: OperationApplier, writer: ConcurrentWriter, compile_id: st
 
 def _complete_from(applier: OperationApplier, writer: ConcurrentWriter, stored: Iterable[SpanRecord]) -> None:
     aggregator, ended = CompileAggregator(), None
-    facts: list[SetupRecord | TrialRecord | CompileRecord] = []
+    records: list[SetupRecord | TrialRecord | CompileRecord] = []
     for span in stored:
-        fact = decode.fact(span)
-        if isinstance(fact, PhaseRecord):
-            aggregator.add(fact)
-        elif isinstance(fact, SetupRecord | TrialRecord | CompileRecord):
-            facts.append(fact)
+        record = decode.record_of(span)
+        if isinstance(record, PhaseRecord):
+            aggregator.add(record)
+        elif isinstance(record, SetupRecord | TrialRecord | CompileRecord):
+            records.append(record)
     # After the phases: spans come in any order, and the last record gives the summary.
-    for fact in facts:
-        ended = aggregator.add(fact) or ended
-    for fact in facts:
-        _complete_programs(applier, writer, fact, ended)
+    for record in records:
+        ended = aggregator.add(record) or ended
+    for record in records:
+        _complete_programs(applier, writer, record, ended)
     if ended is not None:
         for operation in summary_operations(ended, _OPTIONS):
             applier.apply(operation)
@@ -69,13 +69,13 @@ def _complete_from(applier: OperationApplier, writer: ConcurrentWriter, stored: 
 def _complete_programs(
     applier: OperationApplier,
     writer: ConcurrentWriter,
-    fact: SetupRecord | TrialRecord | CompileRecord,
+    record: SetupRecord | TrialRecord | CompileRecord,
     ended: EndedCompile | None,
 ) -> None:
-    context = TraceContext(trace_id=fact.span.trace_id, root_id="", kind=RootKind.CALL)
+    context = TraceContext(trace_id=record.span.trace_id, root_id="", kind=RootKind.CALL)
     wanted = [
         operation
-        for operation in mapping.operations(fact, _OPTIONS, context, ended)
+        for operation in mapping.operations(record, _OPTIONS, context, ended)
         if isinstance(operation, LogProgram | LogChanges | LogModel)
     ]
     if wanted:

@@ -112,23 +112,23 @@ class ConcurrentWriter:
         if written is not None:
             written()
 
-    def metadata_alone(self, head: LogTrace) -> Mapping[str, str] | None:
+    def metadata_alone(self, info: LogTrace) -> Mapping[str, str] | None:
         """Return the note of the end, if the info has one that takes precedence over those of other writers."""
-        end = end_of(head)
+        end = end_of(info)
         return None if end is None or end.remote else end.metadata
 
-    def write_head(self, head: LogTrace, write: Callable[[LogTrace, Mapping[str, str]], None]) -> None:
+    def write_info(self, info: LogTrace, write: Callable[[LogTrace, Mapping[str, str]], None]) -> None:
         """Write a trace info with a note of its end, completed with the ends that other writers have noted."""
-        alone = self.metadata_alone(head)
+        alone = self.metadata_alone(info)
         if alone is not None:
-            write(head, alone)
+            write(info, alone)
             return
-        end = end_of(head)
+        end = end_of(info)
         noted = end.metadata if end is not None else {}
-        write(self._lookup.completed(head), noted)
+        write(self._lookup.completed(info), noted)
         # Another writer may have logged the end between this read and write, which then has overwritten it.
-        if self._lookup.overwritten(head.trace_id):
-            write(self._lookup.completed(head), noted)
+        if self._lookup.overwritten(info.trace_id):
+            write(self._lookup.completed(info), noted)
 
     def write_model(self, operation: LogModel, state: str, link: Callable[[str], None]) -> None:
         """Link the model, created by whichever writer came first.

@@ -91,10 +91,10 @@ class MultiWriterPipeline:
         Raises:
             Stopped: the deadline has passed.
         """
-        fact = decode.fact(span)
+        record = decode.record_of(span)
         files = ExperimentFiles(self._writer(route.destination))
-        if isinstance(fact, PayloadPiece):
-            waited = payload_piece_store.keep_piece(files, fact, route)
+        if isinstance(record, PayloadPiece):
+            waited = payload_piece_store.keep_piece(files, record, route)
             self._pipeline.process(span, route)
             if waited is not None:
                 # The span was written without this text when it arrived.
@@ -108,7 +108,7 @@ class MultiWriterPipeline:
             self._fetch(files, span, attribute, route)
         self._pipeline.process(span, route)
         compile_id = span.attributes.get(sc.DSPY_COMPILE_ID)
-        if isinstance(fact, SetupRecord | TrialRecord | CompileRecord | PhaseRecord) and isinstance(compile_id, str):
+        if isinstance(record, SetupRecord | TrialRecord | CompileRecord | PhaseRecord) and isinstance(compile_id, str):
             self._touched[route.destination, compile_id] = span.trace_id
 
     def _fetch(self, files: ExperimentFiles, span: SpanRecord, attribute: str, route: Route) -> None:

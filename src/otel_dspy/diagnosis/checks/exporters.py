@@ -20,7 +20,7 @@ from otel_dspy.tracking_uri import address_without_passwords, uri_error
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
-PATIENCE: Final = 3.0
+TIMEOUT: Final = 3.0
 """Timeout in seconds of each request to a destination."""
 _SIGNALS: Final = ("TRACES", "METRICS", "LOGS")
 _PORTS: Final = {"grpc": 4317, "http/protobuf": 4318}
@@ -164,7 +164,7 @@ def _redirected(urls: Iterable[str]) -> Iterator[Finding]:
         plain = parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
         request = urllib.request.Request(plain, b"", {"Content-Type": "application/x-protobuf"})  # noqa: S310 - http or https
         try:
-            opener.open(request, timeout=PATIENCE).close()
+            opener.open(request, timeout=TIMEOUT).close()
         except urllib.error.HTTPError as error:
             if error.code in REDIRECTS:
                 text = redirect_text(plain, error.headers.get("Location"), error.code)
@@ -175,7 +175,7 @@ def _redirected(urls: Iterable[str]) -> Iterator[Finding]:
 
 def _unreachable(host: str, port: int) -> str | None:
     try:
-        socket.create_connection((host, port), PATIENCE).close()
+        socket.create_connection((host, port), TIMEOUT).close()
     except OSError as error:
         return error.strerror or str(error)
     return None

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, cast
 from urllib.parse import urlsplit
 
-from otel_dspy.diagnosis.checks.exporters import PATIENCE, no_address
+from otel_dspy.diagnosis.checks.exporters import TIMEOUT, no_address
 from otel_dspy.diagnosis.finding import Finding, Level
 from otel_dspy.tracking_uri import address_without_passwords, uri_error, without_passwords
 
@@ -71,7 +71,7 @@ def _unhealthy(uri: str) -> str | None:
     plain = parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
     request = urllib.request.Request(f"{plain}/health")  # noqa: S310 - http or https, checked by the caller
     try:
-        with urllib.request.urlopen(request, timeout=PATIENCE) as answer:  # noqa: S310 - the same
+        with urllib.request.urlopen(request, timeout=TIMEOUT) as answer:  # noqa: S310 - the same
             return None if answer.status == HTTPStatus.OK else f"status {answer.status}"
     except urllib.error.HTTPError as error:
         return f"status {error.code}"
@@ -101,7 +101,7 @@ def _asked(uri: str, shown: str, workspace: str) -> Finding:
     # MLflow's own timeout is two minutes.
     asking = threading.Thread(target=ask, name="otel-dspy-doctor", daemon=True)
     asking.start()
-    asking.join(PATIENCE)
+    asking.join(TIMEOUT)
     for status, error in failed:
         if status in {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN}:
             return Finding(

@@ -59,7 +59,7 @@ class _EvaluateHook(CallHook):
         self._score: float | None = None
         self._program: ProgramSnapshot | None = None
         self._trial: TrialScope | None = None
-        self._trial_facts = TrialInfo()
+        self._trial_info = TrialInfo()
 
     @override
     def open(self) -> Context:
@@ -92,9 +92,9 @@ class _EvaluateHook(CallHook):
         if compiling is None or call_context.trial is not None or self._info.phase is not None:
             return None
         optimizer = self._registry.of(compiling)
-        self._trial_facts = TrialInfo(scope=self._info.scope, derived=True)
+        self._trial_info = TrialInfo(scope=self._info.scope, derived=True)
         with guarded("an optimizer's data of a trial"):
-            self._trial_facts = optimizer.trial(compiling, program, self._info)
+            self._trial_info = optimizer.trial(compiling, program, self._info)
         self._trial = compiling.open_trial or open_trial(self._telemetry, compiling)
         compiling.open_trial = None
         return self._trial.context
@@ -116,7 +116,7 @@ class _EvaluateHook(CallHook):
         outer = current_call_context().trial
         if self._trial is not None:
             trial_outcome = TrialOutcome(score=self._score, program=self._program, error=error)
-            close_trial(self._telemetry, self._trial, self._trial_facts, trial_outcome)
+            close_trial(self._telemetry, self._trial, self._trial_info, trial_outcome)
         elif outer is not None and error is not None:
             # The optimizer's own trial continues; some optimizers swallow the evaluation's exception.
             outer.error = error

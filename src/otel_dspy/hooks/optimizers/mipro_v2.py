@@ -220,11 +220,11 @@ class _TrialHook(CallHook):
         with guarded("the state of a MIPROv2 candidate"):
             self._program = snapshot_if_program(self._arguments["candidate_program"])
             self._texts = _texts(self._arguments["candidate_program"])
-        self._info = self._trial_facts()
+        self._info = self._trial_info()
         self._trial = open_trial(self._telemetry, self._scope)
         return self._trial.context
 
-    def _trial_facts(self) -> TrialInfo:
+    def _trial_info(self) -> TrialInfo:
         scope, arguments = self._scope, self._arguments
         batch, total = arguments["batch_size"], len(arguments["trainset"])
         choice = _settings(scope).choices.get(id(arguments["candidate_program"]))

@@ -165,7 +165,7 @@ class _Pass(CallHook):
         with guarded("the state of a program that is calibrated"):
             self._snapshot = snapshot_if_program(self._program)
         self._validation = self._examples is arguments_of(self._scope).get("valset")
-        self._info = self._trial_facts()
+        self._info = self._trial_info()
         self._trial = open_trial(self._telemetry, self._scope)
         info = EvaluateInfo(
             metric_name=metric_name(self._metric),
@@ -177,7 +177,7 @@ class _Pass(CallHook):
         self._evaluation = open_evaluate(self._telemetry, info, self._trial.context)
         return self._evaluation.context
 
-    def _trial_facts(self) -> TrialInfo:
+    def _trial_info(self) -> TrialInfo:
         progress = _progress(self._scope)
         first, progress.begun = not progress.begun, True
         if self._validation:

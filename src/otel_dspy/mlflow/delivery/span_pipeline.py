@@ -42,13 +42,13 @@ class SpanPipeline:
         Raises:
             Stopped: the deadline has passed.
         """
-        fact = decode.fact(self._payloads.resolve(span))
-        if isinstance(fact, PayloadPiece):
-            self._payloads.add(fact)
+        record = decode.record_of(self._payloads.resolve(span))
+        if isinstance(record, PayloadPiece):
+            self._payloads.add(record)
             return
-        ended = self._aggregator.add(fact)
+        ended = self._aggregator.add(record)
         applier = self.applier(route.destination)
-        for operation in mapping.operations(fact, route.options, route.context, ended):
+        for operation in mapping.operations(record, route.options, route.context, ended):
             applier.apply(operation)
         applier.finish_span()
 

@@ -34,29 +34,29 @@ def span_line(span: SpanRecord, route: Route) -> str:
     """Serialize a span and its route as one line, without a line feed."""
     # All spans of a provider share a resource and those of a trace share a route, so half of the line is cached.
     key = id(span.resource), route
-    known = _heads.get(key)
+    known = _resources.get(key)
     if known is None:
-        if len(_heads) >= _HEADS:
-            _heads.clear()
-        known = _heads[key] = span.resource, _head({**span.resource, **route_attributes(route)})
+        if len(_resources) >= _MAX_RESOURCES:
+            _resources.clear()
+        known = _resources[key] = span.resource, _resource_text({**span.resource, **route_attributes(route)})
     return _line(known[1], [{"scope": {"name": span.scope}, "spans": [_span(span)]}])
 
 
-_heads: dict[tuple[int, Route], tuple[Attributes, str]] = {}
+_resources: dict[tuple[int, Route], tuple[Attributes, str]] = {}
 """The resource is kept as well, so that its id is not reused."""
-_HEADS: Final = 512
+_MAX_RESOURCES: Final = 512
 
 
 def end_line() -> str:
     """Return the end marker, written when a file is closed."""
-    return _line(_head({END: True}), [])
+    return _line(_resource_text({END: True}), [])
 
 
-def _line(head: str, scopes: list[dict[str, Any]]) -> str:
-    return f'{{"resourceSpans":[{{{head},"scopeSpans":{_compact(scopes)}}}]}}'
+def _line(resource: str, scopes: list[dict[str, Any]]) -> str:
+    return f'{{"resourceSpans":[{{{resource},"scopeSpans":{_compact(scopes)}}}]}}'
 
 
-def _head(resource: Attributes) -> str:
+def _resource_text(resource: Attributes) -> str:
     return f'"resource":{_compact({"attributes": _attributes(resource)})}'
 
 

@@ -121,7 +121,7 @@ class Worker:
         """Wait, after a flush, for the reports on optimizations that have ended.
 
         Args:
-            timeout: seconds, of which at most `run_reports.PATIENCE` are waited.
+            timeout: seconds, of which at most `run_reports.MAX_WAIT` are waited.
         """
         self._loop.reports.wait(timeout)
 

@@ -9,7 +9,7 @@ from otel_dspy.mlflow.records.span_records import CompileRecord, PhaseRecord, Tr
 from otel_dspy.runtime.bounded_dict import BoundedDict
 
 if TYPE_CHECKING:
-    from otel_dspy.mlflow.records.span_records import Fact
+    from otel_dspy.mlflow.records.span_records import Record
 
 MAX_ENDED: Final = 64
 """Maximum number of remembered ended compiles, for late or duplicate spans."""
@@ -41,27 +41,27 @@ class CompileAggregator:
         self._trials.pop(compile_id, None)
         self._phases.pop(compile_id, None)
 
-    def add(self, fact: Fact) -> EndedCompile | None:
+    def add(self, record: Record) -> EndedCompile | None:
         """Add a record; return the compile whose summary it belongs to, if that has ended."""
-        if isinstance(fact, TrialRecord):
-            compile_id = fact.compile_id
+        if isinstance(record, TrialRecord):
+            compile_id = record.compile_id
             light = replace(
-                fact,
+                record,
                 program_state=None,
                 candidate=None,
                 scores=None,
                 pareto_front=None,
-                span=replace(fact.span, attributes={}),
+                span=replace(record.span, attributes={}),
             )
-            self._trials.setdefault(compile_id, {})[fact.index] = light
-        elif isinstance(fact, CompileRecord):
-            compile_id = fact.identity.compile_id
-            self._ended[compile_id] = replace(fact, program_state=None, span=replace(fact.span, attributes={}))
-        elif isinstance(fact, PhaseRecord) and fact.compile_id is not None:
-            phase = replace(fact, instructions=None, demos=None, span=replace(fact.span, attributes={}))
-            phases = self._phases.setdefault(fact.compile_id, {})
+            self._trials.setdefault(compile_id, {})[record.index] = light
+        elif isinstance(record, CompileRecord):
+            compile_id = record.identity.compile_id
+            self._ended[compile_id] = replace(record, program_state=None, span=replace(record.span, attributes={}))
+        elif isinstance(record, PhaseRecord) and record.compile_id is not None:
+            phase = replace(record, instructions=None, demos=None, span=replace(record.span, attributes={}))
+            phases = self._phases.setdefault(record.compile_id, {})
             if len(phases) < MAX_PHASES:
-                phases[fact.span.span_id] = phase
+                phases[record.span.span_id] = phase
             return None
         else:
             return None

@@ -30,36 +30,36 @@ if TYPE_CHECKING:
 
     from otel_dspy.mlflow.mapping.operations import Operation
     from otel_dspy.mlflow.records.route import Options, TraceContext
-    from otel_dspy.mlflow.records.span_records import Fact
+    from otel_dspy.mlflow.records.span_records import Record
 
 
 def operations(
-    fact: Fact, options: Options, context: TraceContext, ended: EndedCompile | None = None
+    record: Record, options: Options, context: TraceContext, ended: EndedCompile | None = None
 ) -> Iterator[Operation]:
     """Return the MLflow operations for one span, in order.
 
     Args:
-        fact: the span's record.
+        record: the span's record.
         options: the flags of `autolog`.
         context: the trace that the span is logged in.
         ended: the result of `compile_aggregator.CompileAggregator.add` for the record.
     """
-    match fact:
+    match record:
         case SetupRecord():
-            yield from setup_operations(fact, options, context)
+            yield from setup_operations(record, options, context)
         case DatasetRecord():
-            yield from dataset_operations(fact, options, context)
+            yield from dataset_operations(record, options, context)
         case PhaseRecord():
-            yield from phase_operations(fact, options)
+            yield from phase_operations(record, options)
         case TrialRecord():
-            yield from trial_operations(fact, options)
+            yield from trial_operations(record, options)
             if ended is not None:
                 yield from summary_operations(ended, options)
                 yield from stopped_operations(ended, options)
         case EvaluateRecord():
-            yield from evaluate_operations(fact, options, context)
+            yield from evaluate_operations(record, options, context)
         case CompileRecord():
-            yield from compile_operations(fact, options, context, ended or EndedCompile(fact, ()))
+            yield from compile_operations(record, options, context, ended or EndedCompile(record, ()))
         case _:
             pass
-    yield from trace_operations(fact, options, context)
+    yield from trace_operations(record, options, context)

@@ -38,21 +38,21 @@ if TYPE_CHECKING:
     from otel_dspy.mlflow.mapping.operations import Operation
     from otel_dspy.mlflow.records.route import Options, TraceContext
     from otel_dspy.mlflow.records.span import SpanRecord
-    from otel_dspy.mlflow.records.span_records import Fact
+    from otel_dspy.mlflow.records.span_records import Record
 
 
-def trace_operations(fact: Fact, options: Options, context: TraceContext) -> Iterator[Operation]:
+def trace_operations(record: Record, options: Options, context: TraceContext) -> Iterator[Operation]:
     """Log the span in its trace and, if it describes the whole trace, the trace's info.
 
     Args:
-        fact: the decoded span or payload piece.
+        record: the decoded span or payload piece.
         options: the options of `autolog`.
         context: the trace that the span is logged in.
     """
-    if isinstance(fact, PayloadPiece) or not logs_traces(options, context):
+    if isinstance(record, PayloadPiece) or not logs_traces(options, context):
         return
     span_update = context.span_update or SpanUpdate()
-    span = _updated(fact.span, span_update)
+    span = _updated(record.span, span_update)
     root = span.span_id == context.root_id
     yield LogSpan(
         key=f"{span.span_id}/span",
@@ -67,7 +67,7 @@ def trace_operations(fact: Fact, options: Options, context: TraceContext) -> Ite
     )
     if context.joined:
         return
-    scores = assessments(fact, context)
+    scores = assessments(record, context)
     if root:
         update = context.update or TraceUpdate()
         yield LogTrace(
@@ -79,7 +79,7 @@ def trace_operations(fact: Fact, options: Options, context: TraceContext) -> Ite
             remote=span.parent_id is not None,
             # A compile's trace gets its run from `setup`, an evaluation's the scores of nested examples.
             early=context.kind in {RootKind.COMPILE, RootKind.EVALUATE},
-            name=_name(fact),
+            name=_name(record),
             state=update.state or ("ERROR" if span.error else "OK"),
             # As MLflow itself computes it from the spans.
             duration_ms=max(0, span.end_ms - span.start_ms),
@@ -95,23 +95,23 @@ def trace_operations(fact: Fact, options: Options, context: TraceContext) -> Ite
                 or _preview(span, OUTPUTS)
                 or _control_preview(control_outputs(span.attributes))
             ),
-            tags=_tags(fact) | dict(update.tags),
+            tags=_tags(record) | dict(update.tags),
             metadata=dict(update.metadata),
             client_request_id=update.client_request_id,
             users_assessments=update.assessments,
             assessments=scores,
-            expectations=expectations(fact, context.trace_id) if isinstance(fact, ExampleRecord) else (),
+            expectations=expectations(record, context.trace_id) if isinstance(record, ExampleRecord) else (),
         )
-    elif scores or (isinstance(fact, SetupRecord) and context.kind is RootKind.COMPILE):
+    elif scores or (isinstance(record, SetupRecord) and context.kind is RootKind.COMPILE):
         # The compile's trace gets its run and name now, hours before its root ends.
-        named = isinstance(fact, SetupRecord) and fact.identity.compile_id == context.compile_id
+        named = isinstance(record, SetupRecord) and record.identity.compile_id == context.compile_id
         if named or scores:
             yield LogTrace(
                 key=f"{span.span_id}/trace",
                 trace_id=context.trace_id,
                 run=trace_run(options, context),
                 start_ms=span.start_ms,
-                name=_name(fact) if named else None,
+                name=_name(record) if named else None,
                 assessments=scores,
             )
 
@@ -143,22 +143,24 @@ def _users_preview(name: str, update: SpanUpdate) -> str | None:
     return None if text is None else text[: naming.MAX_PREVIEW]
 
 
-def _name(fact: Fact) -> str:
-    match fact:
+def _name(record: Record) -> str:
+    match record:
         case SetupRecord() | CompileRecord():
-            return naming.compile_name(fact.identity)
+            return naming.compile_name(record.identity)
         case EvaluateRecord():
-            return f"evaluate {fact.program}"
+            return f"evaluate {record.program}"
         case ExampleRecord():
-            return f"{fact.program} example" + (f" {fact.index}" if fact.index is not None else "")
+            return f"{record.program} example" + (f" {record.index}" if record.index is not None else "")
         case _:
-            module = fact.span.attributes.get(sc.DSPY_MODULE_TYPE)
-            return str(module) if module else fact.span.name
+            module = record.span.attributes.get(sc.DSPY_MODULE_TYPE)
+            return str(module) if module else record.span.name
 
 
-def _tags(fact: Fact) -> dict[str, str]:
+def _tags(record: Record) -> dict[str, str]:
     names = (
         sc.DSPY_COMPILE_ID, sc.DSPY_TRIAL_INDEX, sc.DSPY_EXAMPLE_INDEX, sc.DSPY_EXAMPLE_ID, sc.DSPY_PROGRAM_NAME,
         sc.DSPY_OPTIMIZER_NAME,
     )  # fmt: skip
-    return naming.tags({name: fact.span.attributes.get(name) for name in names} | {"otel.trace_id": fact.span.trace_id})
+    return naming.tags(
+        {name: record.span.attributes.get(name) for name in names} | {"otel.trace_id": record.span.trace_id}
+    )

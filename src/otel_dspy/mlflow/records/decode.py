@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from otel_dspy.mlflow.records.span import SpanRecord
-    from otel_dspy.mlflow.records.span_records import Fact
+    from otel_dspy.mlflow.records.span_records import Record
 
 ERROR_TYPE = "error.type"
 USAGE = "dspy.usage."
@@ -34,7 +34,7 @@ COMPILE_USAGE = "dspy.compile.usage."
 FORECAST = "dspy.forecast."
 
 
-def fact(span: SpanRecord) -> Fact:
+def record_of(span: SpanRecord) -> Record:
     """Decode a span, whose payloads have been joined, into its record."""
     reader = _READERS.get(str(span.attributes.get(sc.DSPY_OPERATION_NAME)))
     found = reader(span, AttributeReader(span.attributes)) if reader else None
@@ -207,7 +207,7 @@ def _payload(span: SpanRecord, read: AttributeReader) -> PayloadPiece | None:
     )
 
 
-_READERS: dict[str, Callable[[SpanRecord, AttributeReader], Fact | None]] = {
+_READERS: dict[str, Callable[[SpanRecord, AttributeReader], Record | None]] = {
     "setup": _setup,
     "compile": _compile,
     "trial": _trial,

@@ -241,7 +241,7 @@ class CallRecord:
     span: SpanRecord
 
 
-Fact = (
+Record = (
     SetupRecord
     | CompileRecord
     | TrialRecord

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 _logger = logging.getLogger(__name__)
 
-PATIENCE: Final = 30.0
+MAX_OUTAGE: Final = 30.0
 """Seconds of an MLflow outage after which a replay stops; the files are kept."""
 POLL: Final = 0.2
 
@@ -38,7 +38,7 @@ class Replay:
         tracking_uri: str | None = None,
         experiment: str | None = None,
         workspace: str | None = None,
-        patience: float = PATIENCE,
+        max_outage: float = MAX_OUTAGE,
         reports: bool = True,
     ) -> None:
         """Create a replay.
@@ -47,13 +47,13 @@ class Replay:
             tracking_uri: tracking URI to use instead of the recorded one.
             experiment: name of the experiment to use instead of the recorded one.
             workspace: name of the MLflow workspace to use instead of the recorded one; `""` for none.
-            patience: seconds of an outage after which to stop.
+            max_outage: seconds of an outage after which to stop.
             reports: whether to write the reports on optimizations to their runs.
         """
         self._tracking_uri = tracking_uri
         self._experiment = experiment
         self._workspace = workspace
-        self._patience = patience
+        self._max_outage = max_outage
         self._stop = threading.Event()
         # The process that wrote the file, or an earlier replay, may have created the runs.
         self._reports = RunReports() if reports else None
@@ -82,7 +82,7 @@ class Replay:
             self._pipeline.end_interrupted_traces()
             if self._reports is not None and not self._pipeline.artifacts_waiting:
                 self._reports.start()
-                self._reports.wait(self._patience)
+                self._reports.wait(self._max_outage)
         except Stopped:
             return 0
         else:
@@ -93,7 +93,7 @@ class Replay:
     def _watch(self, done: threading.Event) -> None:
         while not done.wait(POLL):
             since = self._pipeline.failing_since
-            if since is not None and time.monotonic() - since >= self._patience:
+            if since is not None and time.monotonic() - since >= self._max_outage:
                 self._stop.set()
 
     def _file(self, result: FileResult) -> None:
@@ -111,7 +111,7 @@ class Replay:
         except OSError as error:
             result.trouble = f"the file cannot be read: {error.strerror or error}"
         except Stopped:
-            result.outage = f"MLflow has been unavailable for {self._patience:.0f} s"
+            result.outage = f"MLflow has been unavailable for {self._max_outage:.0f} s"
         else:
             if pipeline.lost > rejected:
                 result.trouble = f"MLflow rejected {pipeline.lost - rejected} operations, see the warnings above"
@@ -128,7 +128,7 @@ class Replay:
         """Wait for the artifacts; those of a store that fails for too long count as failed."""
         while self._pipeline.artifacts_waiting:
             since = self._pipeline.artifacts_failing_since
-            if since is not None and time.monotonic() - since >= self._patience:
+            if since is not None and time.monotonic() - since >= self._max_outage:
                 self._pipeline.give_up_artifacts()
                 return
             self._stop.wait(POLL)

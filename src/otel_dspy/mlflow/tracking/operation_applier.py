@@ -156,7 +156,7 @@ class OperationApplier:
             case LogSpan():
                 self._traces.add_span(self._attachments.detached(operation))
             case LogTrace():
-                self._traces.add_head(operation)
+                self._traces.add_info(operation)
             case KeepProgram():
                 self._programs.keep(operation)
             case ForgetPrograms():

@@ -68,14 +68,14 @@ class LaneMachine(RuleBasedStateMachine):
     @initialize(max_spans=st.integers(1, 4), hold=st.booleans())
     def start(self, max_spans: int, *, hold: bool) -> None:
         """An empty queue; `hold`: what is confirmed stays on disk all the same."""
-        self.lane = SpanQueue(
+        self.queue = SpanQueue(
             SpoolSegments("20261128T000000Z-1-1", "traces"), max_spans=max_spans, max_characters=10_000
         )
-        self.lane.hold = hold
+        self.queue.hold = hold
 
     def teardown(self) -> None:
         """Close the files and remove them."""
-        self.lane.abandon()
+        self.queue.abandon()
         for patch in self._patches:
             patch.stop()
         shutil.rmtree(self.folder)
@@ -85,13 +85,13 @@ class LaneMachine(RuleBasedStateMachine):
         """Spans end."""
         for _ in range(count):
             number = len(self.put_names) + 2
-            self.lane.put(span(7, number, text="x" * size), route(RootKind.EXAMPLE, 7), size)
+            self.queue.put(span(7, number, text="x" * size), route(RootKind.EXAMPLE, 7), size)
             self.put_names.append(f"7/{number}")
 
     @rule()
     def take(self) -> None:
         """The oldest span not taken is returned, whether it is in memory or on disk."""
-        record = self.lane.take()
+        record = self.queue.take()
         expected = self.put_names[self.taken] if self.taken < len(self.put_names) else None
         assert (record and record.decoded().name) == expected
         self.taken += record is not None
@@ -99,50 +99,50 @@ class LaneMachine(RuleBasedStateMachine):
     @rule(left=st.sampled_from([0, 0, 0, 1, 2]))
     def persist(self, left: int) -> None:
         """Everything but the newest ones is written."""
-        self.lane.persist(math.inf, self.lane.next_number - left)
-        assert not self.lane.write_failed
-        if self.lane.hold:
+        self.queue.persist(math.inf, self.queue.next_number - left)
+        assert not self.queue.write_failed
+        if self.queue.hold:
             wanted = set(self.put_names[: max(0, len(self.put_names) - left)])
-            assert wanted - self.dropped <= set(stored(self.lane.paths))
+            assert wanted - self.dropped <= set(stored(self.queue.paths))
 
     @rule(room=st.integers(0, 2_000))
     def persist_on_a_full_disk(self, room: int) -> None:
         """The disk accepts `room` bytes, the last write partially, and then none."""
         with FullDisk(room):
-            self.lane.persist(math.inf, self.lane.next_number)
+            self.queue.persist(math.inf, self.queue.next_number)
 
     @precondition(lambda self: self.taken > self.confirmed)
     @rule()
     def confirm(self) -> None:
         """MLflow has acknowledged all taken spans."""
-        if self.lane.write_failed or not self.lane.hold:
-            held = set(stored(self.lane.paths))
+        if self.queue.write_failed or not self.queue.hold:
+            held = set(stored(self.queue.paths))
             self.dropped |= {name for name in self.put_names[: self.taken] if name not in held}
-        self.lane.confirm()
+        self.queue.confirm()
         self.confirmed = self.taken
 
     @invariant()
     def nothing_is_lost_or_twice(self) -> None:
         """Each span that MLflow is not known to have is on disk, once, or counted as unwritten."""
         waiting = self.put_names[self.confirmed :]
-        times = Counter(stored(self.lane.paths))
+        times = Counter(stored(self.queue.paths))
         assert set(times.values()) <= {1}
-        assert self.lane.waiting == len(waiting)
-        assert self.lane.unwritten == sum(name not in times for name in waiting)
-        assert self.lane.size == sum(path.stat().st_size for path in self.lane.paths)
+        assert self.queue.waiting == len(waiting)
+        assert self.queue.unwritten == sum(name not in times for name in waiting)
+        assert self.queue.size == sum(path.stat().st_size for path in self.queue.paths)
 
     @invariant()
     def what_is_confirmed_goes(self) -> None:
         """No file is left in which everything is confirmed, unless it is to be kept."""
-        if self.lane.hold:
+        if self.queue.hold:
             return
         done = set(self.put_names[: self.confirmed])
-        assert [path for path in self.lane.paths if done.issuperset(stored([path]))] == []
+        assert [path for path in self.queue.paths if done.issuperset(stored([path]))] == []
 
     @invariant()
     def numbers_are_dense(self) -> None:
         """The next number is the count of spans, and the oldest waiting one follows those taken."""
-        assert (self.lane.next_number, self.lane.next_waiting) == (len(self.put_names), self.taken)
+        assert (self.queue.next_number, self.queue.next_waiting) == (len(self.put_names), self.taken)
 
 
 TestLane = LaneMachine.TestCase
@@ -150,52 +150,52 @@ TestLane.settings = settings(max_examples=60, stateful_step_count=30, deadline=N
 
 
 @pytest.fixture
-def lane(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> SpanQueue:
+def queue(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> SpanQueue:
     """A queue of two spans, whose files hold one or two lines each."""
     monkeypatch.setenv(spool_folder.FOLDER_VARIABLE, str(tmp_path))
     monkeypatch.setattr("otel_dspy.mlflow.delivery.spool_segments.SEGMENT_BYTES", SEGMENT)
     return SpanQueue(SpoolSegments("20261128T000000Z-1-1", "traces"), max_spans=2, max_characters=10_000)
 
 
-def _put(lane: SpanQueue, *numbers: int) -> None:
+def _put(queue: SpanQueue, *numbers: int) -> None:
     for number in numbers:
-        lane.put(span(7, number), route(RootKind.EXAMPLE, 7), 0)
+        queue.put(span(7, number), route(RootKind.EXAMPLE, 7), 0)
 
 
-def test_a_file_stays_while_its_last_span_waits(lane: SpanQueue) -> None:
+def test_a_file_stays_while_its_last_span_waits(queue: SpanQueue) -> None:
     """Two spans in a file, the first confirmed: the file goes with the second, not with the first."""
-    _put(lane, 2, 3)
-    lane.persist(math.inf, lane.next_number)
+    _put(queue, 2, 3)
+    queue.persist(math.inf, queue.next_number)
     for name, left in (("7/2", ["7/2", "7/3"]), ("7/3", [])):
-        record = lane.take()
+        record = queue.take()
         assert record is not None
         assert record.decoded().name == name
-        lane.confirm()
-        assert stored(lane.paths) == left
+        queue.confirm()
+        assert stored(queue.paths) == left
 
 
-def test_what_a_full_disk_did_not_take_counts_as_unwritten(lane: SpanQueue) -> None:
+def test_what_a_full_disk_did_not_take_counts_as_unwritten(queue: SpanQueue) -> None:
     """It is written once there is room again, and counts until then."""
-    _put(lane, 2)
+    _put(queue, 2)
     with FullDisk(0):
-        lane.persist(math.inf, lane.next_number)
-    assert (lane.write_failed, lane.unwritten, stored(lane.paths)) == (True, 1, [])
-    lane.persist(math.inf, lane.next_number)
-    assert (lane.write_failed, lane.unwritten, stored(lane.paths)) == (False, 0, ["7/2"])
+        queue.persist(math.inf, queue.next_number)
+    assert (queue.write_failed, queue.unwritten, stored(queue.paths)) == (True, 1, [])
+    queue.persist(math.inf, queue.next_number)
+    assert (queue.write_failed, queue.unwritten, stored(queue.paths)) == (False, 0, ["7/2"])
 
 
-def test_what_begins_on_disk_alone_in_a_new_file_is_read_back(lane: SpanQueue) -> None:
+def test_what_begins_on_disk_alone_in_a_new_file_is_read_back(queue: SpanQueue) -> None:
     """The previous file is full, and deleted once confirmed; the spans after it are still found."""
-    _put(lane, 2, 3)
-    lane.persist(math.inf, lane.next_number)
-    _put(lane, 4)
-    lane.persist(math.inf, lane.next_number)
+    _put(queue, 2, 3)
+    queue.persist(math.inf, queue.next_number)
+    _put(queue, 4)
+    queue.persist(math.inf, queue.next_number)
     for number in (2, 3, 4):
-        record = lane.take()
+        record = queue.take()
         assert record is not None
         assert record.decoded().name == f"7/{number}"
-        lane.confirm()
-    assert (lane.waiting, lane.paths) == (0, [])
+        queue.confirm()
+    assert (queue.waiting, queue.paths) == (0, [])
 
 
 @pytest.fixture

@@ -63,10 +63,10 @@ class Stalled(Worker):
         self._loop.confirm()
 
 
-def names(lane: SpanQueue) -> list[str]:
+def names(queue: SpanQueue) -> list[str]:
     """Names of a queue's spans, taken."""
     found: list[str] = []
-    while (record := lane.take()) is not None:
+    while (record := queue.take()) is not None:
         found.append(record.decoded().name)
     return found
 

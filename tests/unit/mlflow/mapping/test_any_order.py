@@ -26,8 +26,8 @@ FLAGS = st.builds(Options, log_evals=st.booleans(), log_compiles=st.booleans(), 
 def _end_state(recorded: Sequence[SpanInTrace], options: Options) -> dict[str, Any]:
     model, aggregator = Model(), CompileAggregator()
     for span, context in recorded:
-        fact = decode.fact(span)
-        for operation in mapping.operations(fact, options, context, aggregator.add(fact)):
+        record = decode.record_of(span)
+        for operation in mapping.operations(record, options, context, aggregator.add(record)):
             model.apply(operation)
     return model.state()
 

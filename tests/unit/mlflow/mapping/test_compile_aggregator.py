@@ -25,7 +25,7 @@ def _trial(index: int, **attributes: Any) -> Any:
 
 def _aggregator_with(*spans: Any) -> tuple[CompileAggregator, list[Any]]:
     aggregator = CompileAggregator()
-    return aggregator, [aggregator.add(decode.fact(found)) for found in spans]
+    return aggregator, [aggregator.add(decode.record_of(found)) for found in spans]
 
 
 def test_a_trial_after_the_end_writes_the_summary_again() -> None:
@@ -72,14 +72,14 @@ def test_what_the_aggregator_keeps_is_small() -> None:
     assert (kept.score, kept.program_id, kept.span.end_ms) == (50.0, "p", 3000)
     assert (kept.program_state, kept.candidate, kept.scores, kept.pareto_front) == (None, None, None, None)
     assert kept.span == replace(trial, attributes={})
-    found = decode.fact(done)
+    found = decode.record_of(done)
     assert isinstance(found, CompileRecord)
     assert ended.done == replace(found, program_state=None, span=replace(found.span, attributes={}))
 
 
 def _add(aggregator: CompileAggregator, operation: str, number: int, trial: int = 0) -> Any:
     named = {**IDENTITY, "dspy.compile.id": f"c{number}", "dspy.trial.index": trial}
-    return aggregator.add(decode.fact(span(operation, named)))
+    return aggregator.add(decode.record_of(span(operation, named)))
 
 
 def test_the_aggregator_forgets_the_oldest_compile() -> None:
@@ -99,7 +99,7 @@ def test_compiles_without_trials_are_forgotten_too() -> None:
     """Each end gives a summary without trials; a span of another kind gives none."""
     aggregator = CompileAggregator()
     assert [_add(aggregator, "compile", number).trials for number in range(MAX_ENDED + 2)] == [()] * (MAX_ENDED + 2)
-    assert aggregator.add(decode.fact(span("module", {}))) is None
+    assert aggregator.add(decode.record_of(span("module", {}))) is None
 
 
 def _phase(name: str, start: int, compile_id: str | None = CID, **attributes: Any) -> Any:
@@ -120,8 +120,8 @@ def test_phases_of_a_compile() -> None:
         ("first", None, None, replace(first, attributes={})),
         ("second", None, None, replace(second, attributes={})),
     ]
-    assert aggregator.add(decode.fact(_phase("late", 30))) is None
-    again = aggregator.add(decode.fact(done))
+    assert aggregator.add(decode.record_of(_phase("late", 30))) is None
+    again = aggregator.add(decode.record_of(done))
     assert again is not None
     assert [phase.name for phase in again.phases] == ["first", "second", "late"]
 
@@ -129,7 +129,7 @@ def test_phases_of_a_compile() -> None:
 def test_the_first_thousand_phases_are_kept() -> None:
     """Some optimizers have several in each trial."""
     aggregator, _ = _aggregator_with(*(_phase(f"p{number}", number) for number in range(MAX_PHASES + 2)))
-    ended = aggregator.add(decode.fact(span("compile", IDENTITY)))
+    ended = aggregator.add(decode.record_of(span("compile", IDENTITY)))
     assert ended is not None
     assert (len(ended.phases), ended.phases[-1].name) == (1000, "p999")
 
@@ -139,6 +139,6 @@ def test_the_phases_of_a_forgotten_compile_are_forgotten() -> None:
     aggregator, _ = _aggregator_with(_phase("first", 10), span("compile", IDENTITY))
     for number in range(MAX_ENDED):
         _add(aggregator, "compile", number)
-    again = aggregator.add(decode.fact(span("compile", IDENTITY)))
+    again = aggregator.add(decode.record_of(span("compile", IDENTITY)))
     assert again is not None
     assert again.phases == ()

@@ -36,10 +36,10 @@ from tests.support.mapped_spans import (
     CONTEXT,
     IDENTITY,
     IDENTITY_ENDED,
-    fact,
     kinds,
     only,
     operations_of,
+    record_of,
 )
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ def test_a_span_without_its_names_is_a_plain_call(operation: str, attributes: di
     """A damaged span affects only its own record: it is still part of its trace."""
     span = SpanRecord(trace_id="t", span_id="s", parent_id=None, name="n", kind="INTERNAL", start_ns=0, end_ns=1,
                       attributes={"dspy.operation.name": operation} | attributes)  # fmt: skip
-    assert decode.fact(span) == CallRecord(span=span)
+    assert decode.record_of(span) == CallRecord(span=span)
 
 
 def test_setup_opens_the_run_with_everything_that_is_known() -> None:
@@ -130,7 +130,7 @@ def test_the_best_trial_is_flagged_at_the_end(best: int | None, expected: dict[i
     aggregator = CompileAggregator()
     for index, is_best in enumerate([False, True, False]):
         aggregator.add(
-            fact(
+            record_of(
                 "trial",
                 dspy__compile__id=CID,
                 dspy__trial__index=index,
@@ -139,7 +139,7 @@ def test_the_best_trial_is_flagged_at_the_end(best: int | None, expected: dict[i
             )
         )
     attributes: dict[str, Any] = {} if best is None else {"dspy.compile.best_trial.index": best}
-    ended = aggregator.add(fact("compile", **IDENTITY, **attributes))
+    ended = aggregator.add(record_of("compile", **IDENTITY, **attributes))
     assert ended is not None
     found = {
         operation.run.index: operation.tags["dspy.trial.is_best"]
@@ -174,9 +174,9 @@ def test_an_example_that_failed_is_assessed_with_its_error(attributes: dict[str,
     """The assessment has the metric's name and no score, unless there is one."""
     context = TraceContext(trace_id="t", root_id="s", kind=RootKind.EXAMPLE, compile_id=CID, trial=0)
     failure: dict[str, Any] = {"error.type": "ValueError", "dspy.example.error.message": "no verdict", **attributes}
-    head = only(operations_of("example", context=context, error=True, dspy__metric__name="m", **failure), LogTrace)
-    assert [(assessment.value, assessment.error) for assessment in head.assessments] == expected
-    assert {assessment.name for assessment in head.assessments} <= {"m"}
+    info = only(operations_of("example", context=context, error=True, dspy__metric__name="m", **failure), LogTrace)
+    assert [(assessment.value, assessment.error) for assessment in info.assessments] == expected
+    assert {assessment.name for assessment in info.assessments} <= {"m"}
 
 
 FAILURES: dict[str, Any] = {
@@ -213,8 +213,8 @@ def test_examples_that_failed_are_seen_on_runs(operation: str, status: str) -> N
 def test_a_score_that_json_cannot_hold_is_recorded_as_text(score: float, value: float | str) -> None:
     """A server rejects NaN, together with the trace's name, run and tags."""
     context = TraceContext(trace_id="t", root_id="s", kind=RootKind.EXAMPLE, compile_id=CID, trial=0)
-    head = only(operations_of("example", context=context, dspy__example__score=score), LogTrace)
-    assert [assessment.value for assessment in head.assessments] == [value]
+    info = only(operations_of("example", context=context, dspy__example__score=score), LogTrace)
+    assert [assessment.value for assessment in info.assessments] == [value]
 
 
 def test_the_summary_is_json_whatever_a_metric_gave() -> None:

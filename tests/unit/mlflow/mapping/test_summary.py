@@ -53,9 +53,9 @@ NOTHING_USED = {
 
 
 def _summary(done: dict[str, Any], *trials: dict[str, Any], phases: tuple[PhaseRecord, ...] = ()) -> str:
-    ended = decode.fact(span("compile", done, end_ns=3_500_000_000))
+    ended = decode.record_of(span("compile", done, end_ns=3_500_000_000))
     assert isinstance(ended, CompileRecord)
-    found = [decode.fact(span("trial", trial, end_ns=1_250_000_000)) for trial in trials]
+    found = [decode.record_of(span("trial", trial, end_ns=1_250_000_000)) for trial in trials]
     return summary_json(EndedCompile(ended, tuple(trial for trial in found if isinstance(trial, TrialRecord)), phases))
 
 
@@ -144,8 +144,8 @@ def test_a_summary_of_which_little_is_known() -> None:
 
 def test_when_a_trial_started() -> None:
     """In seconds after the start of the compile."""
-    ended = decode.fact(span("compile", IDENTITY))
-    trial = decode.fact(span("trial", {"dspy.compile.id": CID, "dspy.trial.index": 0}, start_ns=1_250_000_000))
+    ended = decode.record_of(span("compile", IDENTITY))
+    trial = decode.record_of(span("trial", {"dspy.compile.id": CID, "dspy.trial.index": 0}, start_ns=1_250_000_000))
     assert isinstance(ended, CompileRecord)
     assert isinstance(trial, TrialRecord)
     (found,) = json.loads(summary_json(EndedCompile(ended, (trial,))))["trials"]
@@ -154,7 +154,9 @@ def test_when_a_trial_started() -> None:
 
 def test_phases() -> None:
     """By their start, with times in seconds after that of the compile."""
-    phase = decode.fact(span("phase", {"dspy.compile.id": CID, "dspy.phase.name": "propose"}, end_ns=2_000_000_000))
+    phase = decode.record_of(
+        span("phase", {"dspy.compile.id": CID, "dspy.phase.name": "propose"}, end_ns=2_000_000_000)
+    )
     assert isinstance(phase, PhaseRecord)
     found = json.loads(_summary(IDENTITY, phases=(phase,)))
     assert found["phases"] == [{"name": "propose", "started": 0.0, "duration": 1.0}]

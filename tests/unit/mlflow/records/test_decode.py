@@ -50,7 +50,7 @@ def test_any_attributes_give_one_fact_of_the_span(operation: str, recorded: dict
     items = list(attributes.items())
     chance.shuffle(items)
     first, second = (
-        decode.fact(SpanRecord(trace_id="t", span_id="s", parent_id=None, name="n", kind="INTERNAL", start_ns=0,
+        decode.record_of(SpanRecord(trace_id="t", span_id="s", parent_id=None, name="n", kind="INTERNAL", start_ns=0,
                                end_ns=1, attributes=found))
         for found in (attributes, dict(items))
     )  # fmt: skip

@@ -290,7 +290,7 @@ def file(tmp_path: Path) -> Path:
 
 def test_a_store_that_hangs_holds_up_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
     """Its client may block for minutes: it is waited for once, briefly; other stores are written meanwhile."""
-    monkeypatch.setattr(artifact_queue, "PATIENCE", 0.05)
+    monkeypatch.setattr(artifact_queue, "MAX_WAIT", 0.05)
     hangs, paths = threading.Event(), list[str]()
 
     def write(uri: str, path: str, _content: ArtifactContent) -> None:

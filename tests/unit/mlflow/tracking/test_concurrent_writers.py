@@ -12,7 +12,7 @@ from sqlalchemy import event
 
 from otel_dspy.mlflow.tracking.store.store import Store
 from tests.support.blank_store import blank_store
-from tests.unit.mlflow.tracking.test_whole_traces import applied, applier_of, head, span, traces
+from tests.unit.mlflow.tracking.test_whole_traces import applied, applier_of, span, trace_info, traces
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -37,10 +37,10 @@ def test_a_beginning_that_is_written_while_the_end_is(uri: str) -> None:
     def begin(_connection: object, _cursor: object, statement: str, *_: object) -> None:
         if statement.startswith("UPDATE trace_info") and not begun:
             begun.append(statement)
-            store.traces.start_trace(experiment, replace(head(1), state=None, duration_ms=None), None)
+            store.traces.start_trace(experiment, replace(trace_info(1), state=None, duration_ms=None), None)
 
     event.listen(engine, "before_cursor_execute", begin)
-    applied(writer, [head(1)])
+    applied(writer, [trace_info(1)])
     event.remove(engine, "before_cursor_execute", begin)
     assert begun
     assert cast("Any", _get_store)(uri).get_trace_info(f"tr-{1:032x}").state == "OK"
@@ -58,7 +58,7 @@ def test_traces_that_others_create_while_their_spans_are_written(uri: str) -> No
             busy.append(True)
             created.append(numbers[len(created)])
             # On a thread of its own: on this one it would be a part of this writer's transaction.
-            thread = threading.Thread(target=store.traces.start_trace, args=(experiment, head(created[-1]), None))
+            thread = threading.Thread(target=store.traces.start_trace, args=(experiment, trace_info(created[-1]), None))
             thread.start()
             thread.join()
             busy.clear()

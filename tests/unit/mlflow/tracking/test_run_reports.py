@@ -99,10 +99,10 @@ def test_a_report_on_a_stopped_compile_is_waited_for_briefly(
     reports = RunReports()
     reports.request(CONNECTION, RUN, ended=True, stopped=True)
     reports.start()
-    monkeypatch.setattr(run_reports, "STOPPED_PATIENCE", 0.0)
+    monkeypatch.setattr(run_reports, "MAX_WAIT_IF_STOPPED", 0.0)
     reports.wait(10)
     assert slowly_written.written == []
-    monkeypatch.setattr(run_reports, "STOPPED_PATIENCE", 10.0)
+    monkeypatch.setattr(run_reports, "MAX_WAIT_IF_STOPPED", 10.0)
     slowly_written.release.set()
     reports.wait(10)
     assert slowly_written.written == [RUN.run_id]

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 WAIT: Final = 60.0
 
 
-def head(number: int) -> LogTrace:
+def trace_info(number: int) -> LogTrace:
     """The info of a scored trace."""
     trace_id = f"{number:032x}"
     score = Assessment(
@@ -70,7 +70,7 @@ def _applier(uri: str, writer: type[ExclusiveWriter | ConcurrentWriter] = Exclus
 
 def _delivered(applier: OperationApplier, numbers: range) -> None:
     for number in numbers:
-        applier.apply(head(number))
+        applier.apply(trace_info(number))
     applier.send_all()
 
 
@@ -86,7 +86,7 @@ def test_a_batch_is_one_transaction(uri: str, statements: list[str], tmp_path: P
     store = Store(other)
     experiment = store.experiment_id("e")
     for number in range(1 + 2 * TOGETHER):
-        store.traces.start_trace(experiment, head(number), None)
+        store.traces.start_trace(experiment, trace_info(number), None)
     assert infos(uri) == infos(other)
 
 
@@ -96,9 +96,9 @@ def test_a_bridge_writes_ends_in_one_transaction(uri: str, statements: list[str]
     _delivered(applier, range(1))
     statements.clear()
     for number in range(1, 6):
-        applier.apply(head(number))
+        applier.apply(trace_info(number))
     for number in range(6, 8):
-        applier.apply(replace(head(number), state=None, duration_ms=None))
+        applier.apply(replace(trace_info(number), state=None, duration_ms=None))
     applier.send_all()
     assert statements.count(COMMIT) == 3
     assert (applier.done, applier.lost, applier.failed) == (8, 0, 0)
@@ -111,7 +111,7 @@ def test_a_bridge_writes_ends_in_one_transaction(uri: str, statements: list[str]
 def test_another_bridge_has_begun_one_of_the_traces(uri: str, statements: list[str]) -> None:
     """The transaction is undone, and each info gets one of its own."""
     other = _applier(uri, ConcurrentWriter)
-    other.apply(replace(head(2), state=None, duration_ms=None))
+    other.apply(replace(trace_info(2), state=None, duration_ms=None))
     other.send_all()
     applier = _applier(uri, ConcurrentWriter)
     _delivered(applier, range(100, 101))
@@ -126,10 +126,13 @@ def test_a_transaction_reads_the_experiment_once(uri: str, statements: list[str]
     """MLflow does for each info; other reads, before and after, see what has changed."""
     store = Store(uri)
     experiment = store.experiment_id("e")
-    store.together([lambda: store.traces.start_trace(experiment, head(0), None)], ForkGate())
+    store.together([lambda: store.traces.start_trace(experiment, trace_info(0), None)], ForkGate())
     statements.clear()
     assert store.together(
-        [lambda number=number: store.traces.start_trace(experiment, head(number), None) for number in range(1, 6)],
+        [
+            lambda number=number: store.traces.start_trace(experiment, trace_info(number), None)
+            for number in range(1, 6)
+        ],
         ForkGate(),
     )
     experiments = [one for one in statements if one.startswith("SELECT experiments.experiment_id")]
@@ -188,9 +191,9 @@ def test_a_failure_undoes_all(uri: str) -> None:
     def fail() -> None:
         raise ConnectionError
 
-    assert not store.together([lambda: store.traces.start_trace(experiment, head(1), None), fail], ForkGate())
+    assert not store.together([lambda: store.traces.start_trace(experiment, trace_info(1), None), fail], ForkGate())
     assert infos(uri) == {}
-    assert store.together([lambda: store.traces.start_trace(experiment, head(2), None)], ForkGate())
+    assert store.together([lambda: store.traces.start_trace(experiment, trace_info(2), None)], ForkGate())
     assert list(infos(uri)) == [f"tr-{2:032x}"]
 
 
@@ -205,7 +208,7 @@ def test_other_threads_have_sessions_of_their_own(uri: str) -> None:
         thread.start()
         thread.join(WAIT)
 
-    assert store.together([lambda: store.traces.start_trace(experiment, head(1), None), look], ForkGate())
+    assert store.together([lambda: store.traces.start_trace(experiment, trace_info(1), None), look], ForkGate())
     assert seen == [{}]
     assert len(infos(uri)) == 1
 
@@ -229,7 +232,7 @@ def test_a_fork_waits_for_one_write(uri: str) -> None:
         thread.join(WAIT)
 
     def writes() -> Iterator[Callable[[], None]]:
-        yield lambda: store.traces.start_trace(experiment, head(1), None)
+        yield lambda: store.traces.start_trace(experiment, trace_info(1), None)
         close_elsewhere()
         yield close_elsewhere
 

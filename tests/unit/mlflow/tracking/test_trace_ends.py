@@ -9,7 +9,7 @@ import pytest
 
 from otel_dspy.mlflow.mapping.trace_operations import LogTrace
 from otel_dspy.mlflow.tracking.state.compile_state_lookup import StateLookup
-from otel_dspy.mlflow.tracking.store.store_reader import FoundHead, StoreReader
+from otel_dspy.mlflow.tracking.store.store_reader import FoundTraceInfo, StoreReader
 from otel_dspy.mlflow.tracking.store.trace_ends import end_of, noted_end
 from otel_dspy.mlflow.tracking.traces.trace_batches import merged
 
@@ -42,70 +42,70 @@ EARLIER = replace(CALLED, key="earlier", remote=False, root_id="d", start_ms=80,
 BEGINNING = LogTrace(key="setup", trace_id="t", run=None, start_ms=70)
 
 
-def shown(head: LogTrace) -> tuple[str | None, str | None, int, int | None]:
-    """What the trace's head shows of how it ended."""
-    return (head.name, head.state, head.start_ms, head.duration_ms)
+def shown(info: LogTrace) -> tuple[str | None, str | None, int, int | None]:
+    """What the trace's info shows of how it ended."""
+    return (info.name, info.state, info.start_ms, info.duration_ms)
 
 
 @pytest.mark.parametrize(
-    "heads",
+    "infos",
     list(permutations([CALLER, CALLED, ALSO_CALLED, BEGINNING])),
-    ids=lambda heads: "-".join(head.key for head in heads),
+    ids=lambda infos: "-".join(info.key for info in infos),
 )
-def test_the_end_of_the_caller_is_the_end_of_the_trace(heads: tuple[LogTrace, ...]) -> None:
+def test_the_end_of_the_caller_is_the_end_of_the_trace(infos: tuple[LogTrace, ...]) -> None:
     """In whatever order they come: a process that was called ends its own part, even if it seems to begin earlier."""
-    found = heads[0]
-    for head in heads[1:]:
-        found = merged(found, head)
+    found = infos[0]
+    for info in infos[1:]:
+        found = merged(found, info)
     assert shown(found) == ("caller", "OK", 100, 50)
 
 
 @pytest.mark.parametrize(
-    ("heads", "winner"),
+    ("infos", "winner"),
     [((CALLER, EARLIER), "earlier"), ((CALLED, ALSO_CALLED), "called"), ((CALLED, replace(CALLED, root_id="a", name="first by id")), "first by id")],
     ids=["local", "remote", "same instant"],
 )  # fmt: skip
-def test_among_equals_the_first_to_begin(heads: tuple[LogTrace, LogTrace], winner: str) -> None:
+def test_among_equals_the_first_to_begin(infos: tuple[LogTrace, LogTrace], winner: str) -> None:
     """Among local ends and among remote ones; of two at the same instant always the same one."""
-    assert merged(*heads).name == winner
-    assert merged(*reversed(heads)).name == winner
+    assert merged(*infos).name == winner
+    assert merged(*reversed(infos)).name == winner
 
 
-def metadata(*heads: LogTrace) -> dict[str, str]:
+def metadata(*infos: LogTrace) -> dict[str, str]:
     """What MLflow holds of a trace to which each of these was written."""
     noted: dict[str, str] = {"mlflow.sourceRun": "r"}
-    for head in heads:
-        end = end_of(head)
+    for info in infos:
+        end = end_of(info)
         assert end is not None
         noted |= end.metadata
     return noted
 
 
 @pytest.mark.parametrize(
-    "heads", list(permutations([CALLER, CALLED, ALSO_CALLED])), ids=lambda heads: "-".join(head.key for head in heads)
+    "infos", list(permutations([CALLER, CALLED, ALSO_CALLED])), ids=lambda infos: "-".join(info.key for info in infos)
 )
-def test_the_end_of_the_caller_is_found_among_those_noted(heads: tuple[LogTrace, ...]) -> None:
+def test_the_end_of_the_caller_is_found_among_those_noted(infos: tuple[LogTrace, ...]) -> None:
     """By whichever writer, after all were written."""
-    assert noted_end(metadata(*heads)) == end_of(CALLER)
+    assert noted_end(metadata(*infos)) == end_of(CALLER)
     assert end_of(BEGINNING) is None
     assert noted_end({}) is None
 
 
-class _OneHead(StoreReader):
+class _OneTraceInfo(StoreReader):
     """A store with one trace."""
 
-    def __init__(self, head: FoundHead | None) -> None:
-        self._head = head
+    def __init__(self, info: FoundTraceInfo | None) -> None:
+        self._info = info
 
-    def head(self, trace_id: str) -> FoundHead | None:
-        return self._head if trace_id == "t" else None
+    def trace_info(self, trace_id: str) -> FoundTraceInfo | None:
+        return self._info if trace_id == "t" else None
 
 
-def looking_at(*heads: LogTrace) -> StateLookup:
+def looking_at(*infos: LogTrace) -> StateLookup:
     """A look at MLflow after these were written, the last one last."""
-    last = heads[-1]
-    found = FoundHead(last.state, last.start_ms, last.duration_ms, last.name, noted_end(metadata(*heads)))
-    reader = _OneHead(found)
+    last = infos[-1]
+    found = FoundTraceInfo(last.state, last.start_ms, last.duration_ms, last.name, noted_end(metadata(*infos)))
+    reader = _OneTraceInfo(found)
     return StateLookup(lambda: reader, lambda: "0")
 
 

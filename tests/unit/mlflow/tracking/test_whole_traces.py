@@ -61,12 +61,12 @@ def read_back(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 def applier_of(uri: str, writer: type[ExclusiveWriter | ConcurrentWriter] = ConcurrentWriter) -> OperationApplier:
     """One that has written a trace, by which it knows the experiment."""
     applier = OperationApplier(writer(Destination(uri, Experiment(name="e")), threading.Event()))
-    applier.apply(head(999))
+    applier.apply(trace_info(999))
     applier.send_all()
     return applier
 
 
-def head(number: int) -> LogTrace:
+def trace_info(number: int) -> LogTrace:
     """The info of an ended trace."""
     trace_id = f"{number:032x}"
     return LogTrace(
@@ -93,7 +93,7 @@ def span(number: int, span_id: int, *, parent: int | None = 1, tokens: int = 0) 
 def whole(number: int, *, tokens: int = 10) -> list[LogTrace | LogSpan]:
     """An ended trace with two calls of a language model."""
     spans = [span(number, 2, tokens=tokens), span(number, 3, tokens=tokens), span(number, 1, parent=None)]
-    return [*spans, head(number)]
+    return [*spans, trace_info(number)]
 
 
 def applied(applier: OperationApplier, operations: Sequence[LogTrace | LogSpan]) -> None:
@@ -176,7 +176,7 @@ def test_more_spans_of_a_trace_come_later(uri: str, read_back: list[str]) -> Non
 
 def test_calls_inside_of_one_another(uri: str, read_back: list[str]) -> None:
     """Versions of MLflow differ in how they sum tokens of both a call and one inside of it: they are read."""
-    nested = [span(1, 2, tokens=10), span(1, 3, parent=2, tokens=4), span(1, 1, parent=None), head(1)]
+    nested = [span(1, 2, tokens=10), span(1, 3, parent=2, tokens=4), span(1, 1, parent=None), trace_info(1)]
     applied(applier_of(uri), nested)
     assert read_back
     assert tokens_of(uri, 1) == 10

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from otel_dspy.mlflow.tracking.artifact_queue.attempt import ArtifactWrite
     from otel_dspy.mlflow.tracking.store.artifact_store import ArtifactContent
 
-PATIENCE: Final = 3.0
+MAX_WAIT: Final = 3.0
 """Seconds that the delivery thread waits for a write to a healthy store."""
 POLL: Final = 0.05
 MAX_CHARACTERS: Final = 64 * 1024 * 1024
@@ -125,7 +125,7 @@ class ArtifactQueue:
     def _ended(self, attempt: ArtifactAttempt, store: QueuedStore) -> bool:
         if store.failing_since is not None:
             return attempt.done.is_set()
-        deadline = time.monotonic() + PATIENCE
+        deadline = time.monotonic() + MAX_WAIT
         while not attempt.done.wait(POLL):
             if self._stop.is_set():
                 raise Stopped

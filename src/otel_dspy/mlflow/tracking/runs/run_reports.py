@@ -37,9 +37,9 @@ EVERY: Final = 60.0
 """Minimum seconds between two reports on an optimization that is in progress, and before the first."""
 PAUSE: Final = 20
 """Minimum pause between two such reports, in multiples of the time that the last one took."""
-PATIENCE: Final = 10.0
+MAX_WAIT: Final = 10.0
 """Seconds that a flush, and the end of a process, wait for reports in progress."""
-STOPPED_PATIENCE: Final = 2.0
+MAX_WAIT_IF_STOPPED: Final = 2.0
 """The same for reports on compiles that were stopped: a program that is interrupted ends as soon as it can."""
 _MAX_KNOWN: Final = 1000
 _REPORT: Final = "otel_dspy.reporting.report:report"
@@ -75,7 +75,7 @@ class RunReports:
             connection: connection to the run's experiment.
             run: the run of the compile.
             ended: whether the compile has ended; else the request is ignored until the next report is due.
-            stopped: whether it has ended before its time, so that `wait` waits for `STOPPED_PATIENCE` only.
+            stopped: whether it has ended before its time, so that `wait` waits for `MAX_WAIT_IF_STOPPED` only.
         """
         if not enabled():
             return
@@ -123,11 +123,11 @@ class RunReports:
         """Wait until the reports on compiles that have ended are written or given up, if they were started.
 
         Args:
-            timeout: seconds; at most `PATIENCE`, and `STOPPED_PATIENCE` for those on compiles that were stopped.
+            timeout: seconds; at most `MAX_WAIT`, and `MAX_WAIT_IF_STOPPED` for those on compiles that were stopped.
         """
-        end = time.monotonic() + min(timeout, PATIENCE)
+        end = time.monotonic() + min(timeout, MAX_WAIT)
         with self._changed:
-            self._changed.wait_for(lambda: not self._is_writing(stopped=True), min(timeout, STOPPED_PATIENCE))
+            self._changed.wait_for(lambda: not self._is_writing(stopped=True), min(timeout, MAX_WAIT_IF_STOPPED))
             self._changed.wait_for(lambda: not self._is_writing(stopped=False), max(0.0, end - time.monotonic()))
 
     def _is_writing(self, *, stopped: bool) -> bool:

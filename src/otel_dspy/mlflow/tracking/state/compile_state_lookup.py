@@ -56,24 +56,24 @@ class StateLookup:
         found = self._named(run_tag(run))
         return found is not None and not found.running
 
-    def completed(self, head: LogTrace) -> LogTrace:
+    def completed(self, info: LogTrace) -> LogTrace:
         """Return the trace info with MLflow's end if that takes precedence over its own or it has none."""
-        found = self._reader().head(head.trace_id)
+        found = self._reader().trace_info(info.trace_id)
         if found is None:
-            return head
-        own, noted = end_of(head), found.end
+            return info
+        own, noted = end_of(info), found.end
         if noted is not None and (own is None or noted.weight < own.weight):
-            return noted.applied_to(head)
+            return noted.applied_to(info)
         if own is not None:
-            return head
+            return info
         if found.state is None:
-            return replace(head, start_ms=min(head.start_ms, found.start_ms))
+            return replace(info, start_ms=min(info.start_ms, found.start_ms))
         # The name that was logged with the end stays.
-        return replace(head, state=found.state, start_ms=found.start_ms, duration_ms=found.duration_ms, name=None)
+        return replace(info, state=found.state, start_ms=found.start_ms, duration_ms=found.duration_ms, name=None)
 
     def overwritten(self, trace_id: str) -> bool:
         """Whether the trace's info differs from the end that takes precedence."""
-        found = self._reader().head(trace_id)
+        found = self._reader().trace_info(trace_id)
         if found is None or found.end is None:
             return False
         end = found.end

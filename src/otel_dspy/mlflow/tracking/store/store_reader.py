@@ -43,7 +43,7 @@ class FoundRun:
 
 
 @dataclass(frozen=True, slots=True)
-class FoundHead:
+class FoundTraceInfo:
     """An existing trace info.
 
     Attributes:
@@ -131,7 +131,7 @@ class StoreReader:
     def _artifacts(self, artifact_uri: str) -> Any:  # noqa: ANN401 - MLflow's ArtifactRepository, which it types in part
         return capabilities.artifact_repository(artifact_uri, self._uri)
 
-    def head(self, trace_id: str) -> FoundHead | None:
+    def trace_info(self, trace_id: str) -> FoundTraceInfo | None:
         """Return the info of a trace, 32 hex digits; None if it does not exist.
 
         Raises:
@@ -144,7 +144,7 @@ class StoreReader:
                 return None
             raise
         duration = info.execution_duration
-        return FoundHead(
+        return FoundTraceInfo(
             _STATES.get(info.state),
             int(info.request_time),
             int(duration) if duration is not None else None,

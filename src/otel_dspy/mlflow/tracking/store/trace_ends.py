@@ -50,10 +50,10 @@ class TraceEnd:
         """The end as metadata."""
         return {f"{PREFIX}{self.root_id}": json.dumps(asdict(self))}
 
-    def applied_to(self, head: LogTrace) -> LogTrace:
+    def applied_to(self, info: LogTrace) -> LogTrace:
         """Return the trace info with this end."""
         return replace(
-            head,
+            info,
             root_id=self.root_id,
             remote=self.remote,
             start_ms=self.start_ms,
@@ -63,11 +63,11 @@ class TraceEnd:
         )
 
 
-def end_of(head: LogTrace) -> TraceEnd | None:
+def end_of(info: LogTrace) -> TraceEnd | None:
     """Return the end in a trace info; None without one."""
-    if head.state is None or head.root_id is None:
+    if info.state is None or info.root_id is None:
         return None
-    return TraceEnd(head.root_id, head.remote, head.start_ms, head.duration_ms, head.state, head.name)
+    return TraceEnd(info.root_id, info.remote, info.start_ms, info.duration_ms, info.state, info.name)
 
 
 def noted_end(metadata: Mapping[str, str]) -> TraceEnd | None:

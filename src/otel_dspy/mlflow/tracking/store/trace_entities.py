@@ -57,16 +57,16 @@ def interrupted(trace: TraceInfo, tags: Mapping[str, str], metadata: Mapping[str
     )
 
 
-def whole(head: TraceInfo, known: TraceInfo) -> TraceInfo:
+def whole(info: TraceInfo, known: TraceInfo) -> TraceInfo:
     """Return the trace info completed with what MLflow has of the trace."""
-    sent_ids = {score.assessment_id for score in head.assessments}
+    sent_ids = {score.assessment_id for score in info.assessments}
     return replace(
-        head,
-        request_preview=head.request_preview or known.request_preview,
-        response_preview=head.response_preview or known.response_preview,
-        trace_metadata={**known.trace_metadata, **head.trace_metadata},
-        tags={**known.tags, **head.tags},
-        assessments=[*head.assessments, *(score for score in known.assessments if score.assessment_id not in sent_ids)],
+        info,
+        request_preview=info.request_preview or known.request_preview,
+        response_preview=info.response_preview or known.response_preview,
+        trace_metadata={**known.trace_metadata, **info.trace_metadata},
+        tags={**known.tags, **info.tags},
+        assessments=[*info.assessments, *(score for score in known.assessments if score.assessment_id not in sent_ids)],
     )
 
 

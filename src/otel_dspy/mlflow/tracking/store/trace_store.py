@@ -65,14 +65,14 @@ class TraceStore:
             run_id: the run that the trace belongs to, if any.
             metadata: more metadata.
         """
-        head = trace_entities.trace_info(experiment_id, trace, run_id, metadata or {})
+        info = trace_entities.trace_info(experiment_id, trace, run_id, metadata or {})
         try:
             with adding(self._store):
-                self._store.start_trace(head)
+                self._store.start_trace(info)
         except Exception as error:
             if not any(text in str(error) for text in _TAKES_WHOLE_HEADS):
                 raise
-            self._store.start_trace(trace_entities.whole(head, self._store.get_trace_info(head.trace_id)))
+            self._store.start_trace(trace_entities.whole(info, self._store.get_trace_info(info.trace_id)))
 
     def log_spans(self, experiment_id: str, spans: Iterable[LogSpan]) -> None:
         """Log spans of one or several traces in one request."""

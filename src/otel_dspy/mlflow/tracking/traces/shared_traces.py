@@ -42,38 +42,38 @@ class SharedTraces:
     def correct(self, written: Sequence[WrittenTrace]) -> None:
         """Correct those traces that have ended; the others are corrected by the writer of their end."""
         found = (self._attempt(lambda trace=trace: self._ended(trace)) for trace in written)
-        heads = {head.trace_id: head for head in found if head is not None}
+        infos = {info.trace_id: info for info in found if info is not None}
         for _ in range(_ROUNDS):
-            heads = self._corrected(heads)
-            if not heads:
+            infos = self._corrected(infos)
+            if not infos:
                 return
 
     def _ended(self, trace: WrittenTrace) -> LogTrace | None:
         """Return the info of the trace if it has ended and has spans, or its end is lost."""
-        if trace.head is not None and trace.head.state is not None and trace.has_spans:
-            return trace.head
-        found = self._writer.connection.reader().head(trace.trace_id)
+        if trace.info is not None and trace.info.state is not None and trace.has_spans:
+            return trace.info
+        found = self._writer.connection.reader().trace_info(trace.trace_id)
         if found is None:
             return None
         ended, lost = found.state is not None and found.has_spans, found.state is None and found.end is not None
         if not (ended or lost):
             return None
-        return trace.head or LogTrace(
+        return trace.info or LogTrace(
             key=f"{trace.trace_id}/sums", trace_id=trace.trace_id, run=None, start_ms=found.start_ms
         )
 
-    def _corrected(self, heads: Mapping[str, LogTrace]) -> dict[str, LogTrace]:
+    def _corrected(self, infos: Mapping[str, LogTrace]) -> dict[str, LogTrace]:
         """Return those of the traces that were wrong."""
         wrong: dict[str, LogTrace] = {}
-        trace_ids = list(heads)
+        trace_ids = list(infos)
         for start in range(0, len(trace_ids), _CHUNK):
             chunk = trace_ids[start : start + _CHUNK]
             found = self._attempt(lambda chunk=chunk: self._writer.connection.store().traces.corrections(chunk))
             for trace_id, correction in (found or {}).items():
-                head = wrong[trace_id] = heads[trace_id]
+                info = wrong[trace_id] = infos[trace_id]
                 if correction.end is not None:
-                    head = correction.end.applied_to(head)
-                self._attempt(lambda head=head, sums=correction.sums: self._send(head, sums))
+                    info = correction.end.applied_to(info)
+                self._attempt(lambda info=info, sums=correction.sums: self._send(info, sums))
         return wrong
 
     def _attempt(self, attempt: Callable[[], Value]) -> Value | None:

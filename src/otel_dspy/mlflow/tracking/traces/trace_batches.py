@@ -39,12 +39,12 @@ class WrittenTrace:
 
     Attributes:
         trace_id: 32 hex digits.
-        head: the last trace info that was sent; None if none was, or it is no longer kept.
+        info: the last trace info that was sent; None if none was, or it is no longer kept.
         has_spans: whether spans were sent.
     """
 
     trace_id: str
-    head: LogTrace | None
+    info: LogTrace | None
     has_spans: bool
 
 
@@ -53,7 +53,7 @@ class TraceBatch:
 
     def __init__(self) -> None:
         self.spans: list[LogSpan] = []
-        self.heads: dict[str, LogTrace] = {}
+        self.infos: dict[str, LogTrace] = {}
         self._sent: BoundedDict[str, LogTrace] = BoundedDict(MAX_REMEMBERED)
         self._begun: BoundedDict[str, None] = BoundedDict(MAX_BEGUN)
         self._counted: BoundedDict[str, None] = BoundedDict(MAX_BEGUN)
@@ -69,10 +69,10 @@ class TraceBatch:
         self.spans.append(span)
         self._characters += _characters(span)
 
-    def add_head(self, head: LogTrace) -> None:
+    def add_info(self, info: LogTrace) -> None:
         """Queue a trace info, merged with earlier ones of its trace."""
-        before = self.heads.get(head.trace_id) or self._sent.get(head.trace_id)
-        self.heads[head.trace_id] = merged(before, head) if before else head
+        before = self.infos.get(info.trace_id) or self._sent.get(info.trace_id)
+        self.infos[info.trace_id] = merged(before, info) if before else info
 
     @property
     def overfull(self) -> bool:
@@ -87,36 +87,36 @@ class TraceBatch:
         """
         return (
             len(self.spans) >= requests * MAX_SPANS
-            or len(self.heads) >= requests * MAX_TRACES
+            or len(self.infos) >= requests * MAX_TRACES
             or self._characters >= requests * MAX_CHARACTERS
         )
 
     @property
     def empty(self) -> bool:
         """Whether nothing is queued."""
-        return not self.spans and not self.heads
+        return not self.spans and not self.infos
 
     def new_and_begun(self) -> tuple[list[LogTrace], list[LogTrace]]:
         """Return the infos of new traces, and of those whose spans were sent before their info."""
-        new = [head for head in self.heads.values() if head.trace_id not in self._begun]
-        return new, [head for head in self.heads.values() if head.trace_id in self._begun]
+        new = [info for info in self.infos.values() if info.trace_id not in self._begun]
+        return new, [info for info in self.infos.values() if info.trace_id in self._begun]
 
-    def is_new(self, head: LogTrace) -> bool:
+    def is_new(self, info: LogTrace) -> bool:
         """Whether neither an info nor spans of the trace were sent before, as far as that is remembered."""
-        return head.trace_id not in self._begun and head.trace_id not in self._sent
+        return info.trace_id not in self._begun and info.trace_id not in self._sent
 
-    def head_sent(self, head: LogTrace) -> None:
+    def info_sent(self, info: LogTrace) -> None:
         """Record that the trace info was sent."""
-        del self.heads[head.trace_id]
-        if head.trace_id in self._begun:
-            del self._begun[head.trace_id]
-            self._counted[head.trace_id] = None
-        if head.early:
-            self._uncounted[head.trace_id] = None
-        if head.state is not None:
-            self._written.setdefault(head.trace_id, False)
+        del self.infos[info.trace_id]
+        if info.trace_id in self._begun:
+            del self._begun[info.trace_id]
+            self._counted[info.trace_id] = None
+        if info.early:
+            self._uncounted[info.trace_id] = None
+        if info.state is not None:
+            self._written.setdefault(info.trace_id, False)
         # Assessments have their own ids and are never reverted: only new ones have to be sent again.
-        self._sent[head.trace_id] = replace(head, assessments=(), expectations=(), users_assessments=())
+        self._sent[info.trace_id] = replace(info, assessments=(), expectations=(), users_assessments=())
 
     def requests(self, most: int | None = None) -> list[list[LogSpan]]:
         """Return the spans, oldest first, in lists that fit in one request each.
@@ -142,7 +142,7 @@ class TraceBatch:
 
     def _exists(self, trace_id: str) -> bool:
         """Whether MLflow has the trace before its queued spans are sent, as far as that is remembered."""
-        return trace_id in self.heads or trace_id in self._sent or trace_id in self._begun
+        return trace_id in self.infos or trace_id in self._sent or trace_id in self._begun
 
     def spans_sent(self, spans: list[LogSpan]) -> None:
         """Record that spans of one of `requests` were sent."""
@@ -162,7 +162,7 @@ class TraceBatch:
     def uncounted(self) -> list[LogTrace]:
         """Return the infos of ended traces whose sums in MLflow may be wrong."""
         sent = (self._sent.get(trace_id) for trace_id in self._uncounted)
-        return [head for head in sent if head is not None and head.state is not None]
+        return [info for info in sent if info is not None and info.state is not None]
 
     @property
     def many_written(self) -> bool:
@@ -179,9 +179,9 @@ class TraceBatch:
         """Record that MLflow has summed all that it had of the trace: `written` need not return it."""
         self._written.pop(trace_id, None)
 
-    def sums_sent(self, head: LogTrace) -> None:
+    def sums_sent(self, info: LogTrace) -> None:
         """Record that the sums of the trace are correct."""
-        self._uncounted.pop(head.trace_id, None)
+        self._uncounted.pop(info.trace_id, None)
 
 
 def _characters(span: LogSpan) -> int:

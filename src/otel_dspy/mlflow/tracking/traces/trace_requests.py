@@ -25,14 +25,14 @@ class TraceRequest:
             sent before.
         send: sends it with retries, and records it.
         sent: records that it was sent by what `once` returned.
-        of_head: whether it has a trace info.
+        of_info: whether it has a trace info.
     """
 
     traces: frozenset[str]
     once: Callable[[], Callable[[], None] | None]
     send: Callable[[], None]
     sent: Callable[[], None]
-    of_head: bool
+    of_info: bool
     spans: Sequence[LogSpan] = ()
 
 
@@ -44,15 +44,15 @@ def at_once(waiting: Iterable[TraceRequest]) -> list[Request]:
         send = request.once()
         if send is None:
             break
-        found.append(Request(send, {last[trace] for trace in request.traces if trace in last}, request.of_head))
+        found.append(Request(send, {last[trace] for trace in request.traces if trace in last}, request.of_info))
         last |= dict.fromkeys(request.traces, number)
     return found
 
 
 def whole(together: Sequence[TraceRequest]) -> set[str]:
     """Return the traces of which these requests have the info, and one request has spans."""
-    infos = {trace for request in together if request.of_head for trace in request.traces}
-    spans = Counter(trace for request in together if not request.of_head for trace in request.traces)
+    infos = {trace for request in together if request.of_info for trace in request.traces}
+    spans = Counter(trace for request in together if not request.of_info for trace in request.traces)
     return {trace for trace in infos if spans[trace] == 1}
 
 

@@ -58,9 +58,9 @@ class TraceSender:
         self._batch.add_span(span)
         self._linger()
 
-    def add_head(self, head: LogTrace) -> None:
+    def add_info(self, info: LogTrace) -> None:
         """Queue a trace info."""
-        self._batch.add_head(head)
+        self._batch.add_info(info)
         self._linger()
 
     def _linger(self) -> None:
@@ -95,10 +95,10 @@ class TraceSender:
                 return
             waiting = self._send_next(waiting)
         if not self._writer.shared:  # else `_correct_shared_sums` corrects all traces
-            for head in self._batch.uncounted():
+            for info in self._batch.uncounted():
                 if self._is_postponed():
                     return
-                self._send_sums(head)
+                self._send_sums(info)
         self._oldest = None
         if self._batch.many_written:
             self._correct_shared_sums()
@@ -117,11 +117,11 @@ class TraceSender:
         that are sent on their own come first, so that the others are sent together.
         """
         new, begun = self._batch.new_and_begun()
-        heads = {head.trace_id: self._head_request(head) for head in new}
-        found = [heads.pop(head.trace_id) for head in new if not self._joins_others(head)]
+        infos = {info.trace_id: self._info_request(info) for info in new}
+        found = [infos.pop(info.trace_id) for info in new if not self._joins_others(info)]
         for spans in self._batch.requests(None if self._together.overlaps else MOST_SPANS):
             traces = {span.trace_id: None for span in spans}
-            found += [heads.pop(trace_id) for trace_id in traces if trace_id in heads]
+            found += [infos.pop(trace_id) for trace_id in traces if trace_id in infos]
             found.append(
                 TraceRequest(
                     traces=frozenset(traces),
@@ -129,18 +129,18 @@ class TraceSender:
                     once=lambda spans=spans: self._spans_once(spans),
                     send=lambda spans=spans: self._send_spans(spans),
                     sent=lambda spans=spans: self._batch.spans_sent(spans),
-                    of_head=False,
+                    of_info=False,
                 )
             )
-        return [*found, *heads.values(), *map(self._head_request, begun)]
+        return [*found, *infos.values(), *map(self._info_request, begun)]
 
-    def _head_request(self, head: LogTrace) -> TraceRequest:
+    def _info_request(self, info: LogTrace) -> TraceRequest:
         return TraceRequest(
-            traces=frozenset({head.trace_id}),
-            once=lambda: self._head_once(head),
-            send=lambda: self._send_head(head),
-            sent=lambda: self._batch.head_sent(head),
-            of_head=True,
+            traces=frozenset({info.trace_id}),
+            once=lambda: self._info_once(info),
+            send=lambda: self._send_info(info),
+            sent=lambda: self._batch.info_sent(info),
+            of_info=True,
         )
 
     def _send_next(self, waiting: list[TraceRequest]) -> list[TraceRequest]:
@@ -185,25 +185,25 @@ class TraceSender:
         retrier = self._writer.attempts.retrier
         return self._writer.connection.opened and retrier.failing_since is None and not retrier.stopped
 
-    def _joins_others(self, head: LogTrace) -> bool:
+    def _joins_others(self, info: LogTrace) -> bool:
         """Whether an info may be sent at the same time as others, or in a transaction with them.
 
         A local store cannot have an info that exists in a transaction with others. To a server, a process that shares
         the traces with others sends one request at a time.
         """
-        possible = not self._writer.shared if self._together.overlaps else self._batch.is_new(head)
-        return possible and self._writer.metadata_alone(head) is not None
+        possible = not self._writer.shared if self._together.overlaps else self._batch.is_new(info)
+        return possible and self._writer.metadata_alone(info) is not None
 
-    def _head_once(self, head: LogTrace) -> Callable[[], None] | None:
+    def _info_once(self, info: LogTrace) -> Callable[[], None] | None:
         writer = self._writer
-        if not (self._joins_others(head) and self._takes_single_requests()):
+        if not (self._joins_others(info) and self._takes_single_requests()):
             return None
-        metadata = writer.metadata_alone(head)
-        run = writer.runs.remembered(head.run) if head.run else None
-        if head.run and run is None:
+        metadata = writer.metadata_alone(info)
+        run = writer.runs.remembered(info.run) if info.run else None
+        if info.run and run is None:
             return None
         store, experiment_id = writer.connection.store(), writer.connection.experiment_id()
-        return lambda: store.traces.start_trace(experiment_id, head, run.run_id if run else None, metadata)
+        return lambda: store.traces.start_trace(experiment_id, info, run.run_id if run else None, metadata)
 
     def _spans_once(self, spans: list[LogSpan]) -> Callable[[], None] | None:
         # To a server, a process that shares the traces with others sends one request with spans at a time.
@@ -213,30 +213,30 @@ class TraceSender:
         store, experiment_id = connection.store(), connection.experiment_id()
         return lambda: store.traces.log_spans(experiment_id, distinct(spans))
 
-    def _send_head(self, head: LogTrace) -> None:
-        self._writer.attempts.run("a trace", lambda: self._writer.write_head(head, self._write_head))
-        self._batch.head_sent(head)
+    def _send_info(self, info: LogTrace) -> None:
+        self._writer.attempts.run("a trace", lambda: self._writer.write_info(info, self._write_info))
+        self._batch.info_sent(info)
 
-    def _send_sums(self, head: LogTrace) -> None:
+    def _send_sums(self, info: LogTrace) -> None:
         def correct() -> None:
-            for sums in self._writer.connection.store().traces.corrected_sums([head.trace_id]).values():
-                self._write_sums(head, sums)
+            for sums in self._writer.connection.store().traces.corrected_sums([info.trace_id]).values():
+                self._write_sums(info, sums)
 
         self._writer.attempts.run("a trace's sums", correct)
-        self._batch.sums_sent(head)
+        self._batch.sums_sent(info)
 
     def _correct_shared_sums(self) -> None:
         written = self._batch.written()
         if self._writer.shared:
             self._shared.correct(written)
 
-    def _write_sums(self, head: LogTrace, sums: Mapping[str, str]) -> None:
-        self._writer.write_head(head, lambda head, more: self._write_head(head, {**sums, **more}))
+    def _write_sums(self, info: LogTrace, sums: Mapping[str, str]) -> None:
+        self._writer.write_info(info, lambda info, more: self._write_info(info, {**sums, **more}))
 
-    def _write_head(self, head: LogTrace, metadata: Mapping[str, str]) -> None:
-        run_id = self._writer.runs.handle(head.run, head.start_ms).run_id if head.run else None
+    def _write_info(self, info: LogTrace, metadata: Mapping[str, str]) -> None:
+        run_id = self._writer.runs.handle(info.run, info.start_ms).run_id if info.run else None
         connection = self._writer.connection
-        connection.store().traces.start_trace(connection.experiment_id(), head, run_id, metadata)
+        connection.store().traces.start_trace(connection.experiment_id(), info, run_id, metadata)
 
     def _send_spans(self, spans: list[LogSpan]) -> None:
         self._send_distinct(distinct(spans))

@@ -94,17 +94,17 @@ class ExclusiveWriter:
 
         self.artifacts.add(ArtifactWrite(uri, path, content, None if written is None else lambda: follow(written)))
 
-    def metadata_alone(self, head: LogTrace) -> Mapping[str, str] | None:
+    def metadata_alone(self, info: LogTrace) -> Mapping[str, str] | None:
         """Return no metadata; None where another process may have ended the trace."""
-        del head
+        del info
         return None if self.shared else {}
 
-    def write_head(self, head: LogTrace, write: Callable[[LogTrace, Mapping[str, str]], None]) -> None:
+    def write_info(self, info: LogTrace, write: Callable[[LogTrace, Mapping[str, str]], None]) -> None:
         """Write a trace info. One without an end is completed first where another process may have ended the trace."""
-        if self.shared and head.state is None:
+        if self.shared and info.state is None:
             # It may be logged again after the trace's end, which must not be reverted.
-            head = self._lookup.completed(head)
-        write(head, {})
+            info = self._lookup.completed(info)
+        write(info, {})
 
     def write_model(self, operation: LogModel, state: str, link: Callable[[str], None]) -> None:
         """Create a model, queue its text, then set it READY and link it.

@@ -112,22 +112,22 @@ class WriterStrategy(Protocol):
         """
         ...
 
-    def metadata_alone(self, head: LogTrace) -> Mapping[str, str] | None:
+    def metadata_alone(self, info: LogTrace) -> Mapping[str, str] | None:
         """Return the additional metadata of an info that can be written without a look at what others have written.
 
         Args:
-            head: the info.
+            info: the info.
 
         Returns:
-            None if `write_head` has to read first.
+            None if `write_info` has to read first.
         """
         ...
 
-    def write_head(self, head: LogTrace, write: Callable[[LogTrace, Mapping[str, str]], None]) -> None:
+    def write_info(self, info: LogTrace, write: Callable[[LogTrace, Mapping[str, str]], None]) -> None:
         """Write a trace info so that it does not revert a trace that has ended.
 
         Args:
-            head: the info.
+            info: the info.
             write: sends an info with additional metadata.
         """
         ...
