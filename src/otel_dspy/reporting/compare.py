@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
 from typing import TYPE_CHECKING
 
+from typing_extensions import override
+
 from otel_dspy.reporting.errors import ReportError
-from otel_dspy.reporting.notebook_frame import notebook_frame
+from otel_dspy.reporting.html_result import HtmlResult
 from otel_dspy.reporting.report import check_packages
 
 if TYPE_CHECKING:
@@ -17,8 +18,10 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Comparison:
+class Comparison(HtmlResult):
     """The comparison of two optimizations or more, in several formats."""
+
+    frame_title = "Comparison of optimizations"
 
     compiles: tuple[Compile, ...]
     """What was read from MLflow: of the trials' results and programs, only those of the winners."""
@@ -35,26 +38,11 @@ class Comparison:
         """One sentence for each run after the first: better, worse, or a difference that is noise."""
         return "\n".join(pair.verdict for pair in self.data.pairs)
 
-    @cached_property
-    def html(self) -> str:
-        """A self-contained page: it loads nothing and runs no script."""
+    @override
+    def _page(self) -> str:
         from otel_dspy.reporting.html.comparison_page import comparison_page  # noqa: PLC0415 - an optional package
 
         return comparison_page(self.data, self.compiles[0].tracking_uri)
-
-    def save(self, path: str | Path) -> Path:
-        """Write the page to a file and return its absolute path.
-
-        Raises:
-            OSError: The file cannot be written.
-        """
-        file = Path(path).absolute()
-        file.write_text(self.html, encoding="utf-8")
-        return file
-
-    def _repr_html_(self) -> str:
-        """Return the page in a frame of its own, so that its style does not reach the notebook."""
-        return notebook_frame("Comparison of optimizations", self.html)
 
     @property
     def text(self) -> str:

@@ -5,12 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cached_property
 from importlib.util import find_spec
-from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from typing_extensions import override
+
 from otel_dspy.reporting.errors import ReportError
+from otel_dspy.reporting.html_result import HtmlResult
 from otel_dspy.reporting.latest import LATEST
-from otel_dspy.reporting.notebook_frame import notebook_frame
 
 if TYPE_CHECKING:
     from otel_dspy.reporting.comparison.run_comparison import RunsComparison
@@ -21,8 +22,10 @@ _NEEDED: Final = ("jinja2", "mlflow", "numpy", "rich", "scipy")
 
 
 @dataclass(frozen=True)
-class Report:
+class Report(HtmlResult):
     """The report on one optimization, in several formats."""
+
+    frame_title = "Report on the optimization"
 
     compile: Compile
     """What was read from MLflow."""
@@ -43,26 +46,11 @@ class Report:
 
         return verdict(self.compile)
 
-    @cached_property
-    def html(self) -> str:
-        """A self-contained page: it loads nothing and runs no script."""
+    @override
+    def _page(self) -> str:
         from otel_dspy.reporting.html.page import page  # noqa: PLC0415 - an optional package
 
         return page(self.compile, self.verdict, self.comparison)
-
-    def save(self, path: str | Path) -> Path:
-        """Write the page to a file and return its absolute path.
-
-        Raises:
-            OSError: The file cannot be written.
-        """
-        file = Path(path).absolute()
-        file.write_text(self.html, encoding="utf-8")
-        return file
-
-    def _repr_html_(self) -> str:
-        """Return the page in a frame of its own, so that its style does not reach the notebook."""
-        return notebook_frame("Report on the optimization", self.html)
 
     @property
     def text(self) -> str:

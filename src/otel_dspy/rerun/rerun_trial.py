@@ -176,11 +176,12 @@ def rerun_trial(  # noqa: PLR0913 - what runs, and where the record is
 
 def _model(found: RecordedRun, index: int, model: str | None, fallback: Any) -> ReplayLM:
     """Return the model of the program: as given, else the one that the optimization's run has as a parameter."""
-    from otel_dspy.rerun.replay_lm.lm_class import ReplayLM  # noqa: PLC0415 - DSPy: seconds
+    from otel_dspy.rerun.replay_lm.answers import ReplayAnswers  # noqa: PLC0415 - DSPy: seconds
+    from otel_dspy.rerun.replay_lm.lm_class import ReplayLM  # noqa: PLC0415 - as above
 
     recordings = calls_of_a_trial(found, index)
     if fallback is not None and model is not None and model == fallback.model and not recordings.has(model):
-        return ReplayLM(recordings, model, fallback=fallback, **fallback.kwargs)
+        return ReplayLM(ReplayAnswers(recordings, fallback=fallback), model, **fallback.kwargs)
     return model_of(recordings, model=model or found.run.data.params.get("lm.model"), fallback=fallback)
 
 

@@ -16,6 +16,7 @@ from otel_dspy import RecordedCallError, RerunError, UnknownCallError
 from otel_dspy.mlflow.mapping.chat_messages import chat_messages
 from otel_dspy.rerun.calls_by_request import Recordings
 from otel_dspy.rerun.recorded_call import recorded_call
+from otel_dspy.rerun.replay_lm.answers import ReplayAnswers
 from otel_dspy.rerun.replay_lm.forward_replay_lm import ForwardReplayLM
 from otel_dspy.rerun.replay_lm.lm_class import ReplayLM
 from tests.support.in_process_lm import engine_of, in_process_lm
@@ -166,7 +167,7 @@ def test_messages_of_unknown_calls() -> None:
         lm("1+1")
         lm("2+2", rollout_id=1, temperature=1.0)
     found = recordings_of(recorder)
-    replayed: Any = ReplayLM(found, "openai/scripted", temperature=0.5)
+    replayed: Any = ReplayLM(ReplayAnswers(found), "openai/scripted", temperature=0.5)
     same = replayed("1+1")
     assert same == lm("1+1")
     with pytest.raises(
@@ -177,7 +178,7 @@ def test_messages_of_unknown_calls() -> None:
         replayed("5+5")
     with pytest.raises(UnknownCallError, match=r"rollout_id is 2\.0, recorded is 1\.0"):
         replayed("2+2", rollout_id=2, temperature=1.0)
-    other: Any = ReplayLM(found, "openai/other", temperature=0.5)
+    other: Any = ReplayLM(ReplayAnswers(found), "openai/other", temperature=0.5)
     with pytest.raises(UnknownCallError, match=r"the model is openai/other, recorded are openai/scripted\. Pass"):
         other("1+1")
     assert (found.answered, found.unknown) == (1, 4)
@@ -195,7 +196,7 @@ def test_an_unknown_call_goes_to_the_fallback() -> None:
         return "from the model"
 
     engine_of(lm).script = counting
-    replayed: Any = ReplayLM(recordings_of(recorder), "openai/scripted", fallback=lm)
+    replayed: Any = ReplayLM(ReplayAnswers(recordings_of(recorder), fallback=lm), "openai/scripted")
     assert [replayed("1+1"), replayed("7+1")] == [["answer to 1+1"], ["from the model"]]
     assert len(asked) == 1
 
@@ -206,7 +207,7 @@ async def test_a_call_that_failed_fails_again() -> None:
     engine_of(lm).failures = [dspy.lm15.ServerError("busy")]
     with recording(capture_content=True) as recorder, pytest.raises(Exception, match="busy"):
         lm("1+1")
-    replayed: Any = ReplayLM(recordings_of(recorder), "openai/scripted")
+    replayed: Any = ReplayLM(ReplayAnswers(recordings_of(recorder)), "openai/scripted")
     with pytest.raises(RecordedCallError, match=r"The recorded call failed: dspy\.\S*LMServerError: .*busy"):
         await replayed.acall("1+1")
 

@@ -15,6 +15,7 @@ from dspy.lm15 import Message, Request
 import otel_dspy
 from otel_dspy import RecordedCallError, UnknownCallError
 from otel_dspy.rerun.chat_completion import Fields
+from otel_dspy.rerun.replay_lm.answers import ReplayAnswers
 from otel_dspy.rerun.replay_lm.forward_replay_lm import ForwardReplayLM
 from tests.support.in_process_lm import engine_of, in_process_lm
 from tests.support.recorded_calls import written_calls
@@ -69,7 +70,7 @@ def test_programs_run_without_a_warning(tmp_path: Path) -> None:
     assert (replayed.recordings.answered, replayed.recordings.unknown) == (6, 0)
     assert returned[1:] == ["4", ["6", "6"]]
     with pytest.raises(DeprecationWarning, match=r"BaseLM\.forward"):
-        calls(ForwardReplayLM(replayed.recordings, replayed.model))
+        calls(ForwardReplayLM(ReplayAnswers(replayed.recordings), replayed.model))
 
 
 def test_what_an_engine_has_no_type_for_is_answered_too(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 
+from otel_dspy.hooks.optimizers.plans.call_plan import CallPlan
 from otel_dspy.serialization.programs import program_name
 from otel_dspy.telemetry.call_context import current_call_context
 from otel_dspy.telemetry.leaderboard import greatest
@@ -15,7 +16,7 @@ from otel_dspy.telemetry.usage_tally import TASK
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from otel_dspy.hooks.optimizers.plans.call_plan import CallPlan, NestedPlan
+    from otel_dspy.hooks.optimizers.plans.call_plan import NestedPlan
     from otel_dspy.hooks.patching.patches import Patches
     from otel_dspy.serialization.programs import ProgramSnapshot
     from otel_dspy.telemetry.emitter import Telemetry
@@ -42,6 +43,8 @@ class OptimizerHook:
     """True if the optimizer resolves its settings in compile and the hook emits the setup then (`record_setup`)."""
     nested_compile_opens_trial: ClassVar[bool] = False
     """True if a nested compile produces the candidate that the next evaluation scores."""
+    compiles_without_calls: ClassVar[bool] = False
+    """True if compile runs no program and calls no model, so that its plan is empty."""
     has_trials: ClassVar[bool] = True
     """False if the optimizer scores no candidates. Its compile inside a program's call is recorded as part of it."""
     role: ClassVar[Role] = TASK
@@ -162,7 +165,7 @@ class OptimizerHook:
             nested: returns the plan of a compile inside this one.
         """
         del optimizer, arguments, nested
-        return None
+        return CallPlan() if self.compiles_without_calls else None
 
     def open_trial_facts(self, scope: CompileScope) -> TrialInfo:
         """Return the data of a trial that was opened in advance, if the compile ends before it is scored."""

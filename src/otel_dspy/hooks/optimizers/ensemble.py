@@ -10,25 +10,18 @@ from typing import TYPE_CHECKING, Any
 from typing_extensions import override
 
 from otel_dspy.hooks.optimizers.base import OptimizerHook
-from otel_dspy.hooks.optimizers.plans.call_plan import CallPlan
 from otel_dspy.serialization.programs import program_name
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-
-    from otel_dspy.hooks.optimizers.plans.call_plan import NestedPlan
 
 
 class EnsembleHook(OptimizerHook):
     """Records the number of programs, and the name of the first as the program name."""
 
     optimizer = "dspy.teleprompt.ensemble.Ensemble"
+    compiles_without_calls = True
     has_trials = False
-
-    @override
-    def plan(self, optimizer: Any, arguments: Mapping[str, Any], nested: NestedPlan) -> CallPlan | None:
-        del optimizer, arguments, nested
-        return CallPlan()
 
     @override
     def program_name(self, arguments: Mapping[str, Any]) -> str:

@@ -11,24 +11,17 @@ from typing import TYPE_CHECKING, Any
 from typing_extensions import override
 
 from otel_dspy.hooks.optimizers.base import OptimizerHook
-from otel_dspy.hooks.optimizers.plans.call_plan import CallPlan
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-
-    from otel_dspy.hooks.optimizers.plans.call_plan import NestedPlan
 
 
 class KNNFewShotHook(OptimizerHook):
     """Records the training set and the number of neighbors."""
 
     optimizer = "dspy.teleprompt.knn_fewshot.KNNFewShot"
+    compiles_without_calls = True
     has_trials = False
-
-    @override
-    def plan(self, optimizer: Any, arguments: Mapping[str, Any], nested: NestedPlan) -> CallPlan | None:
-        del optimizer, arguments, nested
-        return CallPlan()
 
     @override
     def arguments(self, optimizer: Any, arguments: Mapping[str, Any]) -> Mapping[str, Any]:

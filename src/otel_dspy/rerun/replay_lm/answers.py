@@ -26,7 +26,7 @@ class ReplayAnswers:
         fallback: model that gets calls that are not in the record; None to raise.
     """
 
-    def __init__(self, recordings: Recordings, capabilities: Any, fallback: Any) -> None:
+    def __init__(self, recordings: Recordings, *, capabilities: Any = None, fallback: Any = None) -> None:
         self.recordings = recordings
         self.fallback = fallback
         self._features = capabilities or fallback

@@ -81,17 +81,18 @@ def model_of(
     Raises:
         RerunError: The record has no calls of this model, or several models of which none is named.
     """
-    from otel_dspy.rerun.replay_lm.lm_class import ReplayLM  # noqa: PLC0415 - DSPy: seconds
+    from otel_dspy.rerun.replay_lm.answers import ReplayAnswers  # noqa: PLC0415 - DSPy: seconds
+    from otel_dspy.rerun.replay_lm.lm_class import ReplayLM  # noqa: PLC0415 - as above
 
     original = like if like is not None else fallback
     if original is not None:
         given = {**original.kwargs, **settings}
         name = _chosen(recordings, model or str(original.model))
-        return ReplayLM(recordings, name, capabilities=like, fallback=fallback, **given)
+        return ReplayLM(ReplayAnswers(recordings, capabilities=like, fallback=fallback), name, **given)
     name = _chosen(recordings, model)
     first = recordings.first(name)
     defaults = {} if first is None else {key: first.settings[key] for key in first.settings.keys() - _NOT_DEFAULT}
-    return ReplayLM(recordings, name, **{**defaults, **settings})
+    return ReplayLM(ReplayAnswers(recordings), name, **{**defaults, **settings})
 
 
 def recorded_calls(run: str | Path, tracking_uri: str | None = None, experiment: str | None = None) -> Recordings:

@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Any, Final
 import dspy
 from typing_extensions import override
 
-from otel_dspy.rerun.replay_lm.answers import ReplayAnswers, Replaying
+from otel_dspy.rerun.replay_lm.answers import Replaying
 from otel_dspy.rerun.replay_lm.replay_call import ReplayCall, call_of, current_call
 from otel_dspy.rerun.request_serialization import COMPARED
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator, Mapping
 
-    from otel_dspy.rerun.calls_by_request import Recordings
+    from otel_dspy.rerun.replay_lm.answers import ReplayAnswers
 
 _lm15: Any = getattr(dspy, "lm15", None)
 _NOT_IN_REQUESTS: Final = frozenset({"messages", "n", "rollout_id"})
@@ -81,24 +81,14 @@ class EngineReplayLM(Replaying, dspy.LM):
     knows. The record has calls as they were made. Therefore the call itself is matched, not the request.
 
     Args:
-        recordings: the recorded calls.
+        answers: the record, and the model that gets the rest.
         model: name of the model, as recorded.
-        capabilities: model whose supported features it reports; None for those that DSPy knows by the name.
-        fallback: model that gets calls that are not in the record; None to raise.
         **settings: default settings of requests, such as `temperature`.
     """
 
-    def __init__(
-        self,
-        recordings: Recordings,
-        model: str,
-        *,
-        capabilities: Any = None,
-        fallback: Any = None,
-        **settings: Any,
-    ) -> None:
-        self.answers = ReplayAnswers(recordings, capabilities, fallback)
-        engine = ReplayEngine(self.answers)
+    def __init__(self, answers: ReplayAnswers, model: str, **settings: Any) -> None:
+        self.answers = answers
+        engine = ReplayEngine(answers)
         base: Any = super()
         base.__init__(
             model,

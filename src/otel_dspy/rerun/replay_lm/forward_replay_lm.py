@@ -9,36 +9,26 @@ import dspy
 from typing_extensions import override
 
 from otel_dspy.rerun.chat_completion import response_of
-from otel_dspy.rerun.replay_lm.answers import ReplayAnswers, Replaying
+from otel_dspy.rerun.replay_lm.answers import Replaying
 
 if TYPE_CHECKING:
-    from otel_dspy.rerun.calls_by_request import Recordings
+    from otel_dspy.rerun.replay_lm.answers import ReplayAnswers
 
 
 class ForwardReplayLM(Replaying, dspy.BaseLM):
     """A language model that answers recorded calls, matched by model, messages and settings.
 
     Args:
-        recordings: the recorded calls.
+        answers: the record, and the model that gets the rest.
         model: name of the model, as recorded.
-        capabilities: model whose supported features it reports; None for those that DSPy knows by the name.
-        fallback: model that gets calls that are not in the record; None to raise.
         **settings: default settings of requests, such as `temperature`.
     """
 
-    def __init__(
-        self,
-        recordings: Recordings,
-        model: str,
-        *,
-        capabilities: Any = None,
-        fallback: Any = None,
-        **settings: Any,
-    ) -> None:
+    def __init__(self, answers: ReplayAnswers, model: str, **settings: Any) -> None:
         base: Any = super()
         base.__init__(model, **settings)
         self.model: str = model
-        self.answers = ReplayAnswers(recordings, capabilities, fallback)
+        self.answers = answers
 
     @override
     def forward(self, prompt: Any = None, messages: Any = None, **kwargs: Any) -> Any:
