@@ -24,7 +24,7 @@ from PIL import Image
 from playwright.sync_api import sync_playwright
 
 import otel_dspy
-from otel_dspy.mlflow.mapping.saved_view_content import trials_link
+from otel_dspy.mlflow.mapping.runs.saved_view_content import trials_link
 
 if TYPE_CHECKING:
     from collections.abc import Generator

@@ -9,6 +9,7 @@ import json
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from otel_dspy.mlflow.mapping.artifacts.tables import table_json
 from otel_dspy.mlflow.mapping.operations import (
     DescribeStopped,
     EndRun,
@@ -27,7 +28,6 @@ from otel_dspy.mlflow.mapping.operations import (
     LogTable,
     LogText,
 )
-from otel_dspy.mlflow.mapping.tables import table_json
 from otel_dspy.mlflow.mapping.trace_operations import LogSpan, LogTrace
 from otel_dspy.mlflow.tracking.runs.evaluation_totals import evaluation_tag
 from otel_dspy.mlflow.tracking.state.program_states import ProgramStates, changes_text

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from otel_dspy.mlflow.mapping.saved_view_content import trials_link
+from otel_dspy.mlflow.mapping.runs.saved_view_content import trials_link
 from otel_dspy.reporting.errors import ReportError
 from otel_dspy.reporting.markdown import markdown_row, markdown_text
 from otel_dspy.reporting.runs.read_compile import read_unfinished

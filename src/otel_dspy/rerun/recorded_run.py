@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 import mlflow
 
 from otel_dspy import semconv
-from otel_dspy.mlflow.mapping.summary import SUMMARY
+from otel_dspy.mlflow.mapping.artifacts.summary import SUMMARY
 from otel_dspy.reporting.errors import ReportError
 from otel_dspy.reporting.runs.connection import connected
 from otel_dspy.reporting.runs.json_artifacts import RunArtifacts

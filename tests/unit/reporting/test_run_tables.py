@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from otel_dspy.mlflow.mapping.tables import result_table
+from otel_dspy.mlflow.mapping.artifacts.tables import result_table
 from otel_dspy.reporting.compile_result import Example, ExampleResult, Predictor
 from otel_dspy.reporting.runs.programs import candidates, predictors
 from otel_dspy.reporting.runs.result_tables import ExampleIndex, Table, table_rows

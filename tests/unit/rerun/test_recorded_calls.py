@@ -13,7 +13,7 @@ from dspy.clients.base_lm import BaseLM
 
 import otel_dspy
 from otel_dspy import RecordedCallError, RerunError, UnknownCallError
-from otel_dspy.mlflow.mapping.chat_messages import chat_messages
+from otel_dspy.mlflow.mapping.traces.chat_messages import chat_messages
 from otel_dspy.rerun.calls_by_request import Recordings
 from otel_dspy.rerun.recorded_call import recorded_call
 from otel_dspy.rerun.replay_lm.answers import ReplayAnswers

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Final
 from otel_dspy import semconv as sc
 from otel_dspy.mlflow.mapping import dispatch as mapping
 from otel_dspy.mlflow.mapping.compile_aggregator import CompileAggregator
-from otel_dspy.mlflow.mapping.compiles import summary_operations
 from otel_dspy.mlflow.mapping.operations import LogChanges, LogModel, LogProgram
+from otel_dspy.mlflow.mapping.runs.compiles import summary_operations
 from otel_dspy.mlflow.records import decode
 from otel_dspy.mlflow.records.route import Options, RootKind, TraceContext
 from otel_dspy.mlflow.records.span_records import CompileRecord, PhaseRecord, SetupRecord, TrialRecord

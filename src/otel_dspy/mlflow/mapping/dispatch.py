@@ -5,17 +5,17 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from otel_dspy.mlflow.mapping.compile_aggregator import EndedCompile
-from otel_dspy.mlflow.mapping.compiles import (
+from otel_dspy.mlflow.mapping.runs.compiles import (
     compile_operations,
     setup_operations,
     stopped_operations,
     summary_operations,
 )
-from otel_dspy.mlflow.mapping.datasets import dataset_operations
-from otel_dspy.mlflow.mapping.evaluations import evaluate_operations
-from otel_dspy.mlflow.mapping.phases import phase_operations
-from otel_dspy.mlflow.mapping.traces import trace_operations
-from otel_dspy.mlflow.mapping.trials import trial_operations
+from otel_dspy.mlflow.mapping.runs.datasets import dataset_operations
+from otel_dspy.mlflow.mapping.runs.evaluations import evaluate_operations
+from otel_dspy.mlflow.mapping.runs.phases import phase_operations
+from otel_dspy.mlflow.mapping.runs.trials import trial_operations
+from otel_dspy.mlflow.mapping.traces.traces import trace_operations
 from otel_dspy.mlflow.records.span_records import (
     CompileRecord,
     DatasetRecord,

@@ -9,7 +9,7 @@ from mlflow import MlflowClient
 from mlflow.entities import ViewType
 
 from otel_dspy import semconv
-from otel_dspy.mlflow.mapping.summary import SUMMARY
+from otel_dspy.mlflow.mapping.artifacts.summary import SUMMARY
 from otel_dspy.reporting.errors import ReportError
 from otel_dspy.reporting.latest import LATEST
 from otel_dspy.reporting.runs.json_artifacts import RunArtifacts

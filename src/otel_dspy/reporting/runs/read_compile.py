@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from otel_dspy import semconv
+from otel_dspy.mlflow.mapping.artifacts.summary import SUMMARY
 from otel_dspy.mlflow.mapping.naming import DATASET_ROLE, ERROR_MESSAGE, ERROR_TYPE
-from otel_dspy.mlflow.mapping.summary import SUMMARY
 from otel_dspy.mlflow.records.param_names import LANGUAGE_MODEL
 from otel_dspy.mlflow.tracking.runs.stale_runs import REASON_TAG
 from otel_dspy.mlflow.tracking.store import server_artifacts

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from mlflow.types.chat import ChatTool
 
-from otel_dspy.mlflow.mapping.chat_messages import chat_messages
-from otel_dspy.mlflow.mapping.chat_tools import chat_tools
+from otel_dspy.mlflow.mapping.traces.chat_messages import chat_messages
+from otel_dspy.mlflow.mapping.traces.chat_tools import chat_tools
 
 _TEXT = {"type": "text", "content": "What is this?"}
 _CALL = {"type": "tool_call", "id": "c1", "name": "lookup", "arguments": {"city": "Ulm"}}

@@ -13,7 +13,6 @@ from opentelemetry.trace import Status, StatusCode
 
 from otel_dspy.mlflow.mapping import naming
 from otel_dspy.mlflow.mapping.compile_aggregator import CompileAggregator
-from otel_dspy.mlflow.mapping.compiles import summary_operations
 from otel_dspy.mlflow.mapping.operations import (
     EndRun,
     EnsureRun,
@@ -25,6 +24,7 @@ from otel_dspy.mlflow.mapping.operations import (
     LogText,
 )
 from otel_dspy.mlflow.mapping.run_keys import CompileRun, TrialRun
+from otel_dspy.mlflow.mapping.runs.compiles import summary_operations
 from otel_dspy.mlflow.mapping.trace_operations import AssessmentFailure, LogTrace
 from otel_dspy.mlflow.records import decode
 from otel_dspy.mlflow.records.route import Options, RootKind, TraceContext

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
+from otel_dspy.mlflow.mapping.artifacts.tables import result_table
 from otel_dspy.mlflow.mapping.media_text import readable
-from otel_dspy.mlflow.mapping.tables import result_table
 
 _OMITTED = "… (512000 bytes, sha256 8acfcabd38b512d5)"
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from otel_dspy.mlflow.mapping.program_changes import MAX_TEXT, changes, parts
+from otel_dspy.mlflow.mapping.artifacts.program_changes import MAX_TEXT, changes, parts
 
 EMPTY = "{}"
 

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from inline_snapshot import snapshot
 
-from otel_dspy.mlflow.mapping.program_changes import MAX_TEXT, changes
+from otel_dspy.mlflow.mapping.artifacts.program_changes import MAX_TEXT, changes
 from otel_dspy.serialization.programs import snapshot as program_snapshot
 
 TEXTS = st.text(st.characters(exclude_categories=["C", "Z"], include_characters=" \n"), max_size=40)

@@ -6,7 +6,7 @@ import base64
 import json
 import zlib
 
-from otel_dspy.mlflow.mapping.saved_view_content import trials_link, trials_view
+from otel_dspy.mlflow.mapping.runs.saved_view_content import trials_link, trials_view
 
 STATE = {
     "searchFilter": "tags.`dspy.trial.index` LIKE '%'",

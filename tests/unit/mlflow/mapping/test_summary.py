@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from otel_dspy.mlflow.mapping.artifacts.summary import summary_json
 from otel_dspy.mlflow.mapping.compile_aggregator import EndedCompile
-from otel_dspy.mlflow.mapping.summary import summary_json
 from otel_dspy.mlflow.records import decode
 from otel_dspy.mlflow.records.span_records import CompileRecord, PhaseRecord, TrialRecord
 from tests.support.mapped_spans import CID, IDENTITY, span

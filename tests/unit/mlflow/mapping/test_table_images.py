@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from otel_dspy.mlflow.mapping import table_images
+from otel_dspy.mlflow.mapping.artifacts import table_images
+from otel_dspy.mlflow.mapping.artifacts.tables import dataset_table, result_table, table_json
 from otel_dspy.mlflow.mapping.operations import LogTable, TableImage
 from otel_dspy.mlflow.mapping.run_keys import CompileRun
-from otel_dspy.mlflow.mapping.tables import dataset_table, result_table, table_json
 from tests.support.png_images import data_uri, png
 
 BLACK, WHITE = png(0), png(255)

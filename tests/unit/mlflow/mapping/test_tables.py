@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
+from otel_dspy.mlflow.mapping.artifacts.tables import dataset_table, result_table, rows, table_json
 from otel_dspy.mlflow.mapping.operations import LogTable
 from otel_dspy.mlflow.mapping.run_keys import CompileRun
-from otel_dspy.mlflow.mapping.tables import dataset_table, result_table, rows, table_json
 
 
 @pytest.mark.parametrize(

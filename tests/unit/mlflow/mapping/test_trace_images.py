@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 from mlflow.tracing.attachments import Attachment
 
-from otel_dspy.mlflow.mapping.trace_images import with_references
 from otel_dspy.mlflow.mapping.trace_operations import LogSpan
+from otel_dspy.mlflow.mapping.traces.trace_images import with_references
 from tests.support.mapped_spans import span as recorded
 from tests.support.png_images import data_uri, png
 

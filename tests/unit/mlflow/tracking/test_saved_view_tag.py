@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from mlflow import MlflowClient
 
-from otel_dspy.mlflow.mapping.saved_view_content import TAG
+from otel_dspy.mlflow.mapping.runs.saved_view_content import TAG
 from otel_dspy.mlflow.records.route import Destination, Experiment
 from otel_dspy.mlflow.tracking.runs.saved_view_tag import save_trials_view
 from otel_dspy.mlflow.tracking.store.experiment_connection import Connection

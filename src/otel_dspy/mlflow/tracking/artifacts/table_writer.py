@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from otel_dspy.mlflow.mapping import table_images
-from otel_dspy.mlflow.mapping.tables import table_json
+from otel_dspy.mlflow.mapping.artifacts import table_images
+from otel_dspy.mlflow.mapping.artifacts.tables import table_json
 from otel_dspy.mlflow.tracking.artifacts.logged_artifacts_tag import LOGGED_ARTIFACTS_TAG, logged_artifacts_tag
 from otel_dspy.mlflow.tracking.artifacts.table_list import PREFIX, free_path, list_table
 

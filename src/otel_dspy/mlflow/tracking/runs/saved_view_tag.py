@@ -6,7 +6,7 @@ import logging
 import time
 from typing import TYPE_CHECKING
 
-from otel_dspy.mlflow.mapping.saved_view_content import WRITTEN, trials_view
+from otel_dspy.mlflow.mapping.runs.saved_view_content import WRITTEN, trials_view
 from otel_dspy.tracking_uri import without_passwords
 
 if TYPE_CHECKING:

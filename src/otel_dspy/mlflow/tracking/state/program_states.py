@@ -6,7 +6,7 @@ import zlib
 from collections import OrderedDict
 from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
 
-from otel_dspy.mlflow.mapping.program_changes import changes
+from otel_dspy.mlflow.mapping.artifacts.program_changes import changes
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -8,7 +8,7 @@ import math
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final
 
-from otel_dspy.mlflow.mapping.trace_attributes import MODEL_NAMES
+from otel_dspy.mlflow.mapping.traces.trace_attributes import MODEL_NAMES
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

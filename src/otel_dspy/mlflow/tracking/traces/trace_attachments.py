@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from otel_dspy.mlflow.mapping import trace_images
+from otel_dspy.mlflow.mapping.traces import trace_images
 from otel_dspy.mlflow.tracking.store import capabilities
 from otel_dspy.runtime.bounded_dict import BoundedDict
 

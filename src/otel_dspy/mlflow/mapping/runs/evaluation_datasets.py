@@ -9,7 +9,7 @@ from otel_dspy.mlflow.mapping.operations import EvaluationRecord, LogEvaluationD
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from otel_dspy.mlflow.mapping.tables import Row
+    from otel_dspy.mlflow.mapping.artifacts.tables import Row
     from otel_dspy.mlflow.records.span_records import DatasetRecord
 
 MAX_NAME: Final = 200

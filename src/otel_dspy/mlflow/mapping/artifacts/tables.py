@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from otel_dspy.mlflow.mapping import naming, table_images
+from otel_dspy.mlflow.mapping import naming
+from otel_dspy.mlflow.mapping.artifacts import table_images
 from otel_dspy.mlflow.mapping.media_text import readable
 from otel_dspy.serialization.json_text import parse_json, readable_json
 from otel_dspy.serialization.json_types import is_array, is_object

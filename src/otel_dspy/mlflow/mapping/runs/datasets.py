@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from otel_dspy.mlflow.mapping import naming, tables
+from otel_dspy.mlflow.mapping import naming
+from otel_dspy.mlflow.mapping.artifacts import tables
 from otel_dspy.mlflow.mapping.context import compile_run, evaluate_run
-from otel_dspy.mlflow.mapping.evaluation_datasets import evaluation_dataset
 from otel_dspy.mlflow.mapping.operations import LogDataset, LogTable
+from otel_dspy.mlflow.mapping.runs.evaluation_datasets import evaluation_dataset
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from otel_dspy import semconv as sc
-from otel_dspy.mlflow.mapping import naming, tables
+from otel_dspy.mlflow.mapping import naming
+from otel_dspy.mlflow.mapping.artifacts import tables
 from otel_dspy.mlflow.mapping.context import compile_run, trial_run
 from otel_dspy.mlflow.mapping.operations import (
     EndRun,
@@ -19,7 +20,7 @@ from otel_dspy.mlflow.mapping.operations import (
     LogText,
     MetricPoint,
 )
-from otel_dspy.mlflow.mapping.run_status import run_status
+from otel_dspy.mlflow.mapping.runs.run_status import run_status
 from otel_dspy.mlflow.records.metric_names import BEST_SCORE, NUM_EXAMPLES
 from otel_dspy.stop_reasons import stop_text
 from otel_dspy.trial_text import chosen_text, difference_text, proposal_text, reason_text, score_value_text

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from otel_dspy import semconv as sc
-from otel_dspy.mlflow.mapping.chat_messages import chat_messages
-from otel_dspy.mlflow.mapping.chat_tools import chat_tools
-from otel_dspy.mlflow.mapping.control_span_inputs_outputs import control_content
+from otel_dspy.mlflow.mapping.traces.chat_messages import chat_messages
+from otel_dspy.mlflow.mapping.traces.chat_tools import chat_tools
+from otel_dspy.mlflow.mapping.traces.control_span_inputs_outputs import control_content
 from otel_dspy.serialization.json_text import parse_json
 from otel_dspy.serialization.json_types import is_array
 from otel_dspy.span_format import SCOPE_NAME

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from otel_dspy import semconv as sc
 from otel_dspy.mlflow.mapping import naming
+from otel_dspy.mlflow.mapping.artifacts.summary import SUMMARY, summary_json
 from otel_dspy.mlflow.mapping.context import compile_run, trial_run, user_run
 from otel_dspy.mlflow.mapping.operations import (
     DescribeStopped,
@@ -21,8 +22,7 @@ from otel_dspy.mlflow.mapping.operations import (
     LogText,
     MetricPoint,
 )
-from otel_dspy.mlflow.mapping.run_status import is_interrupted, run_status
-from otel_dspy.mlflow.mapping.summary import SUMMARY, summary_json
+from otel_dspy.mlflow.mapping.runs.run_status import is_interrupted, run_status
 from otel_dspy.mlflow.records.metric_names import BEST_SCORE, INITIAL_SCORE
 from otel_dspy.mlflow.records.param_names import FORECAST, LANGUAGE_MODEL
 

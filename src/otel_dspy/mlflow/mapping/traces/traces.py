@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Any
 from otel_dspy import semconv as sc
 from otel_dspy.mlflow.mapping import naming
 from otel_dspy.mlflow.mapping.context import logs_traces, trace_run
-from otel_dspy.mlflow.mapping.control_span_inputs_outputs import control_inputs, control_outputs
-from otel_dspy.mlflow.mapping.expectations import expectations
 from otel_dspy.mlflow.mapping.media_text import HINTS, readable
-from otel_dspy.mlflow.mapping.trace_assessments import assessments
-from otel_dspy.mlflow.mapping.trace_attributes import (
+from otel_dspy.mlflow.mapping.trace_operations import LogSpan, LogTrace
+from otel_dspy.mlflow.mapping.traces.control_span_inputs_outputs import control_inputs, control_outputs
+from otel_dspy.mlflow.mapping.traces.expectations import expectations
+from otel_dspy.mlflow.mapping.traces.trace_assessments import assessments
+from otel_dspy.mlflow.mapping.traces.trace_attributes import (
     INPUTS,
     OUTPUTS,
     call_cost,
@@ -20,7 +21,6 @@ from otel_dspy.mlflow.mapping.trace_attributes import (
     span_attributes,
     unpriced_model,
 )
-from otel_dspy.mlflow.mapping.trace_operations import LogSpan, LogTrace
 from otel_dspy.mlflow.records.route import RootKind, SpanUpdate, TraceUpdate
 from otel_dspy.mlflow.records.span import SpanLink
 from otel_dspy.mlflow.records.span_records import (

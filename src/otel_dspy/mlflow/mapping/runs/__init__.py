@@ -1,0 +1,1 @@
+"""Mapping of compiles, trials, evaluations, datasets and phases to MLflow runs."""
