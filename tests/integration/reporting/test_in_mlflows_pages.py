@@ -10,7 +10,7 @@ import pytest
 from mlflow import MlflowClient
 
 import otel_dspy.mlflow
-from otel_dspy.mlflow.mapping.saved_view_content import trials_link
+from otel_dspy.mlflow.mapping.runs.saved_view_content import trials_link
 from tests.support.browser import NEEDS_CHROMIUM, chromium
 from tests.support.learning_lm import learning_lm
 from tests.support.sums import exact, examples

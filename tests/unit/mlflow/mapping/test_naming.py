@@ -79,6 +79,7 @@ def test_usage_by_role_and_model() -> None:
         cache_hits=1,
         cost=0.5,
         unpriced_calls=0,
+        embedding_calls=4,
         late_calls=2,
         by_role={"task": Usage(lm_calls=2), "judge?": Usage(cost=0.25)},
         by_model={
@@ -95,6 +96,7 @@ def test_usage_by_role_and_model() -> None:
         "usage/cache_hits": 1.0,
         "usage/cost": 0.5,
         "usage/unpriced_calls": 0.0,
+        "usage/embedding_calls": 4.0,
         "usage/late_calls": 2.0,
         "usage/lm_calls/task": 2.0,
         "usage/cost/judge_": 0.25,

@@ -84,6 +84,12 @@ IN_ALL = {"lm_calls": 3, "input_tokens": 30, "output_tokens": 15, "cost": 0.5}
             {"score": "nan", "scope": "full", "state": "complete"},
         ),
         (
+            "trial",
+            {"dspy.trial.index": 0, "dspy.trial.kind": "baseline", "dspy.trial.score": 50.0},
+            {"trial": 0, "kind": "baseline"},
+            {"score": 50.0},
+        ),
+        (
             "evaluate",
             {"dspy.program.name": "Sums", "dspy.evaluate.score": 50.0, "dspy.evaluate.num_examples": 4,
              "dspy.evaluate.num_errors": 1},

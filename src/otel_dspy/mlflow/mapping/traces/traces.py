@@ -118,10 +118,9 @@ def trace_operations(record: Record, options: Options, context: TraceContext) ->
 
 def _updated(span: SpanRecord, update: SpanUpdate) -> SpanRecord:
     """Return the span with the status and links that the program set; an error of the call itself takes precedence."""
-    links = (*span.links, *(SpanLink(*ids) for ids in update.links))
-    if span.error or not update.failed:
-        return replace(span, links=links) if update.links else span
-    return replace(span, links=links, error=True, message=update.message)
+    if update.failed and not span.error:
+        span = replace(span, error=True, message=update.message)
+    return replace(span, links=(*span.links, *(SpanLink(*ids) for ids in update.links)))
 
 
 def _preview(span: SpanRecord, sources: dict[str, str]) -> str | None:
