@@ -132,7 +132,7 @@ def test_a_row_lists_what_the_hook_records(optimizer: str) -> None:
 def test_roles_and_artifacts() -> None:
     """Every role and every artifact is one that is written, and none is left out."""
     assert [_names(row[0])[0] for row in _table("Cost by role and by model")] == list(get_args(semconv.DspyLmRole))
-    recorded = "".join(text for path in MAPPING.glob("*.py") for text in [path.read_text(encoding="utf-8")])
+    recorded = "".join(text for path in MAPPING.rglob("*.py") for text in [path.read_text(encoding="utf-8")])
     named = {name for row in _table("In MLflow") for name in _names(row[1])}
     written = set(re.findall(r"\"([\w/]+\.(?:json|md))\"", recorded)) - {"evalset.json"}  # of a stand-alone evaluation
     written.add(run_reports.PATH)  # not by the mapping: it is read back

@@ -111,7 +111,7 @@ def test_an_answer_comes_back_whole(*, as_in_mlflow: bool, replay: Any, called_a
     lm: Any = Counting("own/model", **asked)
     with recording(capture_content=True) as recorder:
         outputs = [lm(messages=messages), lm(messages=messages)]
-    replayed: Any = replay(recordings_of(recorder, as_in_mlflow=as_in_mlflow), "own/model", **asked)
+    replayed: Any = replay(ReplayAnswers(recordings_of(recorder, as_in_mlflow=as_in_mlflow)), "own/model", **asked)
     with recording() as again:
         answered = [replayed(messages=messages), replayed.copy()(messages=messages), replayed(messages=messages)]
     assert answered == [outputs[0], outputs[1], outputs[1]]

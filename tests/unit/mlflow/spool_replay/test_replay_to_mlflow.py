@@ -79,7 +79,7 @@ def test_mlflow_does_not_answer(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """One sentence for all files, which are kept; nothing is reported as written, because nothing was."""
-    monkeypatch.setitem(cast("dict[str, Any]", Replay.__init__.__kwdefaults__), "patience", 1.0)
+    monkeypatch.setitem(cast("dict[str, Any]", Replay.__init__.__kwdefaults__), "max_outage", 1.0)
     uri = f"http://127.0.0.1:{free_port()}"
     files: list[Path] = []
     for name in ("a", "b"):
