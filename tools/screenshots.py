@@ -25,6 +25,7 @@ from playwright.sync_api import sync_playwright
 
 import otel_dspy
 from otel_dspy.mlflow.mapping.runs.saved_view_content import trials_link
+from otel_dspy.semconv import DSPY_COMPILE_BEST_TRIAL_INDEX, DSPY_TRIAL_INDEX
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -88,6 +89,15 @@ def _newest(store: Path) -> Run:
     return max(parents, key=lambda run: run.info.start_time or 0)
 
 
+def _trial(store: Path, run: Run, number: str) -> str:
+    """Return the id of the run of a trial."""
+    found = MlflowClient(f"sqlite:///{store}").search_runs(
+        [run.info.experiment_id],
+        f"tags.`mlflow.parentRunId` = '{run.info.run_id}' AND tags.`{DSPY_TRIAL_INDEX}` = '{number}'",
+    )
+    return found[0].info.run_id
+
+
 def _report(store: Path, run: Run) -> str:
     """Write the page of the report beside the store and return its address."""
     with chdir(store.parent):  # the page shows the address of the store, which is the reader's own
@@ -140,6 +150,10 @@ def take(store: Path, folder: Path) -> None:
         base = f"{uri}/#/experiments/{experiment}"
         _shoot(page, f"{base}/runs/{run_id}", "Parameters", folder / "demo-run.png")
         _shoot(page, f"{base}/runs/{run_id}/model-metrics", "best", folder / "demo-metrics.png")
+        best, start = (
+            _trial(store, newest, number) for number in (newest.data.tags[DSPY_COMPILE_BEST_TRIAL_INDEX], "0")
+        )
+        _shoot(page, f"{base}/runs/{best}/traces?compareToRunUuid={start}", "compare to", folder / "demo-traces.png")
         page.set_viewport_size(REPORT_SIZE)
         _shoot(page, _report(store, newest), "Which examples flip", folder / "report.png")
         browser.close()

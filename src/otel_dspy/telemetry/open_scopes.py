@@ -131,7 +131,7 @@ class EvaluateScope:
     usage: UsageTally
     metric_name: str | None
     belonging: Mapping[str, AttributeValue]
-    """Attributes set on every example of the evaluation: program, metric, compile, trial."""
+    """Attributes set on every example of the evaluation: program, metric, compile, trial, role."""
     compile: CompileScope | None
     examples: ExampleRegistry
     started: float

@@ -63,6 +63,20 @@ def test_the_metrics_of_the_compile(run: RunNode) -> None:
     }
 
 
+def test_the_role_of_a_trace_separates_validation_from_minibatches(run: RunNode) -> None:
+    """A trial's traces with the role `validation` are one for each example, and their mean is the trial's score."""
+    counts: list[tuple[int, int]] = []
+    for child in run.children:
+        validated = [one for one in child.traces if one.tags.get("dspy.evaluate.role") == "validation"]
+        counts.append((len(validated), len(child.traces)))
+        if validated:
+            scores = [one.assessments[0].value for one in validated]
+            [(_, score)] = child.metrics["score/full"]
+            assert sum(float(str(value)) for value in scores) / len(scores) == pytest.approx(score)
+            assert len({one.tags["dspy.example.id"] for one in validated}) == len(validated)
+    assert counts == [(6, 6), (6, 10), (0, 2), (6, 10), (6, 11), (0, 4), (0, 4)]
+
+
 def test_the_trials(run: RunNode) -> None:
     """Accepted, rejected and merged proposals, with lineage and mini-batch."""
     shown = ("dspy.trial.kind", "dspy.trial.state", "dspy.trial.scope", "dspy.trial.score.unit", "dspy.trial.reason")

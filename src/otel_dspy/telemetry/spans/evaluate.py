@@ -83,7 +83,7 @@ def open_evaluate(telemetry: Telemetry, info: EvaluateInfo, context: Context | N
         context=context,
         usage=UsageTally(call_context.usage),
         metric_name=info.metric_name,
-        belonging=belonging,
+        belonging=belonging if info.role is None else {**belonging, semconv.DSPY_EVALUATE_ROLE: info.role},
         compile=call_context.compile,
         examples=call_context.compile.examples if call_context.compile is not None else ExampleRegistry(),
         started=now(),

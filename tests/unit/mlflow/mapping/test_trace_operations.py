@@ -105,9 +105,10 @@ def test_which_traces_are_written_before_their_end(kind: RootKind, early: bool) 
 
 
 def test_the_tags_of_a_trace_name_what_it_belongs_to() -> None:
-    """Compile, trial, example, program and optimizer, as text."""
+    """Compile, trial, example, program, optimizer and what the evaluation is for, as text."""
     given = {
         **IDENTITY,
+        "dspy.evaluate.role": "validation",
         "dspy.trial.index": 4,
         "dspy.example.index": 0,
         "dspy.example.id": "x",
@@ -120,6 +121,7 @@ def test_the_tags_of_a_trace_name_what_it_belongs_to() -> None:
         "dspy.example.id": "x",
         "dspy.program.name": "Solver",
         "dspy.optimizer.name": "MIPROv2",
+        "dspy.evaluate.role": "validation",
         "otel.trace_id": TRACE,
     }
 
