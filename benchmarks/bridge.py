@@ -4,6 +4,9 @@
 its requests in order and waits for each answer, at a bridge of its own as far as there are enough, as behind a load
 balancer that routes by `dspy.compile.id`. With a queue on disk, a bridge acknowledges a request before MLflow has it;
 the rate is that until MLflow has all.
+
+`--round-trip MS` puts a proxy before PostgreSQL that delays each statement, for MLflow and the bridges alike: the
+database is then the limit and not the CPU. Bridges on the database alone are measured.
 """
 
 from __future__ import annotations
@@ -16,6 +19,7 @@ from contextlib import ExitStack
 from itertools import cycle, islice, product, repeat
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
+from urllib.parse import urlsplit
 
 import mlflow
 
@@ -24,6 +28,7 @@ from benchmarks.environments import ROOT
 from benchmarks.postgres import binaries, postgres
 from benchmarks.results import pinned, save, table
 from tests.support.bridge_process import bridge_process
+from tests.support.latency_proxy import latency_proxy
 from tests.support.mlflow_server import free_port, mlflow_server
 
 if TYPE_CHECKING:
@@ -56,13 +61,17 @@ def rate(
     return sent / (time.perf_counter() - began), sorted(seconds)
 
 
-def speed(backend: str, trials: int, bridges: Sequence[int]) -> list[Row]:
-    """Return a row per writer, on one server and one store."""
+def speed(backend: str, trials: int, bridges: Sequence[int], round_trip: float) -> list[Row]:
+    """Return a row per writer, on one server and one store; `round_trip` in milliseconds, see the module."""
     rows: list[Row] = []
     programs = iter(range(1, 10_000))
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         store = stack.enter_context(postgres()) if backend == "postgresql" else None
+        if store is not None and round_trip:
+            place = urlsplit(store).netloc.rpartition("@")[2]
+            proxy = stack.enter_context(latency_proxy(f"http://{place}", round_trip / 1000))
+            store = store.replace(place, urlsplit(proxy).netloc)
         database = store or f"sqlite:///{folder / 'mlflow.db'}"
         server = stack.enter_context(mlflow_server(folder, backend=store, forked=False))
         experiment = mlflow.MlflowClient(server.uri).create_experiment("bare")
@@ -86,7 +95,7 @@ def speed(backend: str, trials: int, bridges: Sequence[int]) -> list[Row]:
             print(table(rows[-1:]), flush=True)
 
         measure("MLflow's own ingest", [server.uri], {"x-mlflow-experiment-id": experiment})
-        for count, queue, uri in product(bridges, (False, True), (server.uri, database)):
+        for count, queue, uri in product(bridges, (False, True), (database,) if round_trip else (server.uri, database)):
             directly = ", on the database" if uri == database else ""
             name = f"bridges: {count}{directly}{', with a queue' if queue else ''}"
             if directly:  # by default the files would be below the working directory
@@ -114,6 +123,7 @@ def main() -> None:
     parser.add_argument("--trials", type=int, default=3, help="number of trials of each program")
     parser.add_argument("--bridges", type=int, nargs="*", default=BRIDGES, help="numbers of bridges to measure")
     parser.add_argument("--backend", choices=("sqlite", "postgresql"), nargs="*", default=["sqlite", "postgresql"])
+    parser.add_argument("--round-trip", type=float, default=0, help="milliseconds to PostgreSQL; not for sqlite")
     parser.add_argument("--keep", action="store_true", help="write the figures to benchmarks/results/")
     options = parser.parse_args()
     rows: list[Row] = []
@@ -121,7 +131,7 @@ def main() -> None:
         if backend == "postgresql" and binaries() is None:
             print("PostgreSQL is not installed: skipped")
             continue
-        rows += speed(backend, options.trials, options.bridges)
+        rows += speed(backend, options.trials, options.bridges, options.round_trip)
     if options.keep:
         save("bridge", rows, pinned(_PACKAGES, ROOT / "requirements" / "dev.txt"))
 
