@@ -5,9 +5,8 @@ from __future__ import annotations
 import io
 from typing import TYPE_CHECKING, Final
 
-from rich.console import Console
-
 from otel_dspy.reporting.comparison.text_comparison import text as comparison_text
+from otel_dspy.reporting.rich_classes import Console
 from otel_dspy.reporting.terminal.trials_table import trials_table
 
 if TYPE_CHECKING:

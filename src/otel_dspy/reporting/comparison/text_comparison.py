@@ -5,12 +5,8 @@ from __future__ import annotations
 import io
 from typing import TYPE_CHECKING, Final
 
-from rich.box import SIMPLE_HEAD
-from rich.console import Console
-from rich.table import Table
-from rich.text import Text
-
 from otel_dspy.reporting.number_text import counted, duration_text
+from otel_dspy.reporting.rich_classes import SIMPLE_HEAD, Console, Table, Text
 from otel_dspy.trial_text import NONE, score_value_text
 
 if TYPE_CHECKING:

@@ -70,8 +70,7 @@ class CompileLines:
 
     def _table(self, view: CompileView, result: CompileResult) -> None:
         try:
-            from rich.console import Console  # noqa: PLC0415 - an optional package
-
+            from otel_dspy.reporting.rich_classes import Console  # noqa: PLC0415 - an optional package
             from otel_dspy.reporting.terminal.trials_table import trials_table  # noqa: PLC0415 - as above
         except ImportError:
             return

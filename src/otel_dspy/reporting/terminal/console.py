@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from rich.console import Console
+from otel_dspy.reporting.rich_classes import Console
 
 
 def terminal() -> Console:

@@ -6,8 +6,7 @@ import sys
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
-
+from otel_dspy.reporting.rich_classes import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from otel_dspy.reporting.terminal.compile_progress import CompileWatch
 from otel_dspy.reporting.trial_row_text import score_text, trial_line
 

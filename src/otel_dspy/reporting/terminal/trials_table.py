@@ -4,12 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from rich.box import SIMPLE_HEAD
-from rich.markup import escape
-from rich.table import Table
-from rich.text import Text
-
 from otel_dspy.reporting.number_text import counted, use_text
+from otel_dspy.reporting.rich_classes import SIMPLE_HEAD, Table, Text, escape
 from otel_dspy.reporting.trial_row import ModelUse
 from otel_dspy.reporting.trial_row_text import parameters_text, score_text
 from otel_dspy.reporting.trial_selection import best_index, shown_trials
