@@ -1,4 +1,4 @@
-"""Files of the shared MLflow server, for what only reads: a request takes 15 ms of processor time at both ends.
+"""Files of the shared MLflow server, for what only reads: a request takes 7 to 13 ms of processor time at both ends.
 
 Tests of what the server answers read them through it, see `tests.integration.end_to_end.test_optimization_in_mlflow`.
 """
