@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
+from importlib import metadata
 from typing import TYPE_CHECKING
 
 import pytest
@@ -41,6 +42,27 @@ def as_tuple(finding: Finding) -> tuple[str, str, str]:
 def test_an_empty_environment_has_no_trouble() -> None:
     """Everything that the tests run on is installed, and nothing is set: no warning, no problem."""
     assert troubles() == []
+
+
+@pytest.mark.parametrize(
+    ("package", "version", "subject"),
+    [("mlflow", "2.18.0", "mlflow"), ("opentelemetry-sdk", "1.30.0", "opentelemetry")],
+)
+def test_versions_that_the_extra_excludes(
+    package: str, version: str, subject: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Installed before otel-dspy, without its extra `mlflow`: a problem with both versions, and no line that calls it ok."""
+    installed = metadata.version
+
+    def version_of(name: str) -> str:
+        return version if name == package else installed(name)
+
+    monkeypatch.setattr("opentelemetry.instrumentation.dependencies.version", version_of)
+    ((level, found, text),) = troubles()
+    assert (level, found) == ("problem", subject)
+    assert text.startswith(f"{package} {version} is not supported; otel-dspy requires {package}")
+    about_mlflow = [finding for finding in examine({}) if finding.subject == "mlflow" and finding.level is Level.OK]
+    assert bool(about_mlflow) is (subject != "mlflow")
 
 
 def test_a_whole_setup_has_no_trouble() -> None:

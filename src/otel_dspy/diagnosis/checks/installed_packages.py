@@ -27,6 +27,8 @@ PACKAGES: Final = (
 _INSTRUMENTORS: Final = "opentelemetry_instrumentor"
 """Entry point group of the instrumentations that `opentelemetry-instrument` loads."""
 _OURS: Final = "otel_dspy"
+_OUR_DISTRIBUTION: Final = "otel-dspy"
+_FOR_MLFLOW: Final = "extra == 'mlflow'"
 DISABLED: Final = "OTEL_PYTHON_DISABLED_INSTRUMENTATIONS"
 _ALSO_DSPY: Final = ("dspy",)
 _BELOW_DSPY: Final = ("litellm", "openai", "anthropic")
@@ -64,8 +66,26 @@ def installed(environment: Mapping[str, str]) -> Iterator[Finding]:
     if found["mlflow"] is None:
         yield Finding("mlflow", Level.NOTE, "MLflow is not installed: spans can go to any OTLP backend, not to MLflow")
     else:
-        yield Finding("mlflow", Level.OK, f"MLflow {found['mlflow']}")
+        unsupported = list(_unsupported_beside_mlflow())
+        yield from unsupported
+        if not any(finding.subject == "mlflow" for finding in unsupported):
+            yield Finding("mlflow", Level.OK, f"MLflow {found['mlflow']}")
     yield from _instrumentations(environment)
+
+
+def _unsupported_beside_mlflow() -> Iterator[Finding]:
+    """Find installed packages whose version the extra `mlflow` excludes, as pip leaves them without the extra."""
+    try:
+        requirements = metadata.requires(_OUR_DISTRIBUTION) or []
+    except metadata.PackageNotFoundError:  # run from a folder of sources
+        return
+    for requirement in requirements:
+        required, _, marker = (part.strip() for part in requirement.partition(";"))
+        conflict = get_dependency_conflicts((required,)) if marker.replace('"', "'") == _FOR_MLFLOW else None
+        if conflict is not None and conflict.found is not None:
+            package = conflict.found.partition(" ")[0]
+            subject = package.partition("-")[0]
+            yield Finding(subject, Level.PROBLEM, f"{conflict.found} is not supported; otel-dspy requires {required}")
 
 
 def _instrumentations(environment: Mapping[str, str]) -> Iterator[Finding]:
