@@ -8,6 +8,7 @@ from pathlib import Path
 from otel_dspy.diagnosis.checks.mlflow_store import TRACKING_URI, mlflow_store
 from otel_dspy.diagnosis.finding import Level
 from otel_dspy.optional_modules import is_installed
+from otel_dspy.tracking_uri import is_server
 
 NEEDED_MEMORY = 1_500_000_000
 """Memory in bytes that the demo needs with its local model. Measured peak: 1.2 GB, including 0.5 GB of MLflow."""
@@ -82,9 +83,12 @@ def check_store(tracking_uri: str) -> None:
     """
     for finding in mlflow_store({TRACKING_URI: tracking_uri}):
         if finding.level is Level.PROBLEM:
-            raise DemoCannotRunError(
-                f"{finding.text}. Start an MLflow server there, or leave --store out to record in a local folder."
-            )
+            text = finding.text if finding.text.endswith(("?", ".")) else f"{finding.text}."
+            if is_server(tracking_uri):
+                cure = "Start an MLflow server there, or leave --store out"
+            else:
+                cure = "Correct --store, or leave it out"
+            raise DemoCannotRunError(f"{text} {cure} to record in a local folder.")
 
 
 def available_memory(meminfo: Path = _MEMINFO) -> int | None:

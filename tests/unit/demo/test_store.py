@@ -45,7 +45,14 @@ def test_a_tracking_uri(tmp_path: Path) -> None:
             "http://127.0.0.1:9",
             "the MLflow health check of http://127.0.0.1:9 failed: [Errno 111] Connection refused. Start an MLflow server",
         ),
-        ("htp://127.0.0.1:9", "htp://127.0.0.1:9: MLflow has no tracking store for 'htp'. Did you mean http?"),
+        (
+            "htp://127.0.0.1:9",
+            "htp://127.0.0.1:9: MLflow has no tracking store for 'htp'. Did you mean http? Correct --store, or leave it",
+        ),
+        (
+            "sqlite:////nowhere/x.db",
+            "sqlite:////nowhere/x.db: /nowhere does not exist or is not writable. Correct --store, or leave it",
+        ),
         ("ftp2://host", "ftp2://host: MLflow has no tracking store for 'ftp2'. "),
         ("/dev/null/runs", "The folder /dev/null/runs for the MLflow store cannot be created: "),
     ],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 import threading
 from importlib import metadata
 from typing import TYPE_CHECKING
@@ -112,6 +113,11 @@ def test_places_that_do_not_answer() -> None:
             "OTEL_DSPY_REPORT",
             "maybe",
             "OTEL_DSPY_REPORT: 'maybe' is not a boolean; use true or false. The default is used.",
+        ),
+        (
+            "OTEL_DSPY_PROGRESS",
+            "fancy",
+            "OTEL_DSPY_PROGRESS: 'fancy' is not a mode; use off, plain, rich or notebook. The default is used.",
         ),
         ("OTEL_DSPY_MLFLOW_EVALUATION_DATASETS", "some", "'some' is not a boolean; use true or false"),
         ("OTEL_DSPY_MLFLOW_AUTOLOG_METRICS", "both", "'both' is not a boolean; use true or false"),
@@ -235,6 +241,22 @@ def test_an_mlflow_that_answers_health_checks_only_is_not_waited_for(monkeypatch
         answered.set()
     as_tuple = [(finding.level, finding.text) for finding in findings if finding.subject == "mlflow"]
     assert as_tuple == [(Level.OK, f"http://127.0.0.1:{port} is reachable")]
+
+
+def test_an_mlflow_that_never_answers_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is one problem, after the timeout of its health check; no list of runs is requested from it."""
+    monkeypatch.setattr(mlflow_store, "TIMEOUT", 0.2)
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_TIMEOUT", "3")
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        uri = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        findings = examine({"MLFLOW_TRACKING_URI": uri})
+        silent.settimeout(0.2)
+        with silent.accept()[0] as connection:
+            assert connection.recv(100).startswith(b"GET /health ")
+        with pytest.raises(TimeoutError):
+            silent.accept()
+    assert ("problem", "mlflow", f"the MLflow health check of {uri} failed: timed out") in map(as_tuple, findings)
+    assert [finding.text for finding in findings if finding.subject == "runs"] == []
 
 
 @pytest.mark.parametrize("folder", ["/dev/null/x", "/proc/x"])

@@ -11,6 +11,7 @@ from otel_dspy.diagnosis.checks.mlflow_store import mlflow_store
 from otel_dspy.diagnosis.checks.settings import configured
 from otel_dspy.diagnosis.checks.spool import spool
 from otel_dspy.diagnosis.checks.stale_runs import left_running
+from otel_dspy.diagnosis.finding import Level
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -25,13 +26,16 @@ def examine(environment: Mapping[str, str], *, end_runs: bool = False) -> list[F
         environment: environment variables.
         end_runs: mark stale runs as KILLED (see `left_running`).
     """
+    store = list(mlflow_store(environment))
+    usable = all(finding.level is not Level.PROBLEM for finding in store)
     return list(
         chain(
             installed(environment),
             configured(environment),
             exporters(environment),
-            mlflow_store(environment),
+            store,
             spool(),
-            left_running(environment, end=end_runs),
+            # A store with a problem may take MLflow's whole timeout to fail, with the same problem.
+            left_running(environment, end=end_runs) if usable or end_runs else (),
         )
     )

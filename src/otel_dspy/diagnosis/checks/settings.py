@@ -11,9 +11,10 @@ from otel_dspy import settings as settings_module
 from otel_dspy.boolean_text import boolean
 from otel_dspy.diagnosis.checks.misspelled_variables import misspelt
 from otel_dspy.diagnosis.finding import Finding, Level
-from otel_dspy.environment_variables import AUTOLOG_METRICS, EVALUATION_DATASETS, EXPORT_MAX_BYTES, REPORT
+from otel_dspy.environment_variables import AUTOLOG_METRICS, EVALUATION_DATASETS, EXPORT_MAX_BYTES, PROGRESS, REPORT
 from otel_dspy.mlflow.delivery import drain_timeout, spool_folder
 from otel_dspy.quantities import number_of_bytes, number_of_seconds
+from otel_dspy.reporting.terminal.progress_mode import named_mode
 from otel_dspy.settings import CONTENT_VARIABLE, Settings
 from otel_dspy.telemetry.payloads import PIECE_BYTES
 
@@ -35,6 +36,7 @@ _PARSERS: Final[Mapping[str, Callable[[str], object]]] = {
     REPORT: boolean,
     AUTOLOG_METRICS: boolean,
     EVALUATION_DATASETS: boolean,
+    PROGRESS: named_mode,
 }
 
 
@@ -77,15 +79,17 @@ def configured(environment: Mapping[str, str]) -> Iterator[Finding]:
     yield from _content(settings, environment)
     yield from _sampling(settings, environment)
     yield from _limits(environment)
-    yield from _quantities(environment)
+    yield from _values(environment)
     if environment.get("OTEL_SDK_DISABLED", "").strip().lower() == "true":
         yield Finding("sdk", Level.PROBLEM, "OTEL_SDK_DISABLED=true: nothing is recorded at all")
 
 
-def _quantities(environment: Mapping[str, str]) -> Iterator[Finding]:
+def _values(environment: Mapping[str, str]) -> Iterator[Finding]:
     for variable, parse in _PARSERS.items():
+        text = environment.get(variable, "").strip()
         try:
-            parse(environment.get(variable, "").strip() or "0")
+            if text:
+                parse(text)
         except ValueError as error:
             yield Finding("settings", Level.PROBLEM, f"{variable}: {error}. The default is used.")
 

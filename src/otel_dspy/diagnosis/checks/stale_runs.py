@@ -22,7 +22,7 @@ _LOCAL: Final = "sqlite:///"
 def left_running(environment: Mapping[str, str], *, end: bool) -> Iterator[Finding]:
     """Check for runs that ended processes of this host have left RUNNING.
 
-    An unreachable MLflow is reported by `destinations` and yields nothing here.
+    Call it without `end` only if `mlflow_store` has found no problem: an MLflow that never answers is waited for.
 
     Args:
         environment: environment variables; MLFLOW_TRACKING_URI and MLFLOW_WORKSPACE are used.

@@ -26,6 +26,20 @@ class ProgressMode(StrEnum):
     """One display, updated in place; outside a Jupyter kernel as if the variable was not set."""
 
 
+def named_mode(text: str) -> ProgressMode:
+    """Return the mode with this name, in any case.
+
+    Raises:
+        ValueError: there is none; the message names all modes.
+    """
+    try:
+        return ProgressMode(text.strip().lower())
+    except ValueError:
+        *first, last = ProgressMode
+        message = f"{text!r} is not a mode; use {', '.join(first)} or {last}"
+        raise ValueError(message) from None
+
+
 def progress_mode(environment: Mapping[str, str], stream: TextIO, *, kernel: bool = False) -> ProgressMode:
     """Return the mode: that of the variable, else NOTEBOOK in a kernel, RICH on a terminal and OFF elsewhere.
 
@@ -34,12 +48,12 @@ def progress_mode(environment: Mapping[str, str], stream: TextIO, *, kernel: boo
         stream: where progress would be written.
         kernel: whether a Jupyter kernel runs the process.
     """
-    text = environment.get(PROGRESS, "").strip().lower()
+    text = environment.get(PROGRESS, "").strip()
     if text:
         try:
-            mode = ProgressMode(text)
-        except ValueError:
-            _logger.warning("%s: %r is not a mode; use %s. It is ignored.", PROGRESS, text, ", ".join(ProgressMode))
+            mode = named_mode(text)
+        except ValueError as error:
+            _logger.warning("%s: %s. The default is used.", PROGRESS, error)
         else:
             if kernel or mode is not ProgressMode.NOTEBOOK:
                 return mode
