@@ -53,7 +53,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         parser.print_help()
         return 0
     if chosen.command in _COMMANDS:
-        return _COMMANDS[chosen.command](chosen, print)
+        try:
+            return _COMMANDS[chosen.command](chosen, print)
+        except KeyboardInterrupt:
+            print("Stopped.", file=sys.stderr)
+            return INTERRUPTED
     return _demo(DemoOptions(**{field.name: getattr(chosen, field.name) for field in fields(DemoOptions)}))
 
 

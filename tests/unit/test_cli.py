@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import pytest
 from inline_snapshot import snapshot
@@ -125,6 +125,20 @@ def test_verbose_shows_the_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
     demo_that(monkeypatch, raising(ConnectionError("refused")))
     with pytest.raises(ConnectionError):
         cli.main(["demo", "--verbose"])
+
+
+@pytest.mark.parametrize("command", ["replay", "doctor", "report"])
+def test_a_command_that_is_interrupted_ends(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], command: str
+) -> None:
+    """Ctrl-C is a line and a status, and no traceback."""
+
+    def interrupted(*_arguments: object) -> int:
+        raise KeyboardInterrupt
+
+    monkeypatch.setitem(cast("dict[str, object]", cli._COMMANDS), command, interrupted)
+    assert cli.main([command]) == 130
+    assert capsys.readouterr().err == "Stopped.\n"
 
 
 def test_without_a_command_it_prints_help(capsys: pytest.CaptureFixture[str]) -> None:

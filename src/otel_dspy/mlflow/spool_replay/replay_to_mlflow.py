@@ -13,6 +13,7 @@ from otel_dspy.mlflow.delivery.span_pipeline import SpanPipeline
 from otel_dspy.mlflow.records.route import Destination, Experiment, Route
 from otel_dspy.mlflow.spool_replay.file_result import FileResult
 from otel_dspy.mlflow.tracking.operation_applier import OperationApplier
+from otel_dspy.mlflow.tracking.requests import http_policy
 from otel_dspy.mlflow.tracking.requests.retry import Stopped
 from otel_dspy.mlflow.tracking.runs.run_reports import RunReports
 from otel_dspy.mlflow.tracking.writers.exclusive_writer import ExclusiveWriter
@@ -72,10 +73,11 @@ class Replay:
         done = threading.Event()
         threading.Thread(target=self._watch, args=(done,), daemon=True).start()
         try:
-            for path in paths:
-                result = FileResult(path)
-                self._file(result)
-                report(result)
+            with http_policy.first_answer_soon():
+                for path in paths:
+                    result = FileResult(path)
+                    self._file(result)
+                    report(result)
             if self._stop.is_set():
                 return 0
             ended = self._pipeline.end_open_runs(self._last_ms)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import socket
+import time
 from typing import TYPE_CHECKING, Any, cast
 
 from mlflow import MlflowClient
@@ -12,6 +14,7 @@ from otel_dspy.mlflow.records.route import Destination, Experiment, Options, Roo
 from otel_dspy.mlflow.records.span import SpanRecord
 from otel_dspy.mlflow.spool_replay.replay_to_mlflow import Replay
 from otel_dspy.mlflow.tracking import operation_applier
+from otel_dspy.mlflow.tracking.requests import http_policy
 from tests.support.blank_store import blank_store
 from tests.support.mlflow_server import free_port
 
@@ -90,3 +93,21 @@ def test_mlflow_does_not_answer(
         f"MLflow has been unavailable for 1 s. These files are kept; replay them again later:\n{files[0]}\n{files[1]}\n"
     )
     assert all(file.exists() for file in files)
+
+
+def test_mlflow_never_answers(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A server that accepts connections and sends nothing is an outage long before a request's own timeout."""
+    monkeypatch.delenv("MLFLOW_HTTP_REQUEST_TIMEOUT", raising=False)
+    monkeypatch.setattr(http_policy, "READ_TIMEOUT", 15.0)
+    monkeypatch.setattr(http_policy, "FIRST_READ_TIMEOUT", 0.3, raising=False)
+    monkeypatch.setitem(cast("dict[str, Any]", Replay.__init__.__kwdefaults__), "max_outage", 0.1)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        file = spooled(tmp_path, f"http://127.0.0.1:{silent.getsockname()[1]}", Experiment(name="E"))
+        began = time.monotonic()
+        assert main(["replay", str(file)]) == 1
+        assert time.monotonic() - began < 10
+    assert capsys.readouterr().out == (
+        f"MLflow has been unavailable for 0 s. These files are kept; replay them again later:\n{file}\n"
+    )

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 READ_TIMEOUT: Final = 60.0
 """Read timeout of a request in seconds, unless the user has set MLFLOW_HTTP_REQUEST_TIMEOUT."""
+FIRST_READ_TIMEOUT: Final = 15.0
+"""Read timeout of a request in seconds within `first_answer_soon`, until MLflow has answered."""
 FIRST_CONNECT_TIMEOUT: Final = 2.0
 LONGEST_CONNECT_TIMEOUT: Final = 10.0
 """Connect timeout in seconds; doubled with each failure, for networks that are slow rather than down."""
@@ -39,6 +41,7 @@ class _Thread(threading.local):
     connect_timeout: float = FIRST_CONNECT_TIMEOUT
     status: int | None = None
     retry_after: float | None = None
+    first_read_timeout: float | None = None
 
 
 _thread = _Thread()
@@ -67,6 +70,20 @@ def no_retries(failures: int) -> Generator[None]:
         yield
     finally:
         _thread.ours = before
+
+
+@contextmanager
+def first_answer_soon() -> Generator[None]:
+    """Expect the first answer to this thread's requests soon: an MLflow that never answers is noticed in seconds.
+
+    For a caller that can be repeated at any time: a server that is merely slow counts as one that does not answer.
+    """
+    before = _thread.first_read_timeout
+    _thread.first_read_timeout = FIRST_READ_TIMEOUT
+    try:
+        yield
+    finally:
+        _thread.first_read_timeout = before
 
 
 def last_status() -> int | None:
@@ -107,6 +124,7 @@ def _once(wrapped: Callable[..., Any], _instance: object, args: tuple[Any, ...],
     # An operation may send several requests: its exception is about the last.
     _thread.status = _thread.retry_after = None
     answer = wrapped(*args[len(names) :], **given)
+    _thread.first_read_timeout = None
     status = getattr(answer, "status_code", None)
     if isinstance(status, int) and status >= 400:  # noqa: PLR2004 - client and server errors
         _thread.status = status
@@ -117,4 +135,7 @@ def _once(wrapped: Callable[..., Any], _instance: object, args: tuple[Any, ...],
 
 def _read_timeout(given: object) -> float:
     seconds = float(given) if isinstance(given, int | float) else READ_TIMEOUT
-    return seconds if os.environ.get("MLFLOW_HTTP_REQUEST_TIMEOUT") else min(seconds, READ_TIMEOUT)
+    if os.environ.get("MLFLOW_HTTP_REQUEST_TIMEOUT"):
+        return seconds
+    first = _thread.first_read_timeout
+    return min(seconds, READ_TIMEOUT if first is None else first)
