@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from opentelemetry.util.types import AttributeValue
 
 NANOSECONDS = 1_000_000_000
+_LONGEST_FAILURE = 250
+"""Maximum characters of a failure's type and message."""
 
 
 class ModelUse(NamedTuple):
@@ -75,6 +77,8 @@ class TrialRow:
     """Usage by language model."""
     observed: bool = True
     """Whether calls were observed; if not, calls and tokens are unknown and 0 here."""
+    failure: str | None = None
+    """If every example failed: type and message of the first failure, in one line."""
 
     @property
     def use(self) -> ModelUse:
@@ -110,7 +114,17 @@ def trial_row(span: ReadableSpan) -> TrialRow:
         unpriced_calls=cast("int", attributes.get(semconv.DSPY_USAGE_UNPRICED_CALLS, 0)),
         models=_models(below(attributes, semconv.DSPY_USAGE_MODEL)),
         seconds=(ended - started) / NANOSECONDS,
+        failure=failure_of_all(attributes),
     )
+
+
+def failure_of_all(attributes: Mapping[str, AttributeValue]) -> str | None:
+    """Return type and message of the first failure, in one line, if every example of the span failed; else None."""
+    if not attributes.get(semconv.DSPY_FAILURES_ALL):
+        return None
+    kind = str(attributes.get(semconv.DSPY_FAILURES_FIRST_TYPE, "an error")).rpartition(".")[2]
+    message = str(attributes.get(semconv.DSPY_FAILURES_FIRST_MESSAGE, "")).strip().partition("\n")[0]
+    return f"{kind}: {message}"[:_LONGEST_FAILURE] if message else kind
 
 
 def _models(attributes: Mapping[str, AttributeValue]) -> dict[str, ModelUse]:

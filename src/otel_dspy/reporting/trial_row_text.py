@@ -17,8 +17,11 @@ def score_text(row: TrialRow) -> str:
 
 def trial_text(row: TrialRow) -> str:
     """Format a finished trial in one line."""
+    failed = row.failure is not None
     parts = [score_text(row), row.scope or "", kind_text(row), parameters_text(row), f"{row.seconds:.1f} s"]
-    return ", ".join(part for part in parts if part and part != NONE) + (" (best so far)" if row.is_best else "")
+    parts.append("every example failed" if failed else "")
+    leads = row.is_best and not failed
+    return ", ".join(part for part in parts if part and part != NONE) + (" (best so far)" if leads else "")
 
 
 def trial_line(row: TrialRow, planned: int | None) -> str:

@@ -141,6 +141,31 @@ otel-dspy: mlflow ui --backend-store-uri STORE\
     assert shown.count(f"{calls} calls, ") == 2
 
 
+def test_every_example_failed(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """The first trial that failed throughout has a line with the cause; no such trial is the best, and none has won."""
+    monkeypatch.setenv("COLUMNS", "100")
+
+    def broken(*_arguments: object) -> float:
+        message = "no labels here\nand a long explanation"
+        raise ValueError(message)
+
+    optimizer: Any = dspy.BootstrapFewShotWithRandomSearch(
+        broken, num_candidate_programs=1, num_threads=1, max_bootstrapped_demos=1, max_labeled_demos=1
+    )
+    with _progress(color=False), dspy.context(lm=learning_lm()):
+        optimizer.compile(dspy.Predict("question -> answer"), trainset=examples(3))
+    lines = [line for line in capsys.readouterr().err.splitlines() if re.match(r"otel-dspy: |\[", line)]
+    assert re.sub(r"\d+\.\d s", "N s", "\n".join(lines[3:])) == snapshot("""\
+[1/4] trial 0: 0.0 %, full, baseline, bootstrapped_demos=0, labeled_demos=0, seed=-3, N s, every example failed
+otel-dspy: every example of trial 0 failed: ValueError: no labels here
+[2/4] trial 1: 0.0 %, full, candidate, bootstrapped_demos=0, labeled_demos=1, seed=-2, N s, every example failed
+[3/4] trial 2: 0.0 %, full, candidate, bootstrapped_demos=0, labeled_demos=1, seed=-1, N s, every example failed
+[4/4] trial 3: 0.0 %, full, candidate, bootstrapped_demos=0, labeled_demos=1, seed=0, N s, every example failed
+otel-dspy: every example failed: ValueError: no labels here; 18 calls, 270 tokens, price unknown, in N s
+otel-dspy: http://127.0.0.1:5000\
+""")
+
+
 def test_two_optimizations_in_a_row(capsys: pytest.CaptureFixture[str]) -> None:
     """Each has its result, also where the second starts before the end of the first is processed; nested ones none."""
     with _progress(color=False):

@@ -44,6 +44,7 @@ class CompileLines:
         self._color = color
         self._started = False
         self._expected = False
+        self._failed = False
         self._trials = 0
 
     def __call__(self, view: CompileView) -> None:
@@ -57,6 +58,9 @@ class CompileLines:
             self._write(f"{_NAME}: {forecast_text(*view.expected_calls)} to be expected, without those of the metric")
         for row in view.trials[self._trials :]:
             self._write(trial_line(row, view.planned))
+            if row.failure is not None and not self._failed:
+                self._failed = True
+                self._write(f"{_NAME}: every example of trial {row.index} failed: {row.failure}")
         self._trials = len(view.trials)
         if view.ended and view.result is not None:
             self._end(view, view.result)
@@ -65,7 +69,8 @@ class CompileLines:
         if view.trials:
             self._table(view, result)
         self._write(f"{_NAME}: {result_text(view, result)}")
-        self._write(f"{_NAME}: is the gain more than chance? {self._place.report_with}")
+        if result.failure is None:
+            self._write(f"{_NAME}: is the gain more than chance? {self._place.report_with}")
         self._write(f"{_NAME}: {self._place.open_with}")
 
     def _table(self, view: CompileView, result: CompileResult) -> None:
@@ -103,7 +108,9 @@ def result_text(view: CompileView, result: CompileResult) -> str:
     used = f"{use_text(result.usage)}, in {duration_text(result.seconds)}"
     best = view.best
     parts: list[str] = [] if result.error is None else [_ending(result.error)]
-    if best is not None and result.best_score is not None:
+    if result.failure is not None:
+        parts.append(f"every example failed: {result.failure}")
+    elif best is not None and result.best_score is not None:
         score = score_value_text(result.best_score, result.unit)
         start = score_value_text(result.initial_score, result.unit)
         gain = f"from {start} to {score}" if result.initial_score is not None else f"score {score}"

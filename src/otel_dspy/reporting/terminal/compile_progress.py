@@ -12,7 +12,7 @@ from typing_extensions import override
 
 from otel_dspy import semconv
 from otel_dspy.reporting.planned_trials import planned_trials
-from otel_dspy.reporting.trial_row import NANOSECONDS, ModelUse, below, trial_row
+from otel_dspy.reporting.trial_row import NANOSECONDS, ModelUse, below, failure_of_all, trial_row
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -40,6 +40,8 @@ class CompileResult:
     seconds: float
     error: str | None = None
     """Type of the exception that the compile raised, and its message if that is recorded."""
+    failure: str | None = None
+    """If every example failed: type and message of the first failure."""
 
 
 @dataclass(frozen=True)
@@ -175,4 +177,5 @@ def _result(span: ReadableSpan) -> CompileResult:
         usage=usage,
         seconds=((span.end_time or 0) - (span.start_time or 0)) / NANOSECONDS,
         error=None if error is None else f"{error}: {message}" if message else str(error),
+        failure=failure_of_all(attributes),
     )
