@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from otel_dspy.reporting.compare import compare
 from otel_dspy.reporting.errors import ReportError
-from otel_dspy.tracking_uri import without_passwords
+from otel_dspy.reporting.read_error import read_error_text
 
 if TYPE_CHECKING:
     import argparse
@@ -32,7 +32,7 @@ def run(chosen: argparse.Namespace, write_line: Callable[[str], None]) -> int:
         print(error, file=sys.stderr)
         return 1
     except Exception as error:  # noqa: BLE001 - MLflow and its transports raise all kinds
-        print(f"MLflow could not be read: {without_passwords(str(error))}", file=sys.stderr)
+        print(read_error_text(error, chosen.tracking_uri), file=sys.stderr)
         return 1
     write_line(found.json if chosen.json else found.text.rstrip())
     if not chosen.html and chosen.out is None:

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from otel_dspy.reporting.errors import ReportError
+from otel_dspy.reporting.read_error import read_error_text
 from otel_dspy.reporting.report import check_packages
-from otel_dspy.tracking_uri import without_passwords
 
 if TYPE_CHECKING:
     import argparse
@@ -64,7 +64,7 @@ def run(chosen: argparse.Namespace, write_line: Callable[[str], None]) -> int:
     except ReportError as error:
         result = unreadable(str(error))
     except Exception as error:  # noqa: BLE001 - MLflow and its transports raise all kinds
-        result = unreadable(f"MLflow could not be read: {without_passwords(str(error))}")
+        result = unreadable(read_error_text(error, chosen.tracking_uri))
     write_line(json_text(result) if chosen.json else result.line)
     for path, text in ((chosen.junit, junit), (chosen.markdown, markdown)):
         if path is None:

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Final
 from otel_dspy.reporting.errors import ReportError
 from otel_dspy.reporting.file_report import report_on_files
 from otel_dspy.reporting.latest import LATEST
+from otel_dspy.reporting.read_error import read_error_text
 from otel_dspy.reporting.report import report
-from otel_dspy.tracking_uri import without_passwords
 
 if TYPE_CHECKING:
     import argparse
@@ -50,7 +50,7 @@ def run(chosen: argparse.Namespace, write_line: Callable[[str], None]) -> int:
         print(error, file=sys.stderr)
         return 1
     except Exception as error:  # noqa: BLE001 - MLflow and its transports raise all kinds
-        print(f"MLflow could not be read: {without_passwords(str(error))}", file=sys.stderr)
+        print(read_error_text(error, chosen.tracking_uri), file=sys.stderr)
         return 1
     try:
         _show(found, chosen, write_line)

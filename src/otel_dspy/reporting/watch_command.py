@@ -11,6 +11,7 @@ from otel_dspy.exit_status import INTERRUPTED
 from otel_dspy.quantities import number_of_seconds
 from otel_dspy.reporting.errors import ReportError
 from otel_dspy.reporting.latest import LATEST
+from otel_dspy.reporting.read_error import read_error_text
 from otel_dspy.reporting.report import Report, check_packages
 from otel_dspy.reporting.trial_row_text import choice_text, trial_line
 from otel_dspy.tracking_uri import without_passwords
@@ -57,7 +58,7 @@ def run(chosen: argparse.Namespace, write_line: Callable[[str], None]) -> int:
         print("The optimization goes on.", file=sys.stderr)
         return INTERRUPTED
     except Exception as error:  # noqa: BLE001 - MLflow and its transports raise all kinds
-        print(f"MLflow could not be read: {without_passwords(str(error))}", file=sys.stderr)
+        print(read_error_text(error, chosen.tracking_uri), file=sys.stderr)
         return 1
     report = Report(found)
     if chosen.json:

@@ -103,7 +103,11 @@ def test_a_wrong_destination_loses_nothing(
     with caplog.at_level(logging.WARNING), tracked(uri, name), dspy.context(lm=sums_lm()):
         Rounds(exact).compile(dspy.Predict("question -> answer"), trainset=examples(2))
     warnings = [record.getMessage() for record in caplog.records if record.name.endswith("tracking.requests.retry")]
-    expected = "no usable experiment" if wrong == "experiment" else "there is no MLflow tracking store at this URI"
+    expected = {
+        "path": "(there is no MLflow tracking store at this URI: status 404). No data is lost.",
+        "scheme": "(there is no MLflow tracking store at this URI: MLflow has no tracking store for the scheme of this URI)",
+        "experiment": "no usable experiment",
+    }[wrong]
     assert [expected in warning for warning in warnings] == [True]
     assert "rejected" not in caplog.text
     to = blank_store(tmp_path)

@@ -16,6 +16,9 @@ _CAUSES: Final[Mapping[type[BaseException], str]] = {
     socket.gaierror: "the host name cannot be resolved",
     TimeoutError: "no answer in time",
 }
+_MLFLOWS_UNKNOWN_SCHEME: Final = "Supported URI schemes are:"
+"""Part of MLflow's message, which begins with the model registry and lists all schemes."""
+_UNKNOWN_SCHEME: Final = "MLflow has no tracking store for the scheme of this URI"
 MAX_LINKS: Final = 20
 """Number of chained exceptions that are followed."""
 
@@ -31,7 +34,8 @@ def error_cause(error: BaseException, longest: int) -> str:
         for kind, text in _CAUSES.items():
             if isinstance(link, kind):
                 return text
-    return without_passwords(str(error))[:longest]
+    text = str(error).strip()
+    return _UNKNOWN_SCHEME if _MLFLOWS_UNKNOWN_SCHEME in text else without_passwords(text)[:longest]
 
 
 def connection_was_closed(error: BaseException) -> bool:

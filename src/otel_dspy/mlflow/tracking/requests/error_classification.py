@@ -12,6 +12,7 @@ import requests
 from mlflow.exceptions import MlflowException
 
 from otel_dspy.mlflow.tracking.requests import cloud_errors, http_policy
+from otel_dspy.mlflow.tracking.requests.error_cause import error_cause
 from otel_dspy.mlflow.tracking.requests.workspaces import NoWorkspacesError
 
 if TYPE_CHECKING:
@@ -60,6 +61,8 @@ _NO_WORKSPACE: Final = re.compile(
 """Messages of MLflow's servers, of its client, and of its database stores."""
 _REJECTION_CODES: Final = frozenset({"INVALID_PARAMETER_VALUE", "RESOURCE_ALREADY_EXISTS", "RESOURCE_DOES_NOT_EXIST"})
 """MLflow's error codes for an invalid request, never used for database failures."""
+_LONGEST_REASON: Final = 300
+"""Maximum characters of an error's message within a longer one."""
 _WAIT: Final = frozenset({407, 408, 425, 429, 502, 503, 504})
 """Transient HTTP statuses: busy or unavailable."""
 _DENIED: Final = frozenset({401, 403})
@@ -95,8 +98,10 @@ def tracking_store_access() -> Generator[None]:
     try:
         yield
     except Exception as error:
-        if classify(error, http_policy.last_status()) is ErrorClass.REJECTED:
-            raise NoTrackingStoreError(f"there is no MLflow tracking store at this URI: {error}") from error
+        status = http_policy.last_status()
+        if classify(error, status) is ErrorClass.REJECTED:
+            reason = error_cause(error, _LONGEST_REASON) if status is None else f"status {status}"
+            raise NoTrackingStoreError(f"there is no MLflow tracking store at this URI: {reason}") from error
         raise
 
 

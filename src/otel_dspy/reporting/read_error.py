@@ -1,0 +1,25 @@
+"""Message of a command that could not read from MLflow."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from otel_dspy.tracking_uri import address_without_passwords
+
+_LONGEST: Final = 500
+"""Maximum characters of a cause."""
+
+
+def read_error_text(error: Exception, tracking_uri: str | None) -> str:
+    """Return which store could not be read, and the cause, in one line without passwords.
+
+    Args:
+        error: the error that MLflow or its transport raised.
+        tracking_uri: the store; None for MLflow's current one.
+    """
+    import mlflow  # noqa: PLC0415 - seconds
+
+    from otel_dspy.mlflow.tracking.requests.error_cause import error_cause  # noqa: PLC0415 - the same
+
+    uri = address_without_passwords(tracking_uri or mlflow.get_tracking_uri())
+    return f"MLflow at {uri} could not be read: {error_cause(error, _LONGEST)}"
