@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 _MODE: Final = "otel_dspy.reporting.terminal.progress_mode:progress_mode"
 _PROGRESS: Final = "otel_dspy.reporting.terminal.terminal_progress:TerminalProgress"
+_WARNINGS: Final = "otel_dspy.reporting.terminal.terminal_warnings:write_warnings_on_own_lines"
 _SHELL: Final = "otel_dspy.reporting.notebook.kernel:running_shell"
 _NOTEBOOK: Final = "otel_dspy.reporting.notebook.notebook_progress:NotebookProgress"
 _PLACE: Final = "otel_dspy.reporting.terminal.compile_lines:Place"
@@ -40,6 +41,8 @@ def show_progress(provider: TracerProvider, processor: MlflowSpanProcessor) -> N
             shown: Any = pkgutil.resolve_name(_NOTEBOOK)(lambda: _place(processor))
         else:
             shown = pkgutil.resolve_name(_PROGRESS)(lambda: _place(processor), color=mode == "rich")
+            if mode == "rich":
+                pkgutil.resolve_name(_WARNINGS)()
         provider.add_span_processor(shown)
 
 

@@ -38,7 +38,8 @@ class Undelivered:
 
     def log(self) -> None:
         """Log a warning for each kind of loss, with the command that delivers what is in the spool."""
-        replay = f"deliver them with: otel-dspy replay {' '.join(self.paths)}"
+        files = " ".join(self.paths)
+        replay = f"deliver them with: otel-dspy replay {files} (to another MLflow: add --tracking-uri URI)"
         if self.spans > self.unwritten:
             _logger.warning(
                 "%d spans were not delivered to MLflow. They are in the spool; %s", self.spans - self.unwritten, replay

@@ -285,8 +285,8 @@ def test_an_end_on_a_full_disk_logs_what_is_lost(
     assert worker.lost == 2
     left, _ = sorted(spool.iterdir())
     assert (
-        f"1 spans were not delivered to MLflow. They are in the spool; deliver them with: otel-dspy replay {left}"
-        in caplog.text
+        f"1 spans were not delivered to MLflow. They are in the spool; deliver them with: otel-dspy replay {left} "
+        "(to another MLflow: add --tracking-uri URI)" in caplog.text
     )
     assert "2 spans were not delivered to MLflow and could not be written to the spool: they are lost" in caplog.text
     assert "otel_dspy.spool.end" not in left.read_text()
