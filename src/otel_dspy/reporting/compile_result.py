@@ -101,6 +101,8 @@ class Trial:
     """Ids of the programs that its program was derived from."""
     task: CallUse | None = None
     """Usage without that of proposing, reflecting and judging models; None if it was not recorded."""
+    roles: Mapping[str, ModelUse] = field(default_factory=dict[str, ModelUse])
+    """Usage by role; empty if it was not recorded."""
 
     @property
     def scores(self) -> dict[str, float]:

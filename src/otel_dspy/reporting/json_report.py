@@ -58,6 +58,7 @@ def json_report(found: Compile, judged: Verdict, against: RunsComparison | None 
             "usage": found.usage.as_json(),
             "usage_by_role": {part.name: {**part.use.as_json(), "models": list(part.models)} for part in spent.roles},
             "usage_by_model": {model: use.as_json() for model, use in found.usage_by_model.items()},
+            "usage_outside_trials": {**spent.outside.as_json(), "text": spent.outside_text},
             "unpriced_models": list(spent.unpriced),
             "verdict": asdict(judged),
             "trials": [_trial(trial) for trial in found.trials],

@@ -1,9 +1,12 @@
 from __future__ import annotations
 
+import json
+
 from otel_dspy.reporting.compile_result import CallUse, Phase
 from otel_dspy.reporting.html.timeline_chart import timeline_chart
 from otel_dspy.reporting.report import Report
 from otel_dspy.reporting.runs.summary_rows import call_forecast
+from otel_dspy.reporting.sections.cost import cost
 from otel_dspy.reporting.sections.forecast import ForecastLine, forecast
 from otel_dspy.reporting.sections.production import CallCost, Production, production
 from otel_dspy.reporting.sections.timeline import timeline
@@ -27,11 +30,45 @@ def test_the_timeline() -> None:
         ("trials", 3, 30.0), ("propose", 1, 9.0), ("reflect", 2, 10.0),
     ]  # fmt: skip
     assert (result.duration, result.outside, result.longest) == (75.0, 45.0, 2)
+    assert result.phases_outside == (("reflect", 10.0), ("propose", 9.0))
+    html = Report(found).html
+    assert "no trial ran in 45.0 s of it (phases then: reflect 10.0 s, propose 9.0 s). Trial 2" in html
+    assert '<th scope="row">no trial</th><td class="num">-</td><td>-</td><td>45.0 s</td>' in html
     chart = timeline_chart(result)
     assert [(track.path.count("M"), track.winner.count("M")) for track in chart.tracks] == [(2, 1), (1, 0), (2, 0)]
     assert chart.tracks[0].winner == "M264.0 20h88.8"
     assert [label for _, label in chart.ticks] == ["0.0 s", "18.8 s", "37.5 s", "56.2 s", "1 min 15 s"]
     assert timeline(optimization(trial(0, "01"), labels=LABELS[:2])) is None
+
+
+def test_phases_within_trials_are_not_outside_of_them() -> None:
+    """GEPA reflects within its trials: the time between them belongs to no phase."""
+    found = optimization(
+        trial(0, "01", started=0.0, seconds=40.0),
+        trial(1, "11", started=45.0, seconds=30.0),
+        labels=LABELS[:2],
+        phases=(Phase("reflect", 50.0, 5.0),),
+    )
+    result = timeline(found)
+    assert result is not None
+    assert (result.outside, result.phases_outside) == (5.0, ())
+    assert "no trial ran in 5.0 s of it. Trial 0" in Report(found).html
+
+
+def test_usage_outside_of_trials() -> None:
+    """By role, and only the roles that were used there; in all where the trials' usage by role is not recorded."""
+    inside = {"task": ModelUse(8, 900), "reflection": ModelUse(2, 200)}
+    trials = [trial(index, "01", roles=inside) for index in range(2)]
+    within = optimization(*trials, usage=ModelUse(20, 2200), usage_by_role={"task": ModelUse(16, 1800)})
+    assert cost(within).outside_text == "all of it in trials"
+    by_role = {"task": ModelUse(17, 1900), "reflection": ModelUse(4, 400), "prompt": ModelUse(6, 3000)}
+    beside = optimization(*trials, usage=ModelUse(27, 5300), usage_by_role=by_role)
+    assert cost(beside).outside_text == "outside of trials: 3,100 tokens (prompt 3,000, task 100)"
+    assert "; outside of trials: 3,100 tokens (prompt 3,000, task 100)." in Report(beside).html
+    assert json.loads(Report(beside).json)["usage_outside_trials"]["tokens"] == 3100
+    unknown = optimization(trial(0, "01"), usage=ModelUse(27, 5300), usage_by_role=by_role)
+    assert cost(unknown).outside_text == "outside of trials: 4,200 tokens"
+    assert cost(optimization(usage=ModelUse(observed=False))).outside_text == ""
 
 
 def test_production() -> None:

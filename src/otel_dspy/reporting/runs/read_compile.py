@@ -132,6 +132,7 @@ def _compile(recorded: _Recorded, summary: Mapping[str, Any], tracking_uri: str)
             program_id=details[row.index].get("program_id"),
             parent_ids=parent_ids(children[row.index]) if row.index in children else (),
             task=task_use(details[row.index].get("usage")),
+            roles=uses(mapping(details[row.index].get("usage")).get("by_role")),
         )
         for row in rows
     )

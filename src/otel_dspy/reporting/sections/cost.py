@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from otel_dspy.reporting.number_text import counted
 from otel_dspy.reporting.sections.role_models import role_models
 from otel_dspy.reporting.trial_row import ModelUse
 
@@ -33,7 +34,10 @@ class Cost:
     models: tuple[Part, ...]
     """Empty with a single model."""
     outside: ModelUse
-    """Outside of trials: bootstrapping, proposals, reflection."""
+    """Outside of trials, in all roles."""
+    outside_text: str
+    """What was used outside of trials, by role where each trial's usage by role is recorded; empty if no call was
+    observed."""
     prompt_before: int
     prompt_after: int
     """Characters of instructions and demos of the initial program and of the winner, which each call in production
@@ -65,10 +69,27 @@ def cost(found: Compile) -> Cost:
         tuple(replace(part, models=called.get(part.name, ())) for part in parts(dict(found.usage_by_role))),
         models if len(models) > 1 else (),
         outside,
+        _outside_text(found, outside),
         _length(found.initial_program),
         _length(found.best_program),
         tuple(name for name, use in sorted(found.usage_by_model.items()) if _is_unpriced(use)),
     )
+
+
+def _outside_text(found: Compile, outside: ModelUse) -> str:
+    if not found.usage.observed:
+        return ""
+    if not outside.calls and not outside.tokens:
+        return "all of it in trials"
+    total = f"outside of trials: {counted(outside.tokens, 'token')}"
+    if not found.usage_by_role or any(trial.row.lm_calls and not trial.roles for trial in found.trials):
+        return total
+    tokens = {
+        role: use.tokens - sum(trial.roles[role].tokens for trial in found.trials if role in trial.roles)
+        for role, use in found.usage_by_role.items()
+    }
+    used = sorted(((role, number) for role, number in tokens.items() if number > 0), key=lambda one: (-one[1], one[0]))
+    return f"{total} ({', '.join(f'{role} {number:,}' for role, number in used)})" if used else total
 
 
 def _is_unpriced(use: ModelUse) -> bool:

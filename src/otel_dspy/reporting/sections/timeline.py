@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from otel_dspy.reporting.compile_result import Compile
+
+_NOTABLE: Final = 0.05
 
 
 @dataclass(frozen=True)
@@ -42,7 +44,9 @@ class Timeline:
     duration: float
     tracks: tuple[Track, ...]
     outside: float
-    """Seconds in which no trial ran: bootstrapping, proposals, reflection."""
+    """Seconds in which no trial ran."""
+    phases_outside: tuple[tuple[str, float], ...]
+    """Phases that ran in at least 5 % of `outside`, with the seconds of it, the longest first; they may overlap."""
     longest: int
     """Index of the trial that took longest."""
 
@@ -59,7 +63,10 @@ def timeline(found: Compile) -> Timeline | None:
     tracks = [_track("trials", bars), *(_track(name, phases) for name, phases in by_name.items())]
     duration = max(found.duration, *(bar.ended for track in tracks for bar in track.bars))
     longest = max(trials, key=lambda one: one[0].row.seconds)[0]
-    return Timeline(duration, tuple(tracks), max(0.0, duration - tracks[0].seconds), longest.row.index)
+    outside = max(0.0, duration - tracks[0].seconds)
+    alone = [(track.name, _track(track.name, [*bars, *track.bars]).seconds - tracks[0].seconds) for track in tracks[1:]]
+    phases = tuple(sorted((one for one in alone if one[1] >= _NOTABLE * outside > 0), key=lambda one: -one[1]))
+    return Timeline(duration, tuple(tracks), outside, phases, longest.row.index)
 
 
 def _track(name: str, bars: Iterable[Bar]) -> Track:
