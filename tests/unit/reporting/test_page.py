@@ -202,3 +202,73 @@ def test_in_a_notebook_the_page_is_framed(tmp_path: Path) -> None:
     assert tag == "iframe"
     assert attributes["srcdoc"] == report.html
     assert report.save(tmp_path / "report.html").read_text(encoding="utf-8") == report.html
+
+
+@pytest.mark.parametrize(
+    ("unit", "scale", "shown", "hidden"),
+    [
+        (
+            "percent",
+            100,
+            [
+                "95 % interval of the mean 21.5 % to 78.5 %",
+                "mean difference +25.0 points (",
+                "75.0 % <small>n = 8",
+                "+25.0</td>",
+            ],
+            ["0.24 to", "+0.25"],
+        ),
+        (
+            "ratio",
+            1,
+            [
+                "95 % interval of the mean 0.215 to 0.785",
+                "mean difference +0.250 (",
+                "0.750 <small>n = 8",
+                "+0.250</td>",
+            ],
+            [" points", "75.0 %"],
+        ),
+    ],
+)
+def test_figures_are_in_the_unit_of_the_score(unit: str, scale: int, shown: list[str], hidden: list[str]) -> None:
+    """Intervals, differences, means of slices and choices, and gains are shown as the scores beside them."""
+    start = trial(0, "00110011", score=0.5 * scale, unit=unit, program=(Predictor("a", "Answer."),))
+    winner = trial(
+        1,
+        "11111100",
+        score=0.75 * scale,
+        unit=unit,
+        parameters={"0_predictor_instruction": 1, "0_predictor_demos": 0},
+        program=(Predictor("a", "Answer briefly."),),
+    )
+    found = optimization(
+        start, winner, best=1, labels=("yes", "no") * 4, unit=unit, initial_program=start.program,
+        best_program=winner.program,
+    )  # fmt: skip
+    html = Report(found).html
+    assert [text for text in shown if text not in html] == []
+    assert [text for text in hidden if text in html] == []
+
+
+def test_a_call_sends_the_prompt_of_one_predictor() -> None:
+    """The characters are those of all predictors; with one predictor each call sends them all."""
+    one = (Predictor("a", "123456789"),)
+    both = (*one, Predictor("b", "123456789"))
+    run = optimization(trial(0, "01"), best=0, labels=("yes", "no"))
+    html = Report(replace(run, initial_program=one, best_program=one)).html
+    assert "have 9 characters, 9 at the start: each model call sends them." in html
+    html = Report(replace(run, initial_program=both, best_program=both)).html
+    assert (
+        "have 18 characters over its 2 predictors, 18 at the start: each model call sends those of its predictor alone."
+        in html
+    )
+
+
+def test_feedback_is_no_answer() -> None:
+    """The metric's feedback below an answer is named as such."""
+    start, winner = trial(0, "00"), trial(1, "11")
+    told = tuple(replace(result, feedback="None: right") for result in winner.results)
+    html = Report(optimization(start, replace(winner, results=told), best=1, labels=("yes", "no"))).html
+    assert "<small>feedback: None: right</small>" in html
+    assert ">winner, and the metric&#39;s feedback</th>" in html

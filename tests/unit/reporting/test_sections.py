@@ -259,6 +259,22 @@ def test_hard_cases() -> None:
     assert hard_cases(optimization()) is None
 
 
+def test_a_missing_answer_is_named() -> None:
+    """A field without a value is no answer; without content there is nothing to name."""
+    silent = replace(trial(0, "00"), results=(ExampleResult("0", 0.0), ExampleResult("1", 0.0, {"answer": "no"})))
+    found = optimization(silent, trial(1, "11", answers=LABELS[:2]), best=1, labels=LABELS[:2])
+    result = gains(found)
+    assert result is not None
+    assert [change.start for change in result.gained] == ["no answer", "no"]
+    hard = hard_cases(optimization(silent, labels=LABELS[:2]))
+    assert hard is not None
+    assert [case.answers for case in hard.cases] == [(Answer("no answer", 1),), (Answer("no", 1),)]
+    without = replace(silent, results=(ExampleResult("0", 0.0), ExampleResult("1", 0.0)))
+    hidden = gains(optimization(without, trial(1, "11"), best=1, labels=LABELS[:2]))
+    assert hidden is not None
+    assert [change.start for change in hidden.gained] == ["-", "-"]
+
+
 def test_setup() -> None:
     """Parameters by name, and code that loads the winner from the store."""
     result = setup(optimization(parameters={"seed": 7, "auto": None}))

@@ -13,6 +13,7 @@ from otel_dspy.reporting.html.lineage_chart import lineage_chart
 from otel_dspy.reporting.html.matrix_chart import matrix_chart
 from otel_dspy.reporting.html.score_chart import score_charts
 from otel_dspy.reporting.html.timeline_chart import timeline_chart
+from otel_dspy.reporting.metric_value_text import metric_difference_text, metric_mean_text
 from otel_dspy.reporting.number_text import counted, duration_text, probability_text, unpriced_text, use_text
 from otel_dspy.reporting.sections.answers_outside_labels import answers_outside_labels
 from otel_dspy.reporting.sections.changed_parts import changed_parts
@@ -30,7 +31,7 @@ from otel_dspy.reporting.sections.score_history import score_history
 from otel_dspy.reporting.sections.setup import setup
 from otel_dspy.reporting.sections.timeline import timeline
 from otel_dspy.reporting.sections.whole_prompts import whole_prompts
-from otel_dspy.trial_text import score_value_text
+from otel_dspy.trial_text import difference_text, score_value_text
 from otel_dspy.version import __version__
 
 if TYPE_CHECKING:
@@ -99,7 +100,9 @@ def environment() -> Environment:
         "px": _px,
         "score": score_value_text,
         "mean": "{:.2f}".format,
-        "signed": "{:+.2f}".format,
+        "metric_mean": metric_mean_text,
+        "metric_difference": metric_difference_text,
+        "difference": difference_text,
         "grouped": "{:,}".format,
         "use": use_text,
         "unpriced": unpriced_text,

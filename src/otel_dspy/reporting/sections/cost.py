@@ -40,8 +40,8 @@ class Cost:
     observed."""
     prompt_before: int
     prompt_after: int
-    """Characters of instructions and demos of the initial program and of the winner, which each call in production
-    sends; 0 if they are not recorded."""
+    """Characters of instructions and demos of the initial program and of the winner, over all predictors; 0 if they are
+    not recorded. A call of the model sends those of one predictor."""
     unpriced: tuple[str, ...]
     """Models without a known price, as DSPy names them."""
 

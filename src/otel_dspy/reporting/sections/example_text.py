@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from otel_dspy.reporting.sections.predictions import value_text
 from otel_dspy.trial_text import NONE
@@ -10,12 +10,30 @@ from otel_dspy.trial_text import NONE
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from otel_dspy.reporting.compile_result import Example
+    from otel_dspy.reporting.compile_result import Example, ExampleResult, Trial
+
+NO_ANSWER: Final = "no answer"
+"""A field that the program returned without a value."""
 
 
 def example_text(example: Example, length: int) -> str:
     """Return the inputs of an example in one line of at most `length` characters; its id without content."""
     return fields_text(example.inputs, length) if example.inputs else f"example {example.id}"
+
+
+def answer_text(trial: Trial, result: ExampleResult, length: int) -> str:
+    """Return the prediction in one line, or the error; `no answer` for a field without a value.
+
+    Args:
+        trial: the trial of the result: its other predictions show which fields the program has; without any, the
+            content was not recorded.
+        result: the result.
+        length: the most characters of a prediction.
+    """
+    if result.error is not None:
+        return result.error
+    fields = dict.fromkeys(name for one in trial.results for name in one.prediction)
+    return fields_text({name: result.prediction.get(name, NO_ANSWER) for name in fields}, length)
 
 
 def fields_text(fields: Mapping[str, object], length: int) -> str:

@@ -6,7 +6,7 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from otel_dspy.reporting.sections.example_text import example_text, fields_text
+from otel_dspy.reporting.sections.example_text import answer_text, example_text, fields_text
 from otel_dspy.reporting.sections.predictions import labels_and_predictions, value_text
 from otel_dspy.reporting.sections.winner_against_initial import start_and_winner
 
@@ -139,7 +139,7 @@ def confusions(found: Compile, trial: Trial) -> tuple[Confusion, ...]:
 def _change(example: Example, start: Trial, winner: Trial) -> Change:
     def answer(trial: Trial) -> str:
         result = next(result for result in trial.results if result.example == example.id)
-        return result.error or fields_text(result.prediction, _TEXT)
+        return answer_text(trial, result, _TEXT)
 
     feedback = next((result.feedback for result in winner.results if result.example == example.id), None)
     return Change(

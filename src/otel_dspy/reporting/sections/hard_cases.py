@@ -6,10 +6,10 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from otel_dspy.reporting.sections.example_text import example_text, fields_text
+from otel_dspy.reporting.sections.example_text import answer_text, example_text, fields_text
 
 if TYPE_CHECKING:
-    from otel_dspy.reporting.compile_result import Compile, ExampleResult
+    from otel_dspy.reporting.compile_result import Compile, ExampleResult, Trial
 
 MAX_CASES: Final = 10
 _LISTED: Final = 5
@@ -67,9 +67,11 @@ def hard_cases(found: Compile) -> HardCases | None:
     if not any(trial.results for trial in found.trials):
         return None
     by_example: dict[str, list[ExampleResult]] = {example.id: [] for example in found.examples}
+    trials: dict[str, list[Trial]] = {example.id: [] for example in found.examples}
     for trial in found.trials:
         for result in trial.results:
             by_example[result.example].append(result)
+            trials[result.example].append(trial)
     never = [
         example
         for example in found.examples
@@ -79,7 +81,9 @@ def hard_cases(found: Compile) -> HardCases | None:
     cases: list[HardCase] = []
     for example in never[:MAX_CASES]:
         results = by_example[example.id]
-        answers = Counter(result.error or fields_text(result.prediction, _ANSWER) for result in results)
+        answers = Counter(
+            answer_text(trial, result, _ANSWER) for trial, result in zip(trials[example.id], results, strict=True)
+        )
         cases.append(
             HardCase(
                 example.id,

@@ -14,7 +14,7 @@ from otel_dspy.reporting.sections.prompt_change import prompt_change
 from otel_dspy.reporting.sections.stopped_text import after_stop, is_stopped
 from otel_dspy.reporting.sections.unusable_instructions import unusable_instructions
 from otel_dspy.reporting.sections.winner_against_initial import start_and_winner
-from otel_dspy.reporting.statistics.intervals import mean_interval
+from otel_dspy.reporting.statistics.intervals import Interval, mean_interval
 from otel_dspy.reporting.trial_row_text import choice_text
 from otel_dspy.stop_reasons import stop_text
 from otel_dspy.trial_text import chosen_text, score_value_text
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from otel_dspy.reporting.compile_result import Compile, Trial
     from otel_dspy.reporting.sections.prompt_change import PromptChange
     from otel_dspy.reporting.sections.winner_against_initial import Comparison
-    from otel_dspy.reporting.statistics.intervals import Interval
 
 _SHORT: Final = 40
 """Longest value that a sentence quotes."""
@@ -46,7 +45,7 @@ class Standing:
     n: int
     """Number of examples; 0 if their results are not recorded."""
     interval: Interval | None
-    """95 % interval of the mean of the metric's values; None for fewer than two examples."""
+    """95 % interval of the mean of the metric's values, in the unit of `score`; None for fewer than two examples."""
 
 
 @dataclass(frozen=True)
@@ -91,7 +90,11 @@ def _standing(trial: Trial | None) -> Standing | None:
     if trial is None or trial.row.score is None:
         return None
     scores = list(trial.scores.values())
-    return Standing(trial.row.index, choice_text(trial.row), trial.row.score, len(scores), mean_interval(scores))
+    scale = 100.0 if trial.row.unit == "percent" else 1.0
+    interval = mean_interval(scores)
+    if interval is not None:
+        interval = Interval(scale * interval.low, scale * interval.high)
+    return Standing(trial.row.index, choice_text(trial.row), trial.row.score, len(scores), interval)
 
 
 def _evidence(found: Compile, comparison: Comparison | None) -> str:
