@@ -16,6 +16,7 @@ from otel_dspy.reporting.sections.gains import gains
 from otel_dspy.reporting.sections.hard_cases import hard_cases
 from otel_dspy.reporting.sections.lineage import lineage
 from otel_dspy.reporting.sections.production import production
+from otel_dspy.reporting.sections.repeated_programs import repeated_programs
 from otel_dspy.reporting.sections.timeline import timeline
 from otel_dspy.reporting.trial_row_text import choice_text
 
@@ -62,6 +63,7 @@ def json_report(found: Compile, judged: Verdict, against: RunsComparison | None 
             "unpriced_models": list(spent.unpriced),
             "verdict": asdict(judged),
             "trials": [_trial(trial) for trial in found.trials],
+            "repeated_programs": [asdict(one) for one in repeated_programs(found)],
             "gains": _data(gains(found)),
             "changed_parts": _data(changed_parts(found)),
             "off_label": [asdict(one) for one in answers_outside_labels(found)],

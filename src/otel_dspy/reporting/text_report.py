@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from otel_dspy.reporting.comparison.text_comparison import text as comparison_text
 from otel_dspy.reporting.rich_classes import Console
+from otel_dspy.reporting.sections.repeated_programs import repeated_programs
 from otel_dspy.reporting.terminal.trials_table import trials_table
 
 if TYPE_CHECKING:
@@ -37,6 +38,8 @@ def text_report(found: Compile, judged: Verdict, against: RunsComparison | None 
     table = trials_table([trial.row for trial in found.trials], title="Trials (* is the winner)")
     Console(file=out, width=_WIDTH, color_system=None).print(table)
     lines += [line.rstrip() for line in out.getvalue().rstrip().splitlines()]
+    if repeated := repeated_programs(found):
+        lines += ["", *(one.text for one in repeated)]
     if found.run_id:
         lines += ["", f"Run {found.run_id}" + (f" in {found.tracking_uri}" if found.tracking_uri else "")]
     if against is not None:

@@ -23,10 +23,10 @@ def test_answers_outside_of_the_labels() -> None:
     )
     assert answers_outside_labels(found) == (AnswersOutsideLabels("answer", 2, Outside(0, 2, 3), Outside(2, 1, 4)),)
     assert verdict(found).warnings[-1] == (
-        "The winner's answer for answer is none of the 2 labels in 1 of 4 examples, 2 of 3 at the start."
+        "In 1 of 4 examples the winner returns a value of answer that is none of its 2 labels (start: 2 of 3)."
     )
     report = Report(found)
-    assert "Answers for answer that are none of the 2 labels: start 2 of 3, winner 1 of 4." in report.html
+    assert "Values of answer that are none of its 2 labels: start 2 of 3, winner 1 of 4." in report.html
     [one] = json.loads(report.json)["off_label"]
     assert (one["start"]["answers"], one["winner"]["answers"]) == (2, 1)
 
@@ -65,4 +65,6 @@ def test_labels_that_are_no_classes(labels: list[str]) -> None:
 def test_the_start_won() -> None:
     """The same trial is not named twice."""
     found = optimization(trial(0, "1110", answers=["yes", "no", "yes", "?"]), best=0, labels=LABELS)
-    assert verdict(found).warnings == ("The winner's answer for answer is none of the 2 labels in 1 of 4 examples.",)
+    assert verdict(found).warnings == (
+        "In 1 of 4 examples the winner returns a value of answer that is none of its 2 labels.",
+    )

@@ -1,8 +1,10 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from otel_dspy.reporting.compile_result import Predictor
+from otel_dspy.reporting.report import Report
 from otel_dspy.reporting.sections.prompt_blame import Origin, Passage, prompt_blame
 from tests.unit.reporting.optimizations import optimization, trial
 
@@ -43,8 +45,8 @@ def test_each_passage_has_the_trial_that_introduced_it() -> None:
         Passage(".", 1),
     )
     assert blame.origins == (
-        Origin(1, "candidate 1", 50.0, 25.0, 3),
-        Origin(3, "candidate 3", 75.0, 25.0, 1),
+        Origin(1, "candidate 1", 50.0, "full", 25.0, 3),
+        Origin(3, "candidate 3", 75.0, "full", 25.0, 1),
     )
 
 
@@ -82,7 +84,25 @@ def test_without_lineage_it_is_the_first_trial_with_the_text() -> None:
         ("Answer the ", None), ("hard ", 1), ("question.", None),
     ]  # fmt: skip
     [origin] = blame.origins
-    assert (origin.score, origin.gain, origin.words) == (100.0, None, 1)
+    assert (origin.score, origin.scope, origin.gain, origin.words) == (100.0, "minibatch", None, 1)
+    html = Report(replace(found, best_program=text)).html
+    assert '<td class="num">100.0 % (minibatch)</td><td class="num">-</td>' in html
+
+
+def test_function_words_come_from_nowhere() -> None:
+    """A rewritten instruction shares "the", "of" and "a" with the initial one by accident; they are of its passage."""
+    text = (Predictor("classify", "List a number of values in the array, then stop."),)
+    found = optimization(
+        trial(0, "1000", program=(Predictor("classify", "Tell a judge of songs the truth."),)),
+        trial(1, "1110", program=text),
+        best=1,
+        labels=("yes",) * 4,
+        initial_program=(Predictor("classify", "Tell a judge of songs the truth."),),
+    )
+    [blame] = prompt_blame(found)
+    assert [(passage.text, passage.trial) for passage in blame.passages] == [
+        ("List a number of values in the array, then stop", 1), (".", None),
+    ]  # fmt: skip
 
 
 def test_nothing_to_blame() -> None:

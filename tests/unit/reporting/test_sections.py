@@ -1,10 +1,12 @@
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 
 import pytest
 
 from otel_dspy.reporting.compile_result import Candidates, ExampleResult, Predictor
+from otel_dspy.reporting.report import Report
 from otel_dspy.reporting.sections.choices import Cell, choices
 from otel_dspy.reporting.sections.cost import cost
 from otel_dspy.reporting.sections.flip_matrix import flip_matrix
@@ -12,6 +14,7 @@ from otel_dspy.reporting.sections.gains import Confusion, Slice, gains
 from otel_dspy.reporting.sections.hard_cases import Answer, hard_cases
 from otel_dspy.reporting.sections.lineage import lineage
 from otel_dspy.reporting.sections.prompt_diff import prompt_diff, word_diff
+from otel_dspy.reporting.sections.repeated_programs import repeated_programs
 from otel_dspy.reporting.sections.score_history import score_history
 from otel_dspy.reporting.sections.setup import setup
 from otel_dspy.reporting.trial_row import ModelUse
@@ -68,7 +71,16 @@ def test_flip_matrix() -> None:
     assert [(column.trial, column.is_start, column.is_winner) for column in matrix.columns] == [
         (0, True, False), (1, False, False), (2, False, True),
     ]  # fmt: skip
-    assert (matrix.examples_left_out, matrix.trials_left_out) == (0, 0)
+    assert (matrix.examples_left_out, matrix.trials_left_out, matrix.without_results) == (0, 0, ())
+
+
+def test_a_trial_without_a_column_is_named() -> None:
+    """A proposal that was given up on has no results on the validation set."""
+    found = optimization(trial(0, "10"), trial(1, "", state="pruned"), trial(2, "11"), best=2, labels=LABELS[:2])
+    matrix = flip_matrix(found)
+    assert matrix is not None
+    assert ([column.trial for column in matrix.columns], matrix.without_results) == ([0, 2], (1,))
+    assert "Without a column: trial 1, as no results on the validation set are recorded." in Report(found).html
 
 
 def test_a_large_matrix_keeps_what_is_most_informative() -> None:
@@ -142,6 +154,35 @@ def test_choices() -> None:
     assert grid.by_instruction == (Cell(4 / 6, 6, 2), Cell(0.25, 4, 1))
     assert grid.by_demos == (Cell(0.25, 4, 1), Cell(4 / 6, 6, 2))
     assert grid.not_tried == 2
+    assert result.not_counted == (0,)
+    assert "Not counted: trial 0, the start, for which the optimizer chose nothing." in Report(found).html
+
+
+def test_repeated_programs() -> None:
+    """Trials of the same program, and on how many examples their answers differ; unknown programs are none."""
+    first, other = (Predictor("a", "Answer."),), (Predictor("a", "Think."),)
+    found = optimization(
+        trial(0, "0011", program=first),
+        trial(1, "11..", program=first, parameters=choice(0, 0)),
+        trial(2, "1111", program=other, parameters=choice(1, 0)),
+        trial(3, "..11", program=first, parameters=choice(0, 0)),
+        trial(4, "0000"),
+        trial(5, "0000"),
+        best=2,
+        labels=LABELS[:4],
+    )
+    [one] = repeated_programs(found)
+    assert (one.trials, one.is_start, one.common, one.differing) == ((0, 1, 3), True, 4, 2)
+    assert one.text == (
+        "Trials 0, the start; 1; 3: the same program, and its answers differ from run to run: 2 examples of 4 that at "
+        "least two of them scored have different scores."
+    )
+    report = Report(found)
+    assert one.text in report.html
+    assert one.text in str(report)
+    assert json.loads(report.json)["repeated_programs"][0]["trials"] == [0, 1, 3]
+    steady = optimization(trial(0, "0011"), trial(1, "1111", program=first), trial(2, "11..", program=first), best=1)
+    assert [one.text for one in repeated_programs(steady)] == ["Trials 1, 2: the same program."]
 
 
 def test_other_parameters_are_choices_too() -> None:
@@ -220,6 +261,8 @@ def test_lineage() -> None:
         3, (1,), "not better", 0.5, None,
     )  # fmt: skip
     assert result.reasons == (("rejected", 1),)
+    html = Report(found).html
+    assert "1 proposal not accepted (1 rejected). Rejected: scored on a minibatch, and not accepted.</p>" in html
     assert lineage(optimization(trial(0, "01"), labels=LABELS[:2])) is None
 
 

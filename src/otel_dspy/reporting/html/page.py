@@ -27,6 +27,7 @@ from otel_dspy.reporting.sections.lineage import lineage
 from otel_dspy.reporting.sections.production import production
 from otel_dspy.reporting.sections.prompt_blame import prompt_blame
 from otel_dspy.reporting.sections.prompt_diff import prompt_diff
+from otel_dspy.reporting.sections.repeated_programs import repeated_programs
 from otel_dspy.reporting.sections.score_history import score_history
 from otel_dspy.reporting.sections.setup import setup
 from otel_dspy.reporting.sections.timeline import timeline
@@ -62,6 +63,7 @@ def page(found: Compile, judged: Verdict, against: RunsComparison | None = None)
             figures=figure_rows(against) if against else None,
             history=history,
             score_charts=score_charts(history, found.initial_score, found.unit),
+            repeated=repeated_programs(found),
             matrix=matrix,
             matrix_chart=matrix_chart(matrix) if matrix else None,
             gains=gains(found),

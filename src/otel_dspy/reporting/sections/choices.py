@@ -69,6 +69,8 @@ class Choices:
 
     grids: tuple[Grid, ...]
     parameters: tuple[Parameter, ...]
+    not_counted: tuple[int, ...]
+    """Trials with results that the optimizer ran without choosing, such as the start of MIPROv2."""
 
 
 def choices(found: Compile) -> Choices | None:
@@ -79,7 +81,8 @@ def choices(found: Compile) -> Choices | None:
     grids = tuple(_grid(found, trials, predictor) for predictor in pairs)
     parameters = [_parameter(trials, name) for name in names if not CHOICE_PARAMETER.fullmatch(name)]
     kept = tuple(parameter for parameter in parameters if 2 <= len(parameter.options) <= _MAX_OPTIONS)  # noqa: PLR2004 - one value is no choice
-    return Choices(grids, kept) if grids or kept else None
+    apart = tuple(trial.row.index for trial in found.trials if trial.results and not trial.row.parameters)
+    return Choices(grids, kept, apart) if grids or kept else None
 
 
 def _grid(found: Compile, trials: Sequence[Trial], predictor: str) -> Grid:

@@ -53,6 +53,9 @@ class FlipMatrix:
     counts: dict[Mark, int]
     examples_left_out: int
     trials_left_out: int
+    """Trials with results that are not shown."""
+    without_results: tuple[int, ...]
+    """Trials without a result on the validation set, which have no column."""
 
 
 def flip_matrix(found: Compile, *, max_examples: int = MAX_EXAMPLES, max_trials: int = MAX_TRIALS) -> FlipMatrix | None:
@@ -79,6 +82,7 @@ def flip_matrix(found: Compile, *, max_examples: int = MAX_EXAMPLES, max_trials:
         counts,
         len(rows) - len(kept),
         len(trials) - len(shown),
+        tuple(trial.row.index for trial in found.trials if not trial.results),
     )
 
 

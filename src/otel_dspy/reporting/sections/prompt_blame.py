@@ -20,6 +20,10 @@ _MAX_WORDS: Final = 4_000
 _MAX_COMPARED: Final = 60_000
 """Words of all ancestors together; difflib's time grows with the square of each text."""
 _WORD: Final = re.compile(r"\w")
+_FUNCTION_WORDS: Final = frozenset({
+    "a", "an", "and", "are", "as", "at", "be", "by", "for", "from", "if", "in", "into", "is", "it", "its", "of", "on",
+    "or", "that", "the", "their", "then", "there", "these", "this", "to", "was", "were", "which", "will", "with",
+})  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -38,6 +42,8 @@ class Origin:
     trial: int
     choice: str
     score: float | None
+    scope: str | None
+    """`full` or `minibatch`: what the score is over."""
     gain: float | None
     """Score minus the best of its parents' scores, or minus the start's; None if one is not over the whole validation
     set."""
@@ -133,19 +139,24 @@ def _origins(
 
 
 def _passages(text: Sequence[str], origins: Sequence[int | None]) -> tuple[Passage, ...]:
-    """Join words of the same origin; spaces and punctuation between two of them are theirs."""
+    """Join words of the same origin; spaces, punctuation and function words between two of them are theirs."""
     joined = [
         Passage("".join(word for word, _ in group), origin)
         for origin, group in groupby(zip(text, origins, strict=True), key=lambda one: one[1])
     ]
     for place in range(1, len(joined) - 1):
         before, after = joined[place - 1].trial, joined[place + 1].trial
-        if before == after and not _WORD.search(joined[place].text):
+        if before == after and not _has_content(joined[place].text):
             joined[place] = Passage(joined[place].text, before)
     return tuple(
         Passage("".join(passage.text for passage in group), origin)
         for origin, group in groupby(joined, key=lambda passage: passage.trial)
     )
+
+
+def _has_content(text: str) -> bool:
+    """Return whether a text has a word that is no function word: any two English texts share these."""
+    return any(_WORD.search(word) and word.casefold() not in _FUNCTION_WORDS for word in words(text))
 
 
 def _origin(found: Compile, index: int, parents: Iterable[Trial], passages: Iterable[Passage]) -> Origin:
@@ -156,4 +167,4 @@ def _origin(found: Compile, index: int, parents: Iterable[Trial], passages: Iter
     count = sum(
         bool(_WORD.search(word)) for passage in passages if passage.trial == index for word in words(passage.text)
     )
-    return Origin(index, choice_text(trial.row), trial.row.score, gain, count)
+    return Origin(index, choice_text(trial.row), trial.row.score, trial.row.scope, gain, count)

@@ -199,13 +199,13 @@ def _off_label(found: Compile) -> Iterator[str]:
     for one in answers_outside_labels(found):
         if one.winner is not None and one.winner.answers:
             start = (
-                f", {one.start.answers} of {one.start.n} at the start"
+                f" (start: {one.start.answers} of {one.start.n})"
                 if one.start and one.start.trial != one.winner.trial
                 else ""
             )
             yield (
-                f"The winner's answer for {one.field} is none of the {one.labels} labels in {one.winner.answers} of "
-                f"{one.winner.n} examples{start}."
+                f"In {one.winner.answers} of {one.winner.n} examples the winner returns a value of {one.field} that is "
+                f"none of its {one.labels} labels{start}."
             )
 
 
