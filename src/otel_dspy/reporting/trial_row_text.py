@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from otel_dspy.trial_text import NONE, chosen_text, proposal_text, score_value_text
 
 if TYPE_CHECKING:
     from otel_dspy.reporting.trial_row import TrialRow
+
+START: Final = "start"
+"""Name of the initial program, and of its trial."""
+_BASELINE: Final = "baseline"
 
 
 def score_text(row: TrialRow) -> str:
@@ -44,8 +48,13 @@ def parameters_text(row: TrialRow, separator: str = ", ") -> str:
 def choice_text(row: TrialRow) -> str:
     """Format what a trial tried, in a few words: `instruction 1 + demos 2`; its label or kind without parameters.
 
-    With several predictors each is named by its index: `predictor 0: instruction 1 + demos 2; predictor 1: …`.
+    With several predictors each is named by its index: `predictor 0: instruction 1 + demos 2; predictor 1: …`. The
+    trial of the initial program is the `start` of every optimizer, whatever its label: `start (candidate 0)` of GEPA.
     """
+    if row.kind == _BASELINE:
+        if "candidate" in row.parameters:
+            return f"{START} (candidate {row.parameters['candidate']})"
+        return f"{START} ({row.label})" if row.parameters and row.label else START
     if (chosen := chosen_text(row.parameters)) is not None:
         return chosen
     if "candidate" in row.parameters:

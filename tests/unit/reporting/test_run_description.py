@@ -32,7 +32,7 @@ def test_a_winner() -> None:
             "| trial | tried | score | examples | against the start |",
             "| ---: | --- | ---: | ---: | ---: |",
             "| 2 ★ | instruction 1 + demos 2 | 60.0 % | 10 | +20.0 |",
-            "| 0 | baseline | 40.0 % | 10 |  |",
+            "| 0 | start | 40.0 % | 10 |  |",
             "| 3 | seed -1 | 30.0 % | 10 | -10.0 |",
             "",
             "- With these rates, about 28 examples in all would separate the two.",
@@ -59,7 +59,9 @@ def test_only_the_best_five() -> None:
 
 def test_recorded_text_is_not_markup() -> None:
     """Labels and messages are shown as they are, on one line."""
-    failed = optimization(trial(0, "0000000000", label="a|b\n**bold** <i>"), error="ValueError: [x](http://y) `z`")
+    failed = optimization(
+        trial(0, "0000000000", kind="candidate", label="a|b\n**bold** <i>"), error="ValueError: [x](http://y) `z`"
+    )
     text = Report(failed).description
     assert r"a\|b \*\*bold\*\* &lt;i&gt;" in text
     assert r"ValueError: \[x\](http://y) \`z\`" in text

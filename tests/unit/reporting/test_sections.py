@@ -18,6 +18,7 @@ from otel_dspy.reporting.sections.repeated_programs import repeated_programs
 from otel_dspy.reporting.sections.score_history import score_history
 from otel_dspy.reporting.sections.setup import setup
 from otel_dspy.reporting.trial_row import ModelUse
+from otel_dspy.reporting.trial_row_text import choice_text
 from tests.unit.reporting.optimizations import LABELS, optimization, trial
 
 
@@ -174,7 +175,7 @@ def test_repeated_programs() -> None:
     [one] = repeated_programs(found)
     assert (one.trials, one.is_start, one.common, one.differing) == ((0, 1, 3), True, 4, 2)
     assert one.text == (
-        "Trials 0, the start; 1; 3: the same program, and its answers differ from run to run: 2 examples of 4 that at "
+        "Trials 0, the start; 1; 3: the same program, and its results differ from run to run: 2 examples of 4 that at "
         "least two of them scored have different scores."
     )
     report = Report(found)
@@ -200,6 +201,23 @@ def test_other_parameters_are_choices_too() -> None:
         [("1", 0.0), ("2", 1.0)],
     )
     assert choices(optimization(trial(0, "01"), labels=LABELS[:2])) is None
+
+
+@pytest.mark.parametrize(
+    ("label", "parameters", "shown"),
+    [
+        ("default program", {}, "start"),
+        ("seed", {"iteration": 0, "candidate": 0}, "start (candidate 0)"),
+        ("seed -3", {"seed": -3}, "start (seed -3)"),
+        (None, {}, "start"),
+    ],
+)
+def test_the_start_has_one_name(label: str | None, parameters: dict[str, int], shown: str) -> None:
+    """Each optimizer has a label of its own for the trial of the initial program."""
+    found = optimization(trial(0, "01", label=label, parameters=parameters), trial(1, "11"), best=1, labels=LABELS[:2])
+    assert choice_text(found.trials[0].row) == shown
+    first_card = shown.replace("start", "the initial program", 1)
+    assert f'Start: trial 0</span><b>50.0 %</b><span class="soft">{first_card}; 2 examples' in Report(found).html
 
 
 def test_word_diff() -> None:

@@ -196,7 +196,7 @@ def test_trials_that_were_in_progress_have_not_failed() -> None:
     """A trial that was interrupted counts neither as ended nor as failed."""
     interrupted = trial(1, "", kind="trial", state="fail", scope=None, error="KeyboardInterrupt")
     judged = verdict(optimization(trial(0, "0011"), interrupted, best=0, error="KeyboardInterrupt", **KILLED))
-    assert judged.headline.endswith("after 1 of 9 trials: best 50.0 %, trial 0 (baseline)")
+    assert judged.headline.endswith("after 1 of 9 trials: best 50.0 %, trial 0 (start)")
     assert judged.evidence == "No trial was better than the start."
     assert not any("failed" in warning for warning in judged.warnings)
 
@@ -253,6 +253,6 @@ def test_as_json(small: Report) -> None:
     assert found["verdict"]["comparison"]["gained"] == ["0", "1"]
     assert found["verdict"]["comparison"]["test"]["p_value"] == 0.5
     assert [(one["index"], one["choice"], one["score"], one["n"]) for one in found["trials"]] == [
-        (0, "baseline", 50.0, 4),
+        (0, "start", 50.0, 4),
         (1, "instruction 1 + demos 2", 100.0, 4),
     ]

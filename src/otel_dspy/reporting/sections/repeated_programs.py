@@ -1,4 +1,4 @@
-"""Trials that tried the same program as an earlier one: how far its answers differ from run to run."""
+"""Trials that tried the same program as an earlier one: how far its results differ from run to run."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def _repeated(found: Compile, group: Sequence[Trial]) -> RepeatedProgram:
     text = f"Trials {listed}: the same program"
     if differing:
         text += (
-            f", and its answers differ from run to run: {counted(differing, 'example')} of {len(common)} that at least "
+            f", and its results differ from run to run: {counted(differing, 'example')} of {len(common)} that at least "
             f"two of them scored {'has' if differing == 1 else 'have'} different scores"
         )
     return RepeatedProgram(indexes, start in indexes, len(common), differing, f"{text}.")
