@@ -49,12 +49,12 @@ def choice_text(row: TrialRow) -> str:
     """Format what a trial tried, in a few words: `instruction 1 + demos 2`; its label or kind without parameters.
 
     With several predictors each is named by its index: `predictor 0: instruction 1 + demos 2; predictor 1: …`. The
-    trial of the initial program is the `start` of every optimizer, whatever its label: `start (candidate 0)` of GEPA.
+    trial of the initial program is the `start` of every optimizer, whatever its label: `start, candidate 0` of GEPA.
     """
     if row.kind == _BASELINE:
         if "candidate" in row.parameters:
-            return f"{START} (candidate {row.parameters['candidate']})"
-        return f"{START} ({row.label})" if row.parameters and row.label else START
+            return f"{START}, candidate {row.parameters['candidate']}"
+        return f"{START}, {row.label}" if row.parameters and row.label else START
     if (chosen := chosen_text(row.parameters)) is not None:
         return chosen
     if "candidate" in row.parameters:

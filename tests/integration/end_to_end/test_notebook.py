@@ -107,7 +107,7 @@ def test_an_interrupted_cell(tracking_uri: str, tmp_path: Path, monkeypatch: pyt
     (display,) = [one["data"] for one in outputs if one.output_type == "display_data"]
     state = display["text/plain"].splitlines()[0]
     assert state.startswith("BootstrapFewShotWithRandomSearch on Predict: stopped by the user; ")
-    assert "trial 0 leads (seed -3)" in state
+    assert "trial 0 leads (start, seed -3)" in state
     assert [one["data"]["text/plain"] for one in book.cells[2].outputs] == ["True"]
     [run] = read_tree(tracking_uri, "notebook").runs
     assert (run.name, run.status) == ("BootstrapFewShotWithRandomSearch Predict", "KILLED")
@@ -149,7 +149,7 @@ def test_cells_of_a_notebook(tracking_uri: str, tmp_path: Path, monkeypatch: pyt
         (shown,) = displays[number]
         state, place = shown["text/plain"].splitlines()
         assert state.startswith(
-            f"BootstrapFewShotWithRandomSearch on Predict: from {score} to {score}, trial 0 won (seed -3); "
+            f"BootstrapFewShotWithRandomSearch on Predict: from {score} to {score}, trial 0 won (start, seed -3); "
         )
         assert place.startswith("Recorded in MLflow at ")
         assert re.findall(r'<td style="text-align:left">(seed [^<]*)</td>', shown["text/html"]) == [

@@ -23,10 +23,10 @@ from tests.support.waiting import awaited
 if TYPE_CHECKING:
     from pathlib import Path
 
-SO_FAR = "**BootstrapFewShotWithRandomSearch on Predict, so far: 1 of 5 trials, best 50.0 %, trial 0 (seed -3)**"
+SO_FAR = "**BootstrapFewShotWithRandomSearch on Predict, so far: 1 of 5 trials, best 50.0 %, trial 0 (start, seed -3)**"
 STOPPED = (
     "**BootstrapFewShotWithRandomSearch on Predict, stopped by the user after 1 of 5 trials: "
-    "best 50.0 %, trial 0 (seed -3)**"
+    "best 50.0 %, trial 0 (start, seed -3)**"
 )
 
 

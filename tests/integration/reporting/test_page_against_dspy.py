@@ -115,7 +115,8 @@ def test_random_search(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert page.figures["Start: trial 0"][0] == f"{scored[0]['score']:.1f} %"
     assert page.figures[f"Winner: trial {place}"][0] == f"{highest['score']:.1f} %"
     assert [(row["choice"], row["score"]) for row in page.tables["Table of trials"]] == [
-        (f"seed {found['seed']}", f"{found['score']:.1f} %") for found in scored
+        (f"{'' if number else 'start, '}seed {found['seed']}", f"{found['score']:.1f} %")
+        for number, found in enumerate(scored)
     ]
     results = [[float(score) for score in found["subscores"]] for found in scored]
     never = [number for number in range(8) if not any(scores[number] for scores in results)]

@@ -207,8 +207,8 @@ def test_other_parameters_are_choices_too() -> None:
     ("label", "parameters", "shown"),
     [
         ("default program", {}, "start"),
-        ("seed", {"iteration": 0, "candidate": 0}, "start (candidate 0)"),
-        ("seed -3", {"seed": -3}, "start (seed -3)"),
+        ("seed", {"iteration": 0, "candidate": 0}, "start, candidate 0"),
+        ("seed -3", {"seed": -3}, "start, seed -3"),
         (None, {}, "start"),
     ],
 )
