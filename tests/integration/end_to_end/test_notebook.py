@@ -152,8 +152,8 @@ def test_cells_of_a_notebook(tracking_uri: str, tmp_path: Path, monkeypatch: pyt
             f"BootstrapFewShotWithRandomSearch on Predict: from {score} to {score}, trial 0 won (start, seed -3); "
         )
         assert place.startswith("Recorded in MLflow at ")
-        assert re.findall(r'<td style="text-align:left">(seed [^<]*)</td>', shown["text/html"]) == [
-            f"seed {seed}" for seed in (-3, -2, -1, 0)
+        assert re.findall(r'<td style="text-align:left">((?:start, )?seed [^<]*)</td>', shown["text/html"]) == [
+            f"{'start, ' if seed == -3 else ''}seed {seed}" for seed in (-3, -2, -1, 0)
         ]
     tree = read_tree(tracking_uri, "notebook")
     run, alone = sorted(tree.runs, key=lambda run: run.name != "my run")
