@@ -189,6 +189,24 @@ def test_the_model_of_a_call_without_a_price(models: dict[str, Any], unpriced: s
     assert logged.unpriced_model == unpriced
 
 
+@pytest.mark.parametrize(
+    ("operation", "given", "scope", "unpriced"),
+    [
+        ("embeddings", {"gen_ai.usage.input_tokens": 3}, "otel_dspy", "small"),
+        ("embeddings", {"gen_ai.usage.input_tokens": 3, "dspy.lm.cost": 0.5}, "otel_dspy", None),
+        ("embeddings", {}, "otel_dspy", None),
+        ("chat", {"gen_ai.usage.input_tokens": 3}, "otel_dspy", None),
+        ("embeddings", {"gen_ai.usage.input_tokens": 3}, "of.others", None),
+    ],
+)
+def test_an_embedding_without_a_price(operation: str, given: dict[str, Any], scope: str, unpriced: str | None) -> None:
+    """One of otel-dspy's that used tokens; MLflow prices those of other libraries."""
+    named = {"gen_ai.operation.name": operation, "gen_ai.request.model": "small"}
+    logged, _ = both(operation, {**named, **given}, scope)
+    assert logged.unpriced_model == unpriced
+    assert logged.cost == given.get("dspy.lm.cost")
+
+
 PICTURE = [{"role": "user", "parts": [{"type": "uri", "modality": "image", "uri": "https://example.org/a.png"}]}]
 SHOWN = [
     {
