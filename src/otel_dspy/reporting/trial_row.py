@@ -123,7 +123,7 @@ def failure_of_all(attributes: Mapping[str, AttributeValue]) -> str | None:
     if not attributes.get(semconv.DSPY_FAILURES_ALL):
         return None
     kind = str(attributes.get(semconv.DSPY_FAILURES_FIRST_TYPE, "an error")).rpartition(".")[2]
-    message = str(attributes.get(semconv.DSPY_FAILURES_FIRST_MESSAGE, "")).strip().partition("\n")[0]
+    message = str(attributes.get(semconv.DSPY_FAILURES_FIRST_MESSAGE, "")).strip().partition("\n")[0].rstrip(". ")
     return f"{kind}: {message}"[:_LONGEST_FAILURE] if message else kind
 
 

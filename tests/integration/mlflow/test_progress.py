@@ -146,7 +146,7 @@ def test_every_example_failed(monkeypatch: pytest.MonkeyPatch, capsys: pytest.Ca
     monkeypatch.setenv("COLUMNS", "100")
 
     def broken(*_arguments: object) -> float:
-        message = "no labels here\nand a long explanation"
+        message = "no labels here.\nand a long explanation"
         raise ValueError(message)
 
     optimizer: Any = dspy.BootstrapFewShotWithRandomSearch(
