@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import pytest
 from inline_snapshot import snapshot
 
 from otel_dspy.reporting.report import Report
@@ -42,6 +43,33 @@ def test_a_winner() -> None:
             "Report: artifact `report.html`, or `otel-dspy report ffffffffffffffffffffffffffffffff`",
         ]
     )
+
+
+@pytest.mark.parametrize(
+    ("optimizer", "parameters", "progress"),
+    [
+        ("MIPROv2", {"num_trials": 8}, "phase search, 2 of 9 trials"),
+        ("SIMBA", {}, "phase step 3, 2 trials"),
+        ("GEPA", {}, "2 trials"),
+    ],
+)
+def test_while_it_runs(optimizer: str, parameters: dict[str, int], progress: str) -> None:
+    """Phase, trial of how many, which one runs, and the best so far; GEPA's phases are parts of its trials."""
+    found = optimization(
+        trial(0, "0011"),
+        trial(1, "0111", parameters={"step": 3}),
+        trial(2, "", state="running", kind="candidate"),
+        best=1,
+        labels=LABELS[:4],
+        status="RUNNING",
+        optimizer=optimizer,
+        parameters=parameters,
+    )
+    assert Report(found).description.splitlines()[0] == (
+        f"**{optimizer} on Classify, so far: {progress}, trial 2 is running, best 75.0 %, trial 1 (step=3)**"
+    )
+    ended = replace(found, status="FINISHED")
+    assert "phase" not in Report(ended).description
 
 
 def test_only_the_best_five() -> None:

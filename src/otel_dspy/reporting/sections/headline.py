@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from otel_dspy.reporting.number_text import counted, duration_text, use_text
 from otel_dspy.reporting.planned_trials import planned_trials
+from otel_dspy.reporting.sections.running_phase import running_phase
 from otel_dspy.reporting.sections.stopped_text import is_stopped, stopped_text
 from otel_dspy.reporting.trial_row_text import choice_text
 from otel_dspy.trial_text import score_value_text
@@ -22,7 +23,10 @@ def headline(found: Compile) -> str:
     if found.error is not None:
         return f"{name} failed: {found.error}"
     if found.status == "RUNNING":
-        return f"{name}, so far: {_trials(found)}, {_best(found) or 'no full score yet'}"
+        phase = running_phase(found)
+        parts = [f"phase {phase}"] if phase is not None else []
+        parts += [_trials(found), *_running_trial(found), _best(found) or "no full score yet"]
+        return f"{name}, so far: {', '.join(parts)}"
     return f"{name}: {_result(found)}"
 
 
@@ -60,6 +64,10 @@ def _trials(found: Compile) -> str:
     ended = sum(not is_stopped(trial) for trial in found.trials)
     planned = planned_trials(found.optimizer, found.parameters)
     return f"{ended} of {counted(planned, 'trial')}" if planned and planned >= ended else counted(ended, "trial")
+
+
+def _running_trial(found: Compile) -> list[str]:
+    return [f"trial {trial.row.index} is running" for trial in found.trials if trial.row.state == "running"]
 
 
 def _best(found: Compile) -> str | None:
