@@ -33,6 +33,7 @@ def test_the_timeline() -> None:
     assert result.phases_outside == (("reflect", 10.0), ("propose", 9.0))
     html = Report(found).html
     assert "no trial ran in 45.0 s of it (phases then: reflect 10.0 s, propose 9.0 s). Trial 2" in html
+    assert "Times are those of the spans. The duration of a run in MLflow may be shorter" in html
     assert '<th scope="row">no trial</th><td class="num">-</td><td>-</td><td>45.0 s</td>' in html
     chart = timeline_chart(result)
     assert [(track.path.count("M"), track.winner.count("M")) for track in chart.tracks] == [(2, 1), (1, 0), (2, 0)]
