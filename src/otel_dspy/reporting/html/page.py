@@ -9,8 +9,8 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from otel_dspy.reporting.comparison.text_comparison import figure_rows
 from otel_dspy.reporting.html.curves_chart import curves_chart
+from otel_dspy.reporting.html.flip_matrix_chart import flip_matrix_chart
 from otel_dspy.reporting.html.lineage_chart import lineage_chart
-from otel_dspy.reporting.html.matrix_chart import matrix_chart
 from otel_dspy.reporting.html.score_chart import score_charts
 from otel_dspy.reporting.html.timeline_chart import timeline_chart
 from otel_dspy.reporting.metric_value_text import metric_difference_text, metric_mean_text
@@ -65,7 +65,7 @@ def page(found: Compile, judged: Verdict, against: RunsComparison | None = None)
             score_charts=score_charts(history, found.initial_score, found.unit),
             repeated=repeated_programs(found),
             matrix=matrix,
-            matrix_chart=matrix_chart(matrix) if matrix else None,
+            flip_matrix_chart=flip_matrix_chart(matrix) if matrix else None,
             gains=gains(found),
             parts=changed_parts(found),
             outside=answers_outside_labels(found),

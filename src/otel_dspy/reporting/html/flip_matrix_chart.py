@@ -62,7 +62,7 @@ class MatrixChart:
     """x and width of the winner's column."""
 
 
-def matrix_chart(matrix: FlipMatrix) -> MatrixChart:
+def flip_matrix_chart(matrix: FlipMatrix) -> MatrixChart:
     """Return the chart of a matrix."""
     left = round(_SIGN_AND_ID + _CHARACTER * max((len(row.text) for row in matrix.rows), default=0))
     cell = max(_NARROW, min(_WIDE, _CELLS // len(matrix.columns)))
