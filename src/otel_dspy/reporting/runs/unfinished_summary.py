@@ -72,8 +72,7 @@ def _trial(index: int, run: Run, began_ms: int) -> dict[str, Any]:
         "scope": tags.get(semconv.DSPY_TRIAL_SCOPE),
         "score": metrics.get(FULL_SCORE, metrics.get(MINIBATCH_SCORE)),
         "unit": tags.get(semconv.DSPY_TRIAL_SCORE_UNIT),
-        # A run whose trial has not been received is a placeholder without this tag.
-        "state": tags.get(semconv.DSPY_TRIAL_STATE) or str(run.info.status).lower(),
+        "state": _state(run),
         "parameters": {name: parsed(value) for name, value in run.data.params.items()},
         "reason": tags.get(semconv.DSPY_TRIAL_REASON),
         "measures": {key.removeprefix(SEARCH): value for key, value in metrics.items() if key.startswith(SEARCH)},
@@ -83,6 +82,16 @@ def _trial(index: int, run: Run, began_ms: int) -> dict[str, Any]:
         "duration": _seconds(run),
         "usage": _usage(metrics, written=semconv.DSPY_TRIAL_STATE in tags),
     }
+
+
+def _state(run: Run) -> str:
+    """Return how the trial ended, or `running`."""
+    status = str(run.info.status).lower()
+    # Tags are written first, so its score may follow.
+    if status == "running" and not run.data.metrics:
+        return status
+    # A run whose trial has not been received is a placeholder without this tag.
+    return run.data.tags.get(semconv.DSPY_TRIAL_STATE) or status
 
 
 def _seconds(run: Run) -> float:

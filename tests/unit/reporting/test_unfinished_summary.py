@@ -1,0 +1,35 @@
+"""Summary of an optimization in progress, from its runs."""
+
+from __future__ import annotations
+
+import pytest
+from mlflow.entities import Metric, Param, Run, RunData, RunInfo, RunTag
+
+from otel_dspy import semconv
+from otel_dspy.reporting.runs.unfinished_summary import summary_of_runs
+
+
+def recorded(status: str, tags: dict[str, str], metrics: dict[str, float]) -> Run:
+    """A run as MLflow returns it."""
+    info = RunInfo("run", "0", "user", status, 1000, None, "active")
+    points = [Metric(name, value, 0, 0) for name, value in metrics.items()]
+    return Run(info, RunData(points, list[Param](), [RunTag(*tag) for tag in tags.items()]))
+
+
+@pytest.mark.parametrize(
+    ("status", "tags", "metrics", "state"),
+    [
+        ("RUNNING", {}, {}, "running"),
+        ("RUNNING", {semconv.DSPY_TRIAL_STATE: "complete"}, {}, "running"),
+        ("RUNNING", {semconv.DSPY_TRIAL_STATE: "complete"}, {"score/full": 75.0}, "complete"),
+        ("FINISHED", {semconv.DSPY_TRIAL_STATE: "pruned"}, {}, "pruned"),
+        ("KILLED", {}, {}, "killed"),
+    ],
+)
+def test_a_trial_has_ended_once_its_score_is_there(
+    status: str, tags: dict[str, str], metrics: dict[str, float], state: str
+) -> None:
+    """Its tags are written before its metrics: until then it is in progress, so that no line lacks the score."""
+    found = summary_of_runs(recorded("RUNNING", {}, {}), {3: recorded(status, tags, metrics)})
+    (trial,) = found["trials"]
+    assert (trial["index"], trial["state"], trial["score"]) == (3, state, metrics.get("score/full"))
