@@ -52,7 +52,7 @@ def trace_operations(record: Record, options: Options, context: TraceContext) ->
     if isinstance(record, PayloadPiece) or not logs_traces(options, context):
         return
     span_update = context.span_update or SpanUpdate()
-    span = _updated(record.span, span_update)
+    span = _updated(record.span, context.span_update) if context.span_update else record.span
     root = span.span_id == context.root_id
     yield LogSpan(
         key=f"{span.span_id}/span",
