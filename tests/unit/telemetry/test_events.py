@@ -40,7 +40,10 @@ def test_an_event_has_the_context_of_its_span() -> None:
 
 
 def test_an_event_without_a_receiver_is_not_created(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Until a program sets a logger provider, which it may do after DSPy is instrumented."""
+    """Until a program sets a logger provider, which it may do after DSPy is instrumented.
+
+    Loggers of opentelemetry-api 1.43 have no `enabled`: there it is created, and received by nothing.
+    """
     exporter, made = InMemoryLogRecordExporter(), list[str]()
     provider = LoggerProvider(shutdown_on_exit=False)
     provider.add_log_record_processor(SimpleLogRecordProcessor(exporter))
@@ -56,7 +59,7 @@ def test_an_event_without_a_receiver_is_not_created(monkeypatch: pytest.MonkeyPa
     recorded.emit("unheard", span, {})
     monkeypatch.setattr(logs, "_LOGGER_PROVIDER", provider)
     recorded.emit("heard", span, {})
-    assert made == ["heard"]
+    assert made == (["heard"] if hasattr(logs.Logger, "enabled") else ["unheard", "heard"])
     assert [log.log_record.event_name for log in exporter.get_finished_logs()] == ["heard"]
 
 

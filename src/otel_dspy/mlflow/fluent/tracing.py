@@ -9,6 +9,7 @@ All of MLflow's internals are looked up by name; the features that a version lac
 
 from __future__ import annotations
 
+import sys
 import weakref
 from functools import wraps
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol
@@ -36,6 +37,10 @@ if TYPE_CHECKING:
 
 SHARES_TRACES: Final = capabilities.TRACES and hasattr(InMemoryTraceManager, "get_mlflow_trace_id_from_otel_id")
 """Whether this MLflow uses OpenTelemetry's trace ids, so that otel-dspy's spans can join its traces."""
+
+_PREDICTION_CONTEXT: Final = "mlflow.pyfunc.context"
+"""MLflow's module of the current prediction; while it is not loaded there is none. MLflow's lookup imports all of
+`mlflow.pyfunc`, which takes a second and warns: an error where the program turns warnings into errors."""
 
 
 class ActiveSpan(NamedTuple):
@@ -87,8 +92,10 @@ def announce(trace_id: str) -> None:
     if announced is not None:
         announced(f"{PREFIX}{trace_id}")
     evaluated: dict[str, str] | None = getattr(fluent, "_EVAL_REQUEST_ID_TO_TRACE_ID", None)
+    if evaluated is None or _PREDICTION_CONTEXT not in sys.modules:
+        return
     request_id = maybe_get_request_id(is_evaluate=True)
-    if evaluated is not None and request_id is not None:
+    if request_id is not None:
         evaluated[request_id] = f"{PREFIX}{trace_id}"
 
 
