@@ -233,3 +233,26 @@ def test_a_failing_record_does_not_affect_the_call(broken: str) -> None:
     assert len(trials(recorder)) >= 7
     assert len(recorder.named("compile GEPA")) == 1
     assert sum(failures().values()) > before
+
+
+def test_a_merge_that_raises_after_negative_scores() -> None:
+    """GEPA weighs common ancestors by their scores, which must not sum up to 0 or less: what came before is recorded."""
+
+    def below_zero(*given: Any, **named: Any) -> Any:
+        grade = graded(*given, **named)
+        grade.score -= 1.0
+        return grade
+
+    without = outcome(metric=below_zero)
+    assert without == ("ValueError", "Total of weights must be greater than zero")
+    with recording(capture_programs=True) as recorder:
+        assert outcome(metric=below_zero) == without
+    (compiled,) = recorder.attributes_of("compile")
+    assert compiled["error.type"] == "ValueError"
+    complete = [trial for trial in trials(recorder) if trial["state"] == "complete"]
+    assert [(trial["label"], round(trial["score"], 2)) for trial in complete] == [
+        ("seed", -0.67),
+        ("iteration 1", -0.5),
+        ("iteration 4", -0.5),
+    ]
+    assert len({trial["dspy.program.id"] for trial in complete}) == 3
