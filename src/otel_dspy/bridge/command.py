@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final, NoReturn, cast
 
 from otel_dspy.bridge import setting_definitions, settings
 from otel_dspy.bridge.collector_config import collector_config
+from otel_dspy.bridge.garbage_collection import exclude_modules
 from otel_dspy.optional_modules import is_installed
 from otel_dspy.tracking_uri import without_passwords
 
@@ -93,6 +94,7 @@ def run(chosen: argparse.Namespace, write_line: Callable[[str], None]) -> int:
     if wanted.queue is not None:
         write_line(f"queue in {wanted.queue}")
     sys.stdout.flush()
+    exclude_modules(lambda: bridge.writer.written > 0, ended)
     ended.wait()
     # The watchdog works without the GIL and also bounds exit handlers of third-party libraries.
     faulthandler.dump_traceback_later(wanted.drain_timeout + TEARDOWN + EXIT, exit=True)

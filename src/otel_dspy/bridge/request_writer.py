@@ -157,7 +157,7 @@ class RequestWriter:
                 if spans >= GROUP or time.monotonic() - began >= GROUP_SECONDS:
                     break
                 delivery = self._next(0)
-            self.pipeline.send_all()
+            self.pipeline.send_all(busy=bool(self._queue))
         except Exception as raised:
             _logger.exception("Writing deliveries to MLflow failed; they are written again")
             error = type(raised).__name__

@@ -31,6 +31,7 @@ class FailsAtOne:
 
     def __init__(self, _stop: threading.Event) -> None:
         self.recorded: list[str] = []
+        self.busy: list[bool] = []
         self.begin = threading.Event()
         self._failures: Counter[Destination] = Counter()
 
@@ -51,8 +52,9 @@ class FailsAtOne:
     def retry_denied(self) -> None:
         """Nothing was denied."""
 
-    def send_all(self) -> None:
-        """Nothing waits."""
+    def send_all(self, *, busy: bool = False) -> None:
+        """Note whether more deliveries waited."""
+        self.busy.append(busy)
 
     def wait_for_reports(self, timeout: float) -> None:
         """There are none."""
@@ -89,3 +91,16 @@ def test_a_failure_concerns_the_deliveries_to_its_experiment_alone(writer: Reque
         pipeline.begin.set()
         assert [delivery.done.result(10).again for delivery in deliveries] == [False, True, True]
         assert pipeline.recorded == expected
+
+
+def test_a_commit_knows_whether_more_deliveries_wait(writer: RequestWriter, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Reports on optimizations begin when none does."""
+    pipeline: Any = writer.pipeline
+    monkeypatch.setattr(request_writer, "GROUP", 1)
+    pipeline.begin.clear()
+    deliveries = [Delivery([span(number, "good")], 1) for number in range(1, 4)]
+    for delivery in deliveries:
+        assert writer.submit(delivery)
+    pipeline.begin.set()
+    assert not any(delivery.done.result(10).again for delivery in deliveries)
+    assert pipeline.busy[-3:] == [True, True, False]

@@ -6,7 +6,8 @@ has ended is therefore completed from the data in MLflow, and again for each spa
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import time
+from typing import TYPE_CHECKING, Final
 
 from otel_dspy import semconv as sc
 from otel_dspy.bridge.multi_writer import payload_piece_store
@@ -27,12 +28,17 @@ if TYPE_CHECKING:
     from otel_dspy.mlflow.records.span import SpanRecord
 
 
+REPORTS_WAIT: Final = 60.0
+"""Maximum seconds that reports on optimizations wait for requests: both compute in Python, one at a time."""
+
+
 class MultiWriterPipeline:
     """Pipeline whose writers look up in MLflow what this process has not received."""
 
     def __init__(self, stop: Event) -> None:
         self._stop = stop
         self._reports = RunReports()
+        self._reports_started = time.monotonic()
         self._writers: dict[Destination, ConcurrentWriter] = {}
         self._payloads = PayloadShelf(max_text=MAX_FOREIGN_TEXT)
         self._pipeline = SpanPipeline(self._new_applier, self._payloads)
@@ -119,13 +125,18 @@ class MultiWriterPipeline:
         """Wait for the reports in progress, for at most ten of these seconds."""
         self._reports.wait(timeout)
 
-    def send_all(self) -> None:
-        """Send all batches, complete the ended compiles that received spans, and start the reports on them."""
+    def send_all(self, *, busy: bool = False) -> None:
+        """Send all batches, complete the ended compiles that received spans, and start the reports on them.
+
+        Args:
+            busy: whether more spans wait, for which reports wait up to `REPORTS_WAIT`.
+        """
         self._pipeline.send_all()
         touched, self._touched = self._touched, {}
         for (destination, compile_id), trace_id in touched.items():
             writer = self._writer(destination)
             if writer.ended(compile_id):
                 complete(self._pipeline.applier(destination), writer, compile_id, trace_id)
-        if self.failing_since is None:
+        if self.failing_since is None and not (busy and time.monotonic() - self._reports_started < REPORTS_WAIT):
+            self._reports_started = time.monotonic()
             self._reports.start()

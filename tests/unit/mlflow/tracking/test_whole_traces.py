@@ -149,6 +149,49 @@ def test_new_traces_are_one_transaction(
     assert tokens_of(uri, 7) == 20
 
 
+def call(number: int, span_id: int, *, parent: int | None = 1, cost: float | None = 0.5, **usage: int) -> LogSpan:
+    """A call of a language model, as it is recorded by this library."""
+    found = span(number, span_id, parent=parent)
+    attributes: dict[str, object] = {f"gen_ai.usage.{name}": tokens for name, tokens in usage.items()}
+    if cost is not None:
+        attributes["mlflow.llm.cost"] = {"input_cost": 0.0, "output_cost": 0.0, "total_cost": cost}
+    return replace(
+        found, span=replace(found.span, scope="otel_dspy"), attributes=attributes, cost=cost,
+        unpriced_model="m" if cost is None else None,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("calls", "updates"),
+    [
+        ([call(1, 2, input_tokens=3, output_tokens=4), call(1, 3, input_tokens=5, output_tokens=6)], 0),
+        ([call(1, 2, input_tokens=3, output_tokens=4, cost=None)], 0),
+        ([call(1, 2, input_tokens=3, output_tokens=4, cost=0.0), call(1, 3, cost=0.25)], 0),
+        ([call(1, 2, input_tokens=3, output_tokens=4, **{"cache_read.input_tokens": 2})], 1),
+        ([call(1, 2, input_tokens=3)], 1),
+        ([call(1, 2, input_tokens=3, output_tokens=4), call(1, 3, parent=2, input_tokens=3, output_tokens=4)], 1),
+        ([span(1, 2, tokens=10)], 1),
+    ],
+    ids=["calls", "unknown cost", "cached", "tokens from a cache", "no output", "inside of one another", "foreign"],
+)
+def test_sums_of_a_new_trace(
+    uri: str, statements: list[str], tmp_path: Path, calls: list[LogSpan], updates: int
+) -> None:
+    """Those that MLflow would make are in the info, so that MLflow need not update it; else MLflow makes them."""
+    root = replace(span(1, 1, parent=None), span=replace(span(1, 1, parent=None).span, scope="otel_dspy"))
+    applier = applier_of(uri)
+    statements.clear()
+    applied(applier, [*calls, root, trace_info(1), *whole(2, tokens=0)])
+    assert len([one for one in statements if one.startswith("UPDATE trace_info SET") and "tokens" in one]) == updates
+    other = blank_store(tmp_path / "other")
+    one_by_one = applier_of(other)
+    applied(one_by_one, [trace_info(1)])
+    applied(one_by_one, [*calls, root])
+    found, wanted = traces(uri)[f"tr-{1:032x}"], traces(other)[f"tr-{1:032x}"]
+    assert found["trace_metadata"] == wanted["trace_metadata"]
+    assert SUM in found["trace_metadata"]
+
+
 def test_spans_of_another_bridge_that_come_later(uri: str, read_back: list[str]) -> None:
     """It reads the trace, which has ended, and writes the sums of all spans: those of the first bridge as well."""
     other = applier_of(uri)

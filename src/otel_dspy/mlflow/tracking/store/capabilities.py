@@ -14,6 +14,7 @@ from mlflow.store.tracking.abstract_store import AbstractStore
 from mlflow.tracing.constant import TraceTagKey
 
 from otel_dspy.mlflow.tracking.store import server_artifacts
+from otel_dspy.optional_modules import is_installed
 
 _logger = logging.getLogger(__name__)
 
@@ -31,6 +32,8 @@ EVALUATION_DATASETS: Final = hasattr(AbstractStore, "upsert_dataset_records") an
     AbstractStore, "add_dataset_to_experiments"
 )
 """Evaluation datasets, which MLflow 3.5 has; stores in files lack them (see `evaluation_dataset_store`)."""
+SUMS_IN_INFOS: Final = is_installed("mlflow.store.tracking.utils.trace_analytics")
+"""Sums in a trace's info, which a store on a database then keeps (3.17)."""
 _EXTRACT_ATTACHMENTS: Final[Any] = getattr(environment_variables, "MLFLOW_TRACE_EXTRACT_ATTACHMENTS", None)
 _STORE_BY_URI: Final = "tracking_uri" in inspect.signature(cast("Any", get_artifact_repository)).parameters
 

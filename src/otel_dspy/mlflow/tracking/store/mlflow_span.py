@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, cast
 
 from mlflow.entities import Span
 from opentelemetry.sdk.resources import Resource
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from otel_dspy.mlflow.mapping.trace_operations import LogSpan
 
 
+_COST: Final = "mlflow.llm.cost"
 MAX_NESTING: Final = 500
 """Levels of a text that MLflow may decode: at about a thousand its decoder raises, and the span is rejected."""
 TOO_DEEP: Final = "nested too deeply for MLflow: "
@@ -30,9 +31,8 @@ def mlflow_span(logged: LogSpan) -> Span:
     if logged.unpriced_model is not None and may_be_priced(logged.unpriced_model):
         # MLflow cannot express "no cost": it rejects a batch with null, and reads an empty cost as 0.
         attributes["mlflow.llm.model"] = json.dumps(logged.unpriced_model + NO_PRICE, ensure_ascii=False)
-    if logged.cost and (parts := parts_of(logged.cost, span.attributes)) is not None:
-        costs = dict(zip(("input_cost", "output_cost", "total_cost"), (*parts, logged.cost), strict=True))
-        attributes["mlflow.llm.cost"] = json.dumps(costs)
+    if (costs := cost_of(logged)) is not None:
+        attributes[_COST] = json.dumps(costs)
     attributes["mlflow.traceRequestId"] = json.dumps(f"tr-{logged.trace_id}")
     status = Status(StatusCode.ERROR, span.message) if span.error else Status(StatusCode.OK)
     return Span(
@@ -49,6 +49,13 @@ def mlflow_span(logged: LogSpan) -> Span:
             resource=Resource(span.resource),
         )
     )
+
+
+def cost_of(logged: LogSpan) -> dict[str, float] | None:
+    """Return the cost of a call in USD, in parts if MLflow's price list has them; None if it is unknown."""
+    if logged.cost and (parts := parts_of(logged.cost, logged.span.attributes)) is not None:
+        return dict(zip(("input_cost", "output_cost", "total_cost"), (*parts, logged.cost), strict=True))
+    return cast("dict[str, float] | None", logged.attributes.get(_COST))
 
 
 def _stored(value: object) -> str:

@@ -8,6 +8,8 @@ from contextlib import contextmanager, nullcontext
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
+from otel_dspy.mlflow.tracking.store.new_rows import NewRows
+from otel_dspy.mlflow.tracking.store.span_upserts import inserted
 from otel_dspy.mlflow.tracking.store.trace_tag_cache import TraceTagCache
 
 if TYPE_CHECKING:
@@ -27,6 +29,8 @@ class _UndoneError(Exception):
 
 class _Thread(threading.local):
     session: Any = None
+    rows: Any = None
+    """`NewRows` of the session."""
     depth: int = 0
     experiments: dict[object, Any] | None = None
     """What the transaction has read, by id; None without one."""
@@ -71,8 +75,8 @@ class SharedSessions:
         if self._thread.depth == 0 and not self._thread.adds:
             self._send(session)
 
-    @staticmethod
-    def _send(session: Any) -> None:  # noqa: ANN401 - a class of SQLAlchemy's
+    def _send(self, session: Any) -> None:  # noqa: ANN401 - a class of SQLAlchemy's
+        self._thread.rows.send()
         session.flush()
         session.expunge_all()  # a session of its own would not have had these objects either
 
@@ -82,24 +86,31 @@ class SharedSessions:
         with self._maker(**self._to_write) as session:
             self._thread.session, session.rollback = session, _raise_undone
             session.merge, session.flush = partial(self._merge, session.merge), partial(self._flush, session.flush)
+            session.add = partial(self._add, session.add)
             session.execute = partial(self._execute, session, session.execute)
             try:
-                self._thread.experiments = {}
+                self._thread.rows, self._thread.experiments = NewRows(session), {}
                 yield
+                self._send(session)
             finally:
-                self._thread.session = self._thread.experiments = None
-                del session.rollback, session.merge, session.flush, session.execute
+                self._thread.session = self._thread.rows = self._thread.experiments = None
+                del session.rollback, session.merge, session.flush, session.add, session.execute
 
     @contextmanager
     def spans_of(self, trace_ids: Iterable[str]) -> Generator[None]:
-        """Read the tags of these traces once while their spans are written: MLflow reads each of them for each tag."""
+        """Write spans of these traces with fewer statements.
+
+        The tags are read once, where MLflow reads each that it writes. Spans of traces that the transaction has created
+        are inserted.
+        """
         session = self._thread.session
         if session is None:
             yield
             return
-        self._thread.tags = TraceTagCache(session, trace_ids)
+        self._thread.tags = TraceTagCache(session, trace_ids, self._thread.rows)
         try:
-            yield
+            with inserted(self._thread.rows):
+                yield
         finally:
             self._thread.tags = None
 
@@ -114,9 +125,10 @@ class SharedSessions:
 
     def _execute(self, session: Any, execute: Callable[..., Any], *some: Any, **more: Any) -> Any:  # noqa: ANN401 - as SQLAlchemy's
         """Execute a statement, after what was added: each query of a session comes here."""
-        if self._thread.adds and session.new:
+        if self._thread.adds:
             self._thread.adds = False
             try:
+                self._thread.rows.send()
                 session.flush()
             finally:
                 self._thread.adds = True
@@ -125,6 +137,10 @@ class SharedSessions:
     def _flush(self, flush: Callable[..., None], *some: Any) -> None:  # noqa: ANN401 - as SQLAlchemy's
         if not self._thread.adds:
             flush(*some)
+
+    def _add(self, add: Callable[..., None], entity: object, *some: Any) -> None:  # noqa: ANN401 - as SQLAlchemy's
+        if not (self._thread.adds and self._thread.rows.add(entity)):
+            add(entity, *some)
 
     def _merge(self, merge: Callable[..., Any], entity: Any, **more: Any) -> Any:  # noqa: ANN401 - as SQLAlchemy's
         tags = self._thread.tags

@@ -10,6 +10,9 @@ import json
 import math
 from typing import TYPE_CHECKING, Any, Final, cast
 
+from otel_dspy.mlflow.tracking.store.mlflow_span import cost_of
+from otel_dspy.span_format import SCOPE_NAME
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
@@ -17,6 +20,10 @@ if TYPE_CHECKING:
 
 _SUMS: Final = {"mlflow.trace.tokenUsage": "mlflow.chat.tokenUsage", "mlflow.trace.cost": "mlflow.llm.cost"}
 """From a trace's metadata, a JSON object of numbers, to the attribute of its spans that is summed."""
+_USAGE, _COST = _SUMS
+_TOKENS: Final = {"gen_ai.usage.input_tokens": "input_tokens", "gen_ai.usage.output_tokens": "output_tokens"}
+"""Attributes of a span that MLflow sums, and their names in its sum."""
+_PREFIX: Final = "gen_ai.usage."
 
 
 def corrected_sums(metadata: Mapping[str, str], spans: Sequence[Any]) -> dict[str, str]:
@@ -65,6 +72,41 @@ def are_plain(spans: Iterable[LogSpan]) -> bool:
         if logged.cost or any(logged.attributes.get(name) for name in _SUMS.values())
     }
     return not any(above in counted for span_id in counted for above in _above(span_id, parents))
+
+
+def sums_of(spans: Iterable[LogSpan]) -> dict[str, str]:
+    """Return the sums that MLflow makes of these spans, as metadata of the trace's info.
+
+    Empty where MLflow alone can make them: spans of other libraries, tokens of caches, calls inside of one another.
+    The cost is left out where MLflow may have a price for a call.
+    """
+    given = list(spans)
+    usage = dict.fromkeys(_TOKENS.values(), 0)
+    costs: dict[str, float] = {}
+    called: set[str] = set()
+    priced = True
+    for logged in given:
+        attributes = logged.attributes
+        names = {name for name in attributes if name.startswith(_PREFIX)}
+        if logged.span.scope != SCOPE_NAME or _SUMS[_USAGE] in attributes or names - _TOKENS.keys():
+            return {}
+        cost = cost_of(logged)
+        if names or cost is not None:
+            called.add(logged.span.span_id)
+        for name in names:
+            tokens = attributes[name]
+            if not isinstance(tokens, int) or len(names) < len(_TOKENS):
+                return {}
+            usage[_TOKENS[name]] += tokens
+        for name, part in (cost or {}).items():
+            costs[name] = costs.get(name, 0.0) + part
+        priced = priced and (cost is not None or not names or logged.unpriced_model is not None)
+    parents = {logged.span.span_id: logged.parent_id for logged in given}
+    if any(above in called for span_id in called for above in _above(span_id, parents)):
+        return {}
+    usage["total_tokens"] = sum(usage.values())
+    found = {_USAGE: json.dumps(usage)} if usage["total_tokens"] else {}
+    return found | ({_COST: json.dumps(costs)} if costs and priced else {})
 
 
 def _above(span_id: str, parents: Mapping[str, str | None]) -> Iterator[str]:

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any, Final, cast
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from otel_dspy.mlflow.tracking.store.new_rows import NewRows
+
 _COLUMNS: Final = {"request_id", "key", "value"}
 """Of a trace's tag in MLflow's database: the id of the trace, and the tag's name and value."""
 _KEY: Final = {"request_id", "key"}
@@ -19,15 +21,17 @@ class TraceTagCache:
     SQLAlchemy's.
     """
 
-    def __init__(self, session: Any, trace_ids: Iterable[str]) -> None:  # noqa: ANN401 - a class of SQLAlchemy's
+    def __init__(self, session: Any, trace_ids: Iterable[str], rows: NewRows) -> None:  # noqa: ANN401 - a class of SQLAlchemy's
         """Create it; nothing is read before the first tag.
 
         Args:
             session: the session.
             trace_ids: ids of the traces, as MLflow stores them.
+            rows: receives new tags, whose values may change until they are sent.
         """
         self._session = session
         self._trace_ids = frozenset(trace_ids)
+        self._rows = rows
         self._known: dict[Any, dict[tuple[str, str], Any] | None] = {}
         """Tags by trace and name, for each class of entities; None for one that is not of tags."""
 
@@ -41,7 +45,8 @@ class TraceTagCache:
             return None
         found = known.setdefault((entity.request_id, entity.key), entity)
         if found is entity:
-            self._session.add(entity)
+            if not self._rows.add(entity):
+                self._session.add(entity)
         elif found.value != entity.value:
             found.value = entity.value
         return found

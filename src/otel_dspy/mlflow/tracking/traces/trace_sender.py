@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from otel_dspy.mlflow.tracking.requests.concurrent_requests import ConcurrentRequests
 from otel_dspy.mlflow.tracking.requests.operation_outcome import Outcome
-from otel_dspy.mlflow.tracking.store import trace_sums
+from otel_dspy.mlflow.tracking.store import capabilities, trace_sums
 from otel_dspy.mlflow.tracking.store.local_writes import MOST_SPANS, LocalRequests
 from otel_dspy.mlflow.tracking.traces.shared_traces import SharedTraces
 from otel_dspy.mlflow.tracking.traces.split_span_batch import send_trace
@@ -117,7 +117,11 @@ class TraceSender:
         that are sent on their own come first, so that the others are sent together.
         """
         new, begun = self._batch.new_and_begun()
-        infos = {info.trace_id: self._info_request(info) for info in new}
+        spans_of: dict[str, list[LogSpan]] = {}
+        if capabilities.SUMS_IN_INFOS and not self._together.overlaps:
+            for span in self._batch.spans:
+                spans_of.setdefault(span.trace_id, []).append(span)
+        infos = {info.trace_id: self._info_request(info, spans_of.get(info.trace_id, ())) for info in new}
         found = [infos.pop(info.trace_id) for info in new if not self._joins_others(info)]
         for spans in self._batch.requests(None if self._together.overlaps else MOST_SPANS):
             traces = {span.trace_id: None for span in spans}
@@ -134,10 +138,10 @@ class TraceSender:
             )
         return [*found, *infos.values(), *map(self._info_request, begun)]
 
-    def _info_request(self, info: LogTrace) -> TraceRequest:
+    def _info_request(self, info: LogTrace, spans: Sequence[LogSpan] = ()) -> TraceRequest:
         return TraceRequest(
             traces=frozenset({info.trace_id}),
-            once=lambda: self._info_once(info),
+            once=lambda: self._info_once(info, spans),
             send=lambda: self._send_info(info),
             sent=lambda: self._batch.info_sent(info),
             of_info=True,
@@ -194,11 +198,12 @@ class TraceSender:
         possible = not self._writer.shared if self._together.overlaps else self._batch.is_new(info)
         return possible and self._writer.metadata_alone(info) is not None
 
-    def _info_once(self, info: LogTrace) -> Callable[[], None] | None:
+    def _info_once(self, info: LogTrace, spans: Sequence[LogSpan]) -> Callable[[], None] | None:
+        """Return what writes the info, with the sums of the spans if they are written next, to a local store."""
         writer = self._writer
         if not (self._joins_others(info) and self._takes_single_requests()):
             return None
-        metadata = writer.metadata_alone(info)
+        metadata = {**trace_sums.sums_of(distinct(spans)), **(writer.metadata_alone(info) or {})}
         run = writer.runs.remembered(info.run) if info.run else None
         if info.run and run is None:
             return None
