@@ -213,6 +213,20 @@ def test_other_threads_have_sessions_of_their_own(uri: str) -> None:
     assert len(infos(uri)) == 1
 
 
+def test_parameters_of_a_run_in_a_transaction(uri: str) -> None:
+    """Which MLflow adds to its session several at once."""
+    store = Store(uri)
+    experiment = store.experiment_id("e")
+    run = store.create_run(experiment, "r", 1, {})
+    writes = [
+        lambda: store.traces.start_trace(experiment, trace_info(1), None),
+        lambda: store.log_run(run.run_id, {"a": "1", "b": "2"}, [], {"t": "v"}),
+    ]
+    assert store.together(writes, ForkGate())
+    assert MlflowClient(uri).get_run(run.run_id).data.params == {"a": "1", "b": "2"}
+    assert store.run_tags(run.run_id)["t"] == "v"
+
+
 def test_a_fork_waits_for_one_write(uri: str) -> None:
     """Between two writes of a transaction the gate is open."""
     store = Store(uri)

@@ -138,9 +138,9 @@ class SharedSessions:
         if not self._thread.adds:
             flush(*some)
 
-    def _add(self, add: Callable[..., None], entity: object, *some: Any) -> None:  # noqa: ANN401 - as SQLAlchemy's
+    def _add(self, add: Callable[..., None], entity: object, *some: Any, **more: Any) -> None:  # noqa: ANN401 - as SQLAlchemy's
         if not (self._thread.adds and self._thread.rows.add(entity)):
-            add(entity, *some)
+            add(entity, *some, **more)
 
     def _merge(self, merge: Callable[..., Any], entity: Any, **more: Any) -> Any:  # noqa: ANN401 - as SQLAlchemy's
         tags = self._thread.tags
