@@ -4,7 +4,8 @@
 its requests in order and waits for each answer, at a bridge of its own as far as there are enough, as behind a load
 balancer that routes by `dspy.compile.id`. With a queue on disk, a bridge acknowledges a request before MLflow has it;
 the rate is that until MLflow has all. Each writer, MLflow's server too, has written an optimization before: what a
-process imports for its first request, once, is not part of a rate.
+process imports for its first request, once, is not part of a rate. CPU time is that of the server and the bridges,
+without the database: other work on the machine disturbs it less than a rate.
 
 `--round-trip MS` puts a proxy before PostgreSQL that delays each statement, for MLflow and the bridges alike: the
 database is then the limit and not the CPU. Bridges on the database alone are measured.
@@ -13,6 +14,7 @@ database is then the limit and not the CPU. Bridges on the database alone are me
 from __future__ import annotations
 
 import argparse
+import os
 import tempfile
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -41,6 +43,9 @@ if TYPE_CHECKING:
 
 PROGRAMS: Final = 4
 BRIDGES: Final = (1, 2, 4)
+_GROUP: Final = 2
+_USER: Final = 11
+"""Fields of `/proc/PID/stat` after the command's name: the process group; ticks in user mode, then in system mode."""
 WARM_UP: Final = 30.0
 """Seconds to wait for the report on a bridge's first optimization."""
 _PACKAGES: Final = ("mlflow", "opentelemetry-sdk", "uvicorn", "psycopg2-binary")
@@ -65,6 +70,24 @@ def rate(
     return sent / (time.perf_counter() - began), sorted(seconds)
 
 
+def cpu_seconds(group: int, processes: Sequence[int]) -> float:
+    """Return the CPU seconds that processes have spent so far (Linux).
+
+    Args:
+        group: process group of the server.
+        processes: ids of the bridges.
+    """
+    ticks = 0
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            fields = stat.read_text().rpartition(")")[2].split()
+        except OSError:  # it has ended
+            continue
+        if int(fields[_GROUP]) == group or int(stat.parent.name) in processes:
+            ticks += int(fields[_USER]) + int(fields[_USER + 1])
+    return ticks / os.sysconf("SC_CLK_TCK")
+
+
 def warm_up(client: mlflow.MlflowClient, experiment: str, addresses: Sequence[str], programs: Iterator[int]) -> None:
     """Send an optimization of one trial to each bridge, and wait for the report on it.
 
@@ -75,25 +98,25 @@ def warm_up(client: mlflow.MlflowClient, experiment: str, addresses: Sequence[st
         programs: numbers of programs.
     """
     described = f"tags.`{DESCRIBED}` != ''"
-    for number, address in enumerate(addresses, 1):
+    deadline = time.monotonic() + WARM_UP
+    for address in addresses:
         send(address, list(requests_of(next(programs), 1)), {})
+    while time.monotonic() < deadline:
         found = client.get_experiment_by_name(experiment)
-        assert found is not None
-        deadline = time.monotonic() + WARM_UP
-        while len(client.search_runs([found.experiment_id], described)) < number and time.monotonic() < deadline:
-            time.sleep(0.2)
+        if found is not None and len(client.search_runs([found.experiment_id], described)) == len(addresses):
+            return
+        time.sleep(0.2)
 
 
-def speed(backend: str, trials: int, bridges: Sequence[int], round_trip: float, workers: int) -> list[Row]:
+def speed(backend: str, options: argparse.Namespace) -> list[Row]:
     """Return a row per writer, on one server and one store.
 
     Args:
         backend: `sqlite` or `postgresql`.
-        trials: number of trials of each program.
-        bridges: numbers of bridges.
-        round_trip: milliseconds to the database, see the module.
-        workers: number of the server's processes.
+        options: of the command.
     """
+    trials: int = options.trials
+    round_trip: float = options.round_trip
     rows: list[Row] = []
     programs = iter(range(1, 10_000))
     with ExitStack() as stack:
@@ -104,14 +127,23 @@ def speed(backend: str, trials: int, bridges: Sequence[int], round_trip: float, 
             proxy = stack.enter_context(latency_proxy(f"http://{place}", round_trip / 1000))
             store = store.replace(place, urlsplit(proxy).netloc)
         database = store or f"sqlite:///{folder / 'mlflow.db'}"
-        options = ("--workers", str(workers))
-        server = stack.enter_context(mlflow_server(folder, backend=store, options=options, forked=False))
+        workers = ("--workers", str(options.workers))
+        server = stack.enter_context(mlflow_server(folder, backend=store, options=workers, forked=False))
         client = mlflow.MlflowClient(server.uri)
         bare = {"x-mlflow-experiment-id": client.create_experiment("bare")}
 
-        def measure(writer: str, addresses: Sequence[str], headers: Mapping[str, str], *, queue: bool = False) -> None:
+        def measure(
+            writer: str,
+            addresses: Sequence[str],
+            headers: Mapping[str, str],
+            *,
+            queue: bool = False,
+            processes: Sequence[int] = (),
+        ) -> None:
             encoded = [list(requests_of(program, trials)) for program in islice(programs, PROGRAMS)]
+            before = cpu_seconds(server.group, processes)
             found, seconds = rate(addresses, encoded, headers, queue=queue)
+            cpu = cpu_seconds(server.group, processes) - before
             own = rows[0]["spans a second"] if rows else round(found)
             spans = sum(count for one in encoded for count, _ in one)
             rows.append(
@@ -121,16 +153,19 @@ def speed(backend: str, trials: int, bridges: Sequence[int], round_trip: float, 
                     "spans": spans,
                     "spans a second": round(found),
                     "of MLflow's own ingest": round(found / own, 2),
+                    "CPU, ms a span": round(1000 * cpu / spans, 1),
                     "acknowledged after, ms (median)": round(1000 * seconds[len(seconds) // 2]),
                     "(longest)": round(1000 * seconds[-1]),
                 }
             )
             print(table(rows[-1:]), flush=True)
 
-        for _ in range(2 * workers):  # each worker takes some of them
+        for _ in range(2 * options.workers):  # each worker takes some of them
             send(server.uri, list(requests_of(next(programs), 1)), bare)
         measure("MLflow's own ingest", [server.uri], bare)
-        for count, queue, uri in product(bridges, (False, True), (database,) if round_trip else (server.uri, database)):
+        uris = {"server": server.uri, "database": database}
+        for count, queue, to in product(options.bridges, (False, True), ("database",) if round_trip else options.to):
+            uri = uris[to]
             directly = ", on the database" if uri == database else ""
             name = f"bridges: {count}{directly}{', with a queue' if queue else ''}"
             if directly:  # by default the files would be below the working directory
@@ -150,7 +185,7 @@ def speed(backend: str, trials: int, bridges: Sequence[int], round_trip: float, 
                 ]
                 addresses = [bridge.http for bridge in running]
                 warm_up(client, name, addresses, programs)
-                measure(name, addresses, {}, queue=queue)
+                measure(name, addresses, {}, queue=queue, processes=[bridge.process.pid for bridge in running])
     return rows
 
 
@@ -160,6 +195,7 @@ def main() -> None:
     parser.add_argument("--trials", type=int, default=3, help="number of trials of each program")
     parser.add_argument("--bridges", type=int, nargs="*", default=BRIDGES, help="numbers of bridges to measure")
     parser.add_argument("--backend", choices=("sqlite", "postgresql"), nargs="*", default=["sqlite", "postgresql"])
+    parser.add_argument("--to", choices=("server", "database"), nargs="*", default=["server", "database"])
     parser.add_argument("--workers", type=int, default=1, help="processes of `mlflow server`")
     parser.add_argument("--round-trip", type=float, default=0, help="milliseconds to PostgreSQL; not for sqlite")
     parser.add_argument("--keep", action="store_true", help="write the figures to benchmarks/results/")
@@ -169,7 +205,7 @@ def main() -> None:
         if backend == "postgresql" and binaries() is None:
             print("PostgreSQL is not installed: skipped")
             continue
-        rows += speed(backend, options.trials, options.bridges, options.round_trip, options.workers)
+        rows += speed(backend, options)
     if options.keep:
         save("bridge", rows, pinned(_PACKAGES, ROOT / "requirements" / "dev.txt"))
 
