@@ -192,10 +192,10 @@ class TraceSender:
     def _joins_others(self, info: LogTrace) -> bool:
         """Whether an info may be sent at the same time as others, or in a transaction with them.
 
-        A local store cannot have an info that exists in a transaction with others. A process that shares traces with
-        others has nothing to read first of a trace that it has not begun, and whose end it knows.
+        A local store cannot have an info that exists in a transaction with others. To a server, a process that shares
+        the traces with others sends one request at a time.
         """
-        possible = (self._together.overlaps and not self._writer.shared) or self._batch.is_new(info)
+        possible = not self._writer.shared if self._together.overlaps else self._batch.is_new(info)
         return possible and self._writer.metadata_alone(info) is not None
 
     def _info_once(self, info: LogTrace, spans: Sequence[LogSpan]) -> Callable[[], None] | None:
