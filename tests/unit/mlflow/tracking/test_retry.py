@@ -12,11 +12,12 @@ import requests
 from mlflow.exceptions import MlflowException
 from mlflow.protos.databricks_pb2 import INTERNAL_ERROR
 
-from otel_dspy.mlflow.tracking.requests import retry
+from otel_dspy.mlflow.tracking.requests import first_answer, retry
 from otel_dspy.mlflow.tracking.requests.error_classification import artifact_access
 from otel_dspy.mlflow.tracking.requests.operation_outcome import Outcome
 from otel_dspy.mlflow.tracking.requests.retry import MAX_RETRIES, Retrier
 from otel_dspy.mlflow.tracking.store.store import Store
+from tests.support.waiting import awaited
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
@@ -238,3 +239,60 @@ def test_a_server_that_is_away_with_its_artifacts_is_waited_for() -> None:
     tried = Retrier("http://m", RecordedWaits(), answers, others=True)
     assert tried.run("LogText", write).outcome is Outcome.DONE
     assert (len(calls), tried.artifacts_failed) == (9, False)
+
+
+class Silent(http.server.ThreadingHTTPServer):
+    """Accepts requests, and answers them as MLflow does once it is released."""
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), _SilentHandler)
+        self.released = threading.Event()
+        self.requests = 0
+
+
+class _SilentHandler(http.server.BaseHTTPRequestHandler):
+    def do_GET(self) -> None:
+        """Answer late."""
+        assert isinstance(self.server, Silent)
+        self.server.requests += 1
+        assert self.server.released.wait(30)
+        self.send_response_only(200)
+        self.send_header("Content-Length", "2")
+        self.end_headers()
+        self.wfile.write(b"{}")
+
+    do_POST = do_GET  # noqa: N815 - the name that the base class calls
+
+
+def test_an_mlflow_that_has_never_answered_is_warned_of_soon(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Long before its request is given up, which goes on and succeeds; one that has answered is slow, without a warning."""
+    monkeypatch.setattr(first_answer, "WARN_AFTER", 0.05)
+    server = Silent()
+    threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
+    uri = f"http://user:secret@127.0.0.1:{server.server_address[1]}"
+    store, tried = Store(uri), Retrier(uri, threading.Event(), lambda: None)
+    outcomes: list[Outcome] = []
+    thread = threading.Thread(target=lambda: outcomes.append(tried.run("spans", store.answer).outcome))
+    thread.start()
+    try:
+        awaited(lambda: caplog.messages, "the warning")
+        server.released.set()
+        thread.join(30)
+        server.released.clear()
+        again = threading.Thread(target=lambda: outcomes.append(tried.run("spans", store.answer).outcome))
+        again.start()
+        awaited(lambda: server.requests > 1, "the next request")
+        threading.Event().wait(0.2)
+        server.released.set()
+        again.join(30)
+    finally:
+        server.released.set()
+        server.shutdown()
+        server.server_close()
+    assert outcomes == [Outcome.DONE] * 2
+    address = uri.replace(":secret", "")
+    assert caplog.messages == [
+        f"MLflow at {address} has not answered for 0 s; still waiting for it. Spans are kept in the spool until then."
+    ]

@@ -11,7 +11,7 @@ import importlib
 import logging
 import os
 import threading
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from typing import TYPE_CHECKING, Any, Final
 
 import wrapt
@@ -21,6 +21,7 @@ from otel_dspy.mlflow.tracking.requests.retry_after import MAX_RETRY_AFTER, retr
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
+    from contextlib import AbstractContextManager
 
 READ_TIMEOUT: Final = 60.0
 """Read timeout of a request in seconds, unless the user has set MLFLOW_HTTP_REQUEST_TIMEOUT."""
@@ -42,6 +43,7 @@ class _Thread(threading.local):
     status: int | None = None
     retry_after: float | None = None
     first_read_timeout: float | None = None
+    awaited: Callable[[], AbstractContextManager[None]] = nullcontext
 
 
 _thread = _Thread()
@@ -55,21 +57,23 @@ def prepare() -> None:
 
 
 @contextmanager
-def no_retries(failures: int) -> Generator[None]:
+def no_retries(failures: int, awaited: Callable[[], AbstractContextManager[None]] = nullcontext) -> Generator[None]:
     """Send each of this thread's requests to MLflow once within the block.
 
     Args:
         failures: number of previous failures of the operation.
+        awaited: returns a context in which each request is sent.
     """
     if not _installed:
         prepare()
-    before = _thread.ours
+    before = _thread.ours, _thread.awaited
     _thread.ours, _thread.status, _thread.retry_after = True, None, None
+    _thread.awaited = awaited
     _thread.connect_timeout = min(FIRST_CONNECT_TIMEOUT * 2 ** min(failures, 8), LONGEST_CONNECT_TIMEOUT)
     try:
         yield
     finally:
-        _thread.ours = before
+        _thread.ours, _thread.awaited = before
 
 
 @contextmanager
@@ -123,7 +127,8 @@ def _once(wrapped: Callable[..., Any], _instance: object, args: tuple[Any, ...],
     given["timeout"] = (_thread.connect_timeout, _read_timeout(given.get("timeout")))
     # An operation may send several requests: its exception is about the last.
     _thread.status = _thread.retry_after = None
-    answer = wrapped(*args[len(names) :], **given)
+    with _thread.awaited():
+        answer = wrapped(*args[len(names) :], **given)
     _thread.first_read_timeout = None
     status = getattr(answer, "status_code", None)
     if isinstance(status, int) and status >= 400:  # noqa: PLR2004 - client and server errors

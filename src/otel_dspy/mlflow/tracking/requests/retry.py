@@ -11,6 +11,7 @@ from otel_dspy.mlflow.mapping import naming
 from otel_dspy.mlflow.tracking.requests import http_policy, workspaces
 from otel_dspy.mlflow.tracking.requests.error_cause import error_cause
 from otel_dspy.mlflow.tracking.requests.error_classification import ArtifactStoreError, ErrorClass, classify
+from otel_dspy.mlflow.tracking.requests.first_answer import FirstAnswer
 from otel_dspy.mlflow.tracking.requests.operation_outcome import Outcome, Result
 from otel_dspy.runtime.fork_gate import ForkGate
 from otel_dspy.tracking_uri import address_without_passwords, without_passwords
@@ -41,6 +42,8 @@ FAILED_LATELY: Final = 300.0
 queued.
 """
 _NO_DESTINATION: Final = frozenset({ErrorClass.NO_EXPERIMENT, ErrorClass.NO_WORKSPACE})
+_ALL_IN_THE_SPOOL: Final = "Spans are kept in the spool until then."
+_THE_CLIENT_RETRIES: Final = "Spans are kept by the clients, or in the queue on disk, until then."
 _IN_THE_SPOOL: Final = "it is kept in the spool for `otel-dspy replay`"
 
 
@@ -96,6 +99,7 @@ class Retrier:
         self._stop = stop
         self._answers = answers
         self._others = others
+        self._first_answer = FirstAnswer(self._address, _THE_CLIENT_RETRIES if others else _ALL_IN_THE_SPOOL)
         self._failed: float | None = None
         self._denied = False
         self.artifacts_failed = False
@@ -206,7 +210,8 @@ class Retrier:
         if self._stop.is_set():
             raise Stopped
         try:
-            with self._gate, http_policy.no_retries(failures), workspaces.selected(self._workspace):
+            sent_once = http_policy.no_retries(failures, self._first_answer.awaited)
+            with self._gate, sent_once, workspaces.selected(self._workspace):
                 return attempt(), None
         except Exception as error:  # noqa: BLE001 - no failure of MLflow's may reach the program
             return None, error
