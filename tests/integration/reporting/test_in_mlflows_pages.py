@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import uuid
 from typing import Any
 
 import dspy
@@ -15,7 +16,6 @@ from tests.support.browser import NEEDS_CHROMIUM, chromium
 from tests.support.learning_lm import learning_lm
 from tests.support.sums import exact, examples
 
-EXPERIMENT = "pages of an optimization"
 PATIENCE = 120_000
 """Milliseconds to wait for a page of MLflow, which takes long to start on a loaded machine."""
 
@@ -23,11 +23,17 @@ pytestmark = [pytest.mark.slow, NEEDS_CHROMIUM]  # a browser starts
 
 
 @pytest.fixture(scope="module")
-def best(server_uri: str) -> Any:
+def experiment() -> str:
+    """Name of an experiment of this process alone: workers of pytest-xdist share the server."""
+    return f"pages of an optimization {uuid.uuid4().hex[:12]}"
+
+
+@pytest.fixture(scope="module")
+def best(server_uri: str, experiment: str) -> Any:
     """The returned program of a random search: demos solve some of the odd sums."""
     with pytest.MonkeyPatch.context() as environment:
         environment.setenv("OTEL_DSPY_REPORT", "true")
-        otel_dspy.mlflow.autolog(tracking_uri=server_uri, experiment=EXPERIMENT)
+        otel_dspy.mlflow.autolog(tracking_uri=server_uri, experiment=experiment)
         try:
             with dspy.context(lm=learning_lm()):
                 search: Any = dspy.BootstrapFewShotWithRandomSearch(
@@ -40,15 +46,15 @@ def best(server_uri: str) -> Any:
 
 
 @pytest.fixture(scope="module")
-def address(best: Any, server_uri: str) -> str:
+def address(best: Any, server_uri: str, experiment: str) -> str:
     """Address of the optimization's run in MLflow's UI."""
     assert best.candidate_programs
     client = MlflowClient(server_uri)
-    experiment = client.get_experiment_by_name(EXPERIMENT)
-    assert experiment is not None
-    runs = client.search_runs([experiment.experiment_id], "tags.`dspy.optimizer.name` LIKE '%RandomSearch'")
+    found = client.get_experiment_by_name(experiment)
+    assert found is not None
+    runs = client.search_runs([found.experiment_id], "tags.`dspy.optimizer.name` LIKE '%RandomSearch'")
     [run] = [run for run in runs if "mlflow.parentRunId" not in run.data.tags]
-    return f"{server_uri}/#/experiments/{experiment.experiment_id}/runs/{run.info.run_id}"
+    return f"{server_uri}/#/experiments/{found.experiment_id}/runs/{run.info.run_id}"
 
 
 def by_seed(best: Any) -> list[dict[str, Any]]:
@@ -103,7 +109,7 @@ def test_the_page_of_the_run(best: Any, address: str) -> None:
         for place, trial in enumerate(trials)
     }
     assert {name.rstrip(",") for name in children} == {
-        f"trial {place}: seed {trial['seed']}" for place, trial in enumerate(trials)
+        f"trial {place}: {choice(place, trial)}" for place, trial in enumerate(trials)
     }
     assert f"score/best\n{max(trial['score'] for trial in trials):g}" in re.sub(
         r"\s*\n\s*", "\n", text.replace("\t", "\n")
