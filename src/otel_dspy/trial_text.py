@@ -9,6 +9,11 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
 NONE = "-"
+START: Final = "start"
+"""Name of the initial program, and of its trial."""
+LONGEST_FAILURE: Final = 250
+"""Maximum characters of a failure's type and message."""
+_BASELINE: Final = "baseline"
 CHOICE_PARAMETER: Final = re.compile(r"(?P<predictor>.+)_predictor_(?P<part>instruction|demos)")
 """MIPROv2's parameters: the index of the predictor, and what is chosen for it."""
 
@@ -23,6 +28,37 @@ def score_value_text(score: float | None, unit: str | None) -> str:
 def difference_text(difference: float, unit: str | None) -> str:
     """Format a difference of two scores in their unit: `+12.5`, or `-0.125` for a ratio."""
     return f"{difference:+.1f}" if unit == "percent" else f"{difference:+.3f}"
+
+
+def failure_text(kind: str | None, message: str | None) -> str:
+    """Format the first failure of a trial in which every example failed, in one line: `ValueError: no labels here`.
+
+    Args:
+        kind: the error's type, with or without its module.
+        message: its message; only the first line is used.
+    """
+    name = (kind or "an error").rpartition(".")[2]
+    first = (message or "").strip().partition("\n")[0].rstrip(". ")
+    return f"{name}: {first}"[:LONGEST_FAILURE] if first else name
+
+
+def tried_text(kind: str | None, label: str | None, parameters: Mapping[str, object]) -> str | None:
+    """Format what a trial tried, in a few words: `instruction 1 + demos 2`; None if that was not recorded.
+
+    The trial of the initial program is the `start` of every optimizer, whatever its label: `start, candidate 0` of
+    GEPA. Another one is what the optimizer chose for it, else the optimizer's own word for it, its label.
+
+    Args:
+        kind: `dspy.trial.kind`.
+        label: `dspy.trial.label`.
+        parameters: what the optimizer chose.
+    """
+    if kind != _BASELINE:
+        return chosen_text(parameters) or proposal_text(parameters) or label
+    own = label if parameters and "iteration" not in parameters and "restored" not in parameters else None
+    if own is None and "candidate" in parameters:
+        own = f"candidate {parameters['candidate']}{', restored' if parameters.get('restored') else ''}"
+    return f"{START}, {own}" if own else START
 
 
 def chosen_text(parameters: Mapping[str, object]) -> str | None:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from otel_dspy.mlflow.mapping.artifacts.tables import table_json
 from otel_dspy.mlflow.mapping.operations import (
+    DescribeRunning,
     DescribeStopped,
     EndRun,
     EnsureRun,
@@ -101,7 +102,7 @@ class Model:
                 self._run(operation.run).artifacts[operation.path] = table_json(operation, operation.path)
             case LogDataset():
                 self._run(operation.run).inputs.add((operation.name, operation.digest, operation.role))
-            case LogReport() | DescribeStopped():
+            case LogReport() | DescribeRunning() | DescribeStopped():
                 pass  # made of what is there
             case LogEvaluationDataset():
                 pass  # not a part of a run

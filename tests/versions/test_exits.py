@@ -140,7 +140,7 @@ def test_a_compile_before_the_end(ended: Mapping[str, _Ended]) -> None:
     run, trial = run_lines(found.uri, "exits")
     assert run.startswith("BootstrapFewShotWithRandomSearch Predict FINISHED score/best=50 score/initial=50")
     assert "best_model.json" in run
-    assert trial.startswith("  trial 0: seed -3 FINISHED")
+    assert trial.startswith("  trial 0: start, seed -3 FINISHED")
 
 
 def test_ctrl_c(ended: Mapping[str, _Ended]) -> None:

@@ -67,7 +67,7 @@ def test_a_compile_is_a_run_tree(uri: str, caplog: pytest.LogCaptureFixture) -> 
         [
             "evaluate Sums FINISHED 0 params datasets=['devset'] artifacts=['evalset.json', 'model.json', 'result_table.json']",
             "BootstrapFewShotWithRandomSearch Sums FINISHED score/best=50 score/initial=50 12 params datasets=['trainset', 'valset'] artifacts=['best_model.json', 'initial_model.json', 'optimization_summary.json', 'trainset.json', 'valset.json']",
-            "  trial 0: seed -3 FINISHED 3 params datasets=[] artifacts=['candidate.json', 'changes.md', 'model.json', 'result_table.json']",
+            "  trial 0: start, seed -3 FINISHED 3 params datasets=[] artifacts=['candidate.json', 'changes.md', 'model.json', 'result_table.json']",
             "  trial 1: seed -2 FINISHED 3 params datasets=[] artifacts=['candidate.json', 'changes.md', 'model.json', 'result_table.json']",
             "    LabeledFewShot Sums FINISHED 6 params datasets=['trainset'] artifacts=['best_model.json', 'candidates', 'initial_model.json', 'optimization_summary.json']",
             "  trial 2: seed -1 FINISHED 3 params datasets=[] artifacts=['candidate.json', 'changes.md', 'model.json', 'result_table.json']",

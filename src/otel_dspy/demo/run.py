@@ -43,6 +43,7 @@ def run_demo(options: DemoOptions) -> None:
         from otel_dspy.demo.store import EXPERIMENT, prepare_store  # noqa: PLC0415 - see above
         from otel_dspy.demo.task import as_examples, learnt, optimize, using  # noqa: PLC0415 - see above
         from otel_dspy.demo.tweets import sample_tweets  # noqa: PLC0415 - see above
+        from otel_dspy.mlflow.tracking.runs import report_observers  # noqa: PLC0415 - see above
         from otel_dspy.reporting.terminal.compile_lines import result_text  # noqa: PLC0415 - see above
         from otel_dspy.reporting.terminal.live_progress import live_progress  # noqa: PLC0415 - see above
         from otel_dspy.reporting.terminal.trials_table import trials_table  # noqa: PLC0415 - see above
@@ -51,6 +52,8 @@ def run_demo(options: DemoOptions) -> None:
         console.print(f"Recording in {store.tracking_uri}, experiment {EXPERIMENT!r}.", highlight=False, soft_wrap=True)
         console.print("Look at it, even while it runs, with:", highlight=False)
         console.print(f"  {store.open_with}\n", highlight=False, soft_wrap=True, style="bold")
+        verdicts = _Verdicts()
+        report_observers.add_observer(verdicts)
         examples = as_examples(sample_tweets(options.examples, seed=_DATA_SEED))
         with (
             live_progress(console) as watch,
@@ -71,14 +74,28 @@ def run_demo(options: DemoOptions) -> None:
             console.print(trials_table(view.trials, title=f"{view.optimizer} on {view.program}", usage=usage))
             if view.result is not None:
                 console.print(f"\n{result_text(view, view.result)}", markup=False, highlight=False, soft_wrap=True)
+            verdict = verdicts.by_compile.get(view.compile_id)
+            if verdict is not None:
+                console.print(verdict, markup=False, highlight=False, soft_wrap=True)
         best = learnt(program)
         summary = f"The best program: {best.instruction!r}, shown {best.shown_examples} examples."
         console.print(summary, markup=False, highlight=False, soft_wrap=True)
-        console.print("Is the gain more than chance? The report answers:", highlight=False)
+        console.print("What changed, and which examples flipped, is in the report:", highlight=False)
         report = f"otel-dspy report --tracking-uri {shlex.quote(store.tracking_uri)}"
         console.print(f"  {report}", highlight=False, soft_wrap=True, style="bold")
         console.print("Runs, programs, tweets and traces are in MLflow:", highlight=False)
         console.print(f"  {store.open_with}", highlight=False, soft_wrap=True, style="bold")
+
+
+class _Verdicts:
+    """Collects the results of the tests of chance; see `report_observers.ReportObserver`."""
+
+    def __init__(self) -> None:
+        self.by_compile: dict[str, str | None] = {}
+
+    def report_written(self, compile_id: str, verdict: str | None) -> None:
+        """Keep the sentence of the report on a compile."""
+        self.by_compile[compile_id] = verdict
 
 
 @contextmanager

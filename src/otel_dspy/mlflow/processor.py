@@ -19,6 +19,7 @@ from otel_dspy.mlflow.fluent.scorers import in_discarded_scorer
 from otel_dspy.mlflow.records import evaluation_datasets_setting
 from otel_dspy.mlflow.records.route import Options, RootKind
 from otel_dspy.mlflow.tracking.requests import http_policy
+from otel_dspy.mlflow.tracking.runs import run_reports
 from otel_dspy.runtime.bounded_dict import BoundedDict
 from otel_dspy.runtime.deferred_queue import drain_deferred
 
@@ -128,6 +129,11 @@ class MlflowSpanProcessor(SpanProcessor):
     def destination(self) -> Destination:
         """The destination of what starts now."""
         return self._capture()[0]
+
+    @property
+    def writes_reports(self) -> bool:
+        """Whether reports are written on the compiles that start now."""
+        return self._wanted[0].log_compiles and run_reports.enabled()
 
     def _capture(self) -> tuple[Destination, str | None, Options]:
         options, tracking_uri, experiment, workspace = self._wanted

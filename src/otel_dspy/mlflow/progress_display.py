@@ -8,6 +8,7 @@ import shlex
 import sys
 from typing import TYPE_CHECKING, Any, Final
 
+from otel_dspy.mlflow.tracking.runs import report_observers
 from otel_dspy.runtime.error_guard import guarded
 from otel_dspy.tracking_uri import address_without_passwords, open_with
 
@@ -44,6 +45,7 @@ def show_progress(provider: TracerProvider, processor: MlflowSpanProcessor) -> N
             if mode == "rich":
                 pkgutil.resolve_name(_WARNINGS)()
         provider.add_span_processor(shown)
+        report_observers.add_observer(shown)
 
 
 def _place(processor: MlflowSpanProcessor) -> Any:  # noqa: ANN401 - loaded by name
@@ -54,4 +56,5 @@ def _place(processor: MlflowSpanProcessor) -> Any:  # noqa: ANN401 - loaded by n
         description=f"MLflow at {uri}, experiment {name}",
         open_with=open_with(uri, experiment.id),
         report_with=f"otel-dspy report --tracking-uri {shlex.quote(uri)}",
+        verdict_follows=processor.writes_reports,
     )

@@ -10,7 +10,7 @@ from typing_extensions import override
 
 from otel_dspy.reporting.errors import ReportError
 from otel_dspy.reporting.html_result import HtmlResult
-from otel_dspy.reporting.report import check_packages
+from otel_dspy.reporting.required_packages import check_packages
 
 if TYPE_CHECKING:
     from otel_dspy.reporting.comparison.run_comparison import RunsComparison

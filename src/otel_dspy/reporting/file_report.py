@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Final
 from otel_dspy.reporting.errors import ReportError
 from otel_dspy.reporting.latest import LATEST
 from otel_dspy.reporting.number_text import counted
-from otel_dspy.reporting.report import Report, check_packages
+from otel_dspy.reporting.report import Report
+from otel_dspy.reporting.required_packages import check_packages
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from otel_dspy.reporting.errors import ReportError
 from otel_dspy.reporting.read_error import read_error_text
-from otel_dspy.reporting.report import check_packages
+from otel_dspy.reporting.required_packages import check_packages
 
 if TYPE_CHECKING:
     import argparse

@@ -1,8 +1,10 @@
-"""Number of trials that an optimizer will run, from its parameters."""
+"""Number of trials that an optimizer will run, from its parameters, and how many of them have ended."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
+
+from otel_dspy.reporting.number_text import counted
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -29,6 +31,11 @@ def planned_trials(optimizer: str, parameters: Mapping[str, object]) -> int | No
             return None if candidates is None else 3 + candidates
         case _:
             return None
+
+
+def ended_trials_text(ended: int, planned: int | None) -> str:
+    """Format how many trials have ended, and of how many: `4 of 9 trials`, or `1 trial` if that is unknown."""
+    return f"{ended} of {counted(planned, 'trial')}" if planned and planned >= ended else counted(ended, "trial")
 
 
 def _number(parameters: Mapping[str, object], name: str) -> int | None:

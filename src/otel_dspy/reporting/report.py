@@ -4,21 +4,18 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from importlib.util import find_spec
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from typing_extensions import override
 
-from otel_dspy.reporting.errors import ReportError
 from otel_dspy.reporting.html_result import HtmlResult
 from otel_dspy.reporting.latest import LATEST
+from otel_dspy.reporting.required_packages import check_packages
 
 if TYPE_CHECKING:
     from otel_dspy.reporting.comparison.run_comparison import RunsComparison
     from otel_dspy.reporting.compile_result import Compile
     from otel_dspy.reporting.sections.verdict import Verdict
-
-_NEEDED: Final = ("jinja2", "mlflow", "numpy", "rich", "scipy")
 
 
 @dataclass(frozen=True)
@@ -76,27 +73,6 @@ class Report(HtmlResult):
     def __str__(self) -> str:
         """Return the plain text."""
         return self.text
-
-
-def check_packages(*further: str) -> None:
-    """Check that the packages of the extra `report` are installed.
-
-    Args:
-        *further: names of modules that are needed beside those of all reports.
-
-    Raises:
-        ReportError: One is missing.
-    """
-    missing = [name for name in (*_NEEDED, *further) if not _is_installed(name)]
-    if missing:
-        raise ReportError(f"Reports need packages that are missing: {', '.join(missing)}. Install otel-dspy[report].")
-
-
-def _is_installed(module: str) -> bool:
-    try:
-        return find_spec(module) is not None
-    except ModuleNotFoundError:  # the package around it
-        return False
 
 
 def report(

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 from otel_dspy.mlflow.mapping.runs.saved_view_content import trials_link
 from otel_dspy.reporting.errors import ReportError
 from otel_dspy.reporting.markdown import markdown_row, markdown_text
+from otel_dspy.reporting.required_packages import check_packages
 from otel_dspy.reporting.runs.read_compile import read_unfinished
 from otel_dspy.reporting.sections.headline import cost, headline
 from otel_dspy.reporting.sections.stopped_text import after_stop
@@ -49,6 +50,33 @@ def stopped_description(found: Compile) -> str:
     return _description(found, (headline(found), cost(found)), tuple(after_stop(found)), "")
 
 
+def describe_running(tracking_uri: str, run_id: str) -> str:
+    """Return the description of an optimization that is in progress: phase, trials that ended, best so far.
+
+    Results by example are not read.
+
+    Args:
+        tracking_uri: the store.
+        run_id: its run.
+
+    Raises:
+        ReportError: There is no such run, it is not that of an optimization, or a package of the extra `report` is
+            missing, without which nothing would replace this description at the end.
+        mlflow.exceptions.MlflowException: The store did not answer.
+    """
+    check_packages()
+    return running_description(read_unfinished(tracking_uri, run_id))
+
+
+def running_description(found: Compile) -> str:
+    """Return the description of an optimization that is in progress, without results by example.
+
+    Args:
+        found: the optimization, as `read_unfinished` returns it.
+    """
+    return _description(found, (headline(found), *([cost(found)] if found.trials else [])), (), "")
+
+
 def describe_stopped(tracking_uri: str, run_id: str) -> str | None:
     """Return the description of a run that has ended as KILLED; None if it is not that of an optimization.
 
@@ -63,13 +91,13 @@ def describe_stopped(tracking_uri: str, run_id: str) -> str | None:
         found = read_unfinished(tracking_uri, run_id)
     except ReportError:
         return None
-    return None if found is None else stopped_description(found)
+    return stopped_description(found)
 
 
 def _description(found: Compile, paragraphs: Sequence[str], warnings: Sequence[str], page: str) -> str:
     first, *others = (markdown_text(text) for text in paragraphs)
     # Lines of one paragraph: MLflow folds all but the first 130 pixels or so.
-    lines = [f"**{first}**", "", "  \n".join(others)]
+    lines = [f"**{first}**", *(["", "  \n".join(others)] if others else [])]
     best = _best_trials(found)
     if best:
         lines += ["", "| trial | tried | score | examples | against the start |", "| ---: | --- | ---: | ---: | ---: |"]

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple, cast
 
 from otel_dspy import semconv
+from otel_dspy.trial_text import failure_text
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -14,8 +15,6 @@ if TYPE_CHECKING:
     from opentelemetry.util.types import AttributeValue
 
 NANOSECONDS = 1_000_000_000
-_LONGEST_FAILURE = 250
-"""Maximum characters of a failure's type and message."""
 
 
 class ModelUse(NamedTuple):
@@ -81,6 +80,11 @@ class TrialRow:
     """If every example failed: type and message of the first failure, in one line."""
 
     @property
+    def leads(self) -> bool:
+        """Whether it is the best trial: one in which every example failed is none."""
+        return self.is_best and self.failure is None
+
+    @property
     def use(self) -> ModelUse:
         """Usage in total."""
         tokens = self.input_tokens + self.output_tokens
@@ -122,9 +126,10 @@ def failure_of_all(attributes: Mapping[str, AttributeValue]) -> str | None:
     """Return type and message of the first failure, in one line, if every example of the span failed; else None."""
     if not attributes.get(semconv.DSPY_FAILURES_ALL):
         return None
-    kind = str(attributes.get(semconv.DSPY_FAILURES_FIRST_TYPE, "an error")).rpartition(".")[2]
-    message = str(attributes.get(semconv.DSPY_FAILURES_FIRST_MESSAGE, "")).strip().partition("\n")[0].rstrip(". ")
-    return f"{kind}: {message}"[:_LONGEST_FAILURE] if message else kind
+    return failure_text(
+        cast("str | None", attributes.get(semconv.DSPY_FAILURES_FIRST_TYPE)),
+        cast("str | None", attributes.get(semconv.DSPY_FAILURES_FIRST_MESSAGE)),
+    )
 
 
 def _models(attributes: Mapping[str, AttributeValue]) -> dict[str, ModelUse]:

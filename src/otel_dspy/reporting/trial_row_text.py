@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
-from otel_dspy.trial_text import NONE, chosen_text, proposal_text, score_value_text
+from otel_dspy.trial_text import NONE, score_value_text, tried_text
 
 if TYPE_CHECKING:
     from otel_dspy.reporting.trial_row import TrialRow
-
-START: Final = "start"
-"""Name of the initial program, and of its trial."""
-_BASELINE: Final = "baseline"
 
 
 def score_text(row: TrialRow) -> str:
@@ -20,18 +16,24 @@ def score_text(row: TrialRow) -> str:
 
 
 def trial_text(row: TrialRow) -> str:
-    """Format a finished trial in one line."""
-    failed = row.failure is not None
-    parts = [score_text(row), row.scope or "", kind_text(row), parameters_text(row), f"{row.seconds:.1f} s"]
-    parts.append("every example failed" if failed else "")
-    leads = row.is_best and not failed
-    return ", ".join(part for part in parts if part and part != NONE) + (" (best so far)" if leads else "")
+    """Format how a trial ended: `62.5 %, full, 3.2 s (best so far)`."""
+    state = "" if row.state == "complete" else row.state
+    failed = "every example failed" if row.failure is not None else ""
+    parts = [score_text(row), row.scope or "", state, f"{row.seconds:.1f} s", failed]
+    return ", ".join(part for part in parts if part and part != NONE) + (" (best so far)" if row.leads else "")
 
 
 def trial_line(row: TrialRow, planned: int | None) -> str:
-    """Format a finished trial with its number of the planned ones: `[3/9] trial 2: 62.5 %, full, candidate, 3.2 s`."""
+    """Format a finished trial in one line: `[3/9] trial 2: instruction 1 + demos 2: 62.5 %, full, 3.2 s`.
+
+    It begins with the name of the trial's run in MLflow.
+
+    Args:
+        row: the trial.
+        planned: number of trials that the optimization will have; None to leave `[3/9]` out.
+    """
     done = f"[{row.index + 1}/{planned}] " if planned else ""
-    return f"{done}trial {row.index}: {trial_text(row)}"
+    return f"{done}trial {row.index}: {choice_text(row)}: {trial_text(row)}"
 
 
 def kind_text(row: TrialRow) -> str:
@@ -46,17 +48,11 @@ def parameters_text(row: TrialRow, separator: str = ", ") -> str:
 
 
 def choice_text(row: TrialRow) -> str:
-    """Format what a trial tried, in a few words: `instruction 1 + demos 2`; its label or kind without parameters.
+    """Format what a trial tried, in a few words: `instruction 1 + demos 2`, as its run in MLflow is named.
 
-    With several predictors each is named by its index: `predictor 0: instruction 1 + demos 2; predictor 1: …`. The
-    trial of the initial program is the `start` of every optimizer, whatever its label: `start, candidate 0` of GEPA.
+    Of a trial without choice and label, its parameters or its kind.
     """
-    if row.kind == _BASELINE:
-        if "candidate" in row.parameters:
-            return f"{START}, candidate {row.parameters['candidate']}"
-        return f"{START}, {row.label}" if row.parameters and row.label else START
-    if (chosen := chosen_text(row.parameters)) is not None:
-        return chosen
-    if "candidate" in row.parameters:
-        return f"candidate {row.parameters['candidate']}"
-    return proposal_text(row.parameters) or row.label or (parameters_text(row) if row.parameters else kind_text(row))
+    tried = tried_text(row.kind, row.label, row.parameters)
+    if tried is None and "candidate" in row.parameters:
+        tried = f"candidate {row.parameters['candidate']}"
+    return tried or (parameters_text(row) if row.parameters else kind_text(row))

@@ -29,5 +29,5 @@ def shown_trials(rows: Sequence[TrialRow], most: int) -> list[TrialRow]:
 
 
 def best_index(rows: Sequence[TrialRow]) -> int | None:
-    """Return the index of the last trial that is marked as the best; None if none is."""
-    return next((row.index for row in sorted(rows, key=lambda row: row.index, reverse=True) if row.is_best), None)
+    """Return the index of the last trial that is the best one; None if none is."""
+    return next((row.index for row in sorted(rows, key=lambda row: row.index, reverse=True) if row.leads), None)

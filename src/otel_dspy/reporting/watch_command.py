@@ -12,7 +12,9 @@ from otel_dspy.quantities import number_of_seconds
 from otel_dspy.reporting.errors import ReportError
 from otel_dspy.reporting.latest import LATEST
 from otel_dspy.reporting.read_error import read_error_text
-from otel_dspy.reporting.report import Report, check_packages
+from otel_dspy.reporting.report import Report
+from otel_dspy.reporting.required_packages import check_packages
+from otel_dspy.reporting.sections.running_phase import running_phase
 from otel_dspy.reporting.trial_row_text import choice_text, trial_line
 from otel_dspy.tracking_uri import without_passwords
 
@@ -37,11 +39,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--tracking-uri", help="MLflow store; defaults to MLflow's own setting (MLFLOW_TRACKING_URI)")
     parser.add_argument("--experiment", metavar="NAME", help="search for the latest optimization in this experiment")
     parser.add_argument("--interval", default="5s", metavar="TIME", help="pause between two looks (default: 5s)")
-    parser.add_argument("--json", action="store_true", help="print a JSON object for each trial, and one at the end")
+    parser.add_argument(
+        "--json", action="store_true", help="print JSON objects: for each phase and trial, and one at the end"
+    )
 
 
 def run(chosen: argparse.Namespace, write_line: Callable[[str], None]) -> int:
-    """Print a line for each trial as it ends, then the report.
+    """Print a line for each phase as it begins and each trial as it ends, then the report.
 
     Returns:
         Exit status: 0 if the optimization has finished, 1 if it failed, was killed or cannot be read, with the reason
@@ -76,7 +80,12 @@ def _followed(chosen: argparse.Namespace, interval: float, write_line: Callable[
     if not chosen.json:
         write_line(f"Watching run {run_id} in {without_passwords(uri)}")
     printed: set[int] = set()
+    shown: str | None = None
     for found in _looks(uri, run_id, interval):
+        phase = running_phase(found)
+        if phase not in {None, shown}:
+            write_line(json.dumps({"phase": phase}) if chosen.json else f"phase {phase}")
+            shown = phase
         for row in _ended(found, printed):
             write_line(json.dumps(_as_json(row)) if chosen.json else trial_line(row, None))
         if found.status not in _RUNNING:
@@ -118,8 +127,7 @@ def _looks(uri: str, run_id: str, interval: float) -> Iterator[Compile]:
             away = True
         else:
             away = False
-            if found is not None:
-                yield found
+            yield found
         time.sleep(interval)
 
 
@@ -135,6 +143,7 @@ def _ended(found: Compile, printed: set[int]) -> Iterator[TrialRow]:
 def _as_json(row: TrialRow) -> dict[str, Any]:
     return {
         "trial": row.index, "tried": choice_text(row), "state": row.state, "score": row.score, "unit": row.unit,
-        "scope": row.scope, "best_score": row.best_score, "lm_calls": row.lm_calls if row.observed else None,
+        "scope": row.scope, "best_score": row.best_score, "failure": row.failure,
+        "lm_calls": row.lm_calls if row.observed else None,
         "tokens": row.use.tokens if row.observed else None, "cost": row.cost, "seconds": row.seconds,
     }  # fmt: skip

@@ -288,7 +288,7 @@ def test_the_run_tree(tmp_path: Path) -> None:
             "          tags dspy.compile.best_trial.index=0",
             '          metrics score/best={"0": 50.0, "1": 50.0, "2": 50.0, "3": 50.0, "4": 50.0}, score/full={"0": 50.0, "1": 50.0, "2": 50.0, "3": 50.0}, score/initial=50.0, usage/lm_calls={"0": 4.0, "1": 8.0, "2": 16.0, "3": 24.0, "4": 24.0}',
             "          artifacts best_model.json, initial_model.json, optimization_summary.json",
-            "            trial 0: seed -3: FINISHED",
+            "            trial 0: start, seed -3: FINISHED",
             "              params bootstrapped_demos=0, labeled_demos=0, seed=-3",
             "              tags dspy.trial.index=0, dspy.trial.is_best=true, dspy.trial.kind=baseline, dspy.trial.label=seed -3, dspy.trial.scope=full, dspy.trial.score.unit=percent, dspy.trial.state=complete",
             "              metrics score/full=50.0, score/num_examples=4.0, usage/lm_calls=4.0",

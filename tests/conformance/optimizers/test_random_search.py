@@ -115,7 +115,7 @@ def test_the_runs_in_mlflow(tmp_path: Path) -> None:
             '  metrics score/best={"0": 50.0, "1": 75.0, "2": 75.0, "3": 75.0, "4": 75.0}, score/full={"0": 50.0, "1": 75.0, "2": 75.0, "3": 75.0}, score/initial=50.0, usage/lm_calls={"0": 8.0, "1": 16.0, "2": 26.0, "3": 37.0, "4": 37.0}',
             "  artifacts best_model.json, initial_model.json, optimization_summary.json, trainset.json, valset.json",
             "  1 traces",
-            "    trial 0: seed -3: FINISHED",
+            "    trial 0: start, seed -3: FINISHED",
             "      params bootstrapped_demos=0, labeled_demos=0, seed=-3",
             "      tags dspy.trial.index=0, dspy.trial.is_best=false, dspy.trial.kind=baseline, dspy.trial.label=seed -3, dspy.trial.scope=full, dspy.trial.score.unit=percent, dspy.trial.state=complete",
             "      metrics score/full=50.0, score/num_examples=8.0, usage/lm_calls=8.0",

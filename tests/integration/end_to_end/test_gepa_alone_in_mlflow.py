@@ -50,7 +50,7 @@ def test_the_run_of_gepa_optimize(store: str) -> None:
     assert {child.status for child in run.children} == {"FINISHED"}
     assert [child.name for child in run.children] == snapshot(
         [
-            "trial 0: seed",
+            "trial 0: start, candidate 0",
             "trial 1: candidate 1, system of candidate 0 changed",
             "trial 2: system of candidate 1 changed",
             "trial 3: system of candidate 0 changed",
@@ -146,7 +146,7 @@ def test_mlflows_optimize_prompts(store: str, monkeypatch: pytest.MonkeyPatch) -
     assert run.metrics["usage/lm_calls/reflection"][-1][1] == len(server.requests)
     assert not any(name.startswith("usage/") for name in run.children[0].metrics)  # `predict` is a plain function
     assert [child.name for child in run.children] == [
-        "trial 0: seed",
+        "trial 0: start, candidate 0",
         "trial 1: candidate 1, digits of candidate 0 changed",
         "trial 2: digits of candidate 1 changed",
     ]

@@ -85,7 +85,7 @@ def test_the_trials(run: RunNode) -> None:
     ] == snapshot(
         [
             (
-                "trial 0: seed",
+                "trial 0: start, candidate 0",
                 "FINISHED",
                 ["baseline", "complete", "full", "ratio", None],
                 {"iteration": "0", "candidate": "0"},

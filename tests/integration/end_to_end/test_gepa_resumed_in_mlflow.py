@@ -38,7 +38,7 @@ def test_a_run_resumed_from_a_checkpoint_and_killed(store: str, tmp_path: Path) 
     assert (run.tags["dspy.compile.resumed.from"], run.tags["dspy.compile.resumed.iteration"]) == (str(tmp_path), "3")
     assert [(child.name, child.status, child.tags["dspy.trial.state"]) for child in run.children] == snapshot(
         [
-            ("trial 0: seed, restored", "FINISHED", "complete"),
+            ("trial 0: start, candidate 0, restored", "FINISHED", "complete"),
             ("trial 1: candidate 1, restored", "FINISHED", "complete"),
             ("trial 2: candidate 2, restored", "FINISHED", "complete"),
             ("trial 3: proposal from candidate 1", "KILLED", "fail"),

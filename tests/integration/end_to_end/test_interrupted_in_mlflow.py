@@ -125,7 +125,7 @@ INTERRUPTED: Final[Mapping[tuple[str, int], list[str]]] = {
             "  BootstrapFewShot Predict: FINISHED",
             "    LabeledFewShot Predict: FINISHED",
             "  LabeledFewShot Predict: FINISHED",
-            "  trial 0: default program: KILLED KeyboardInterrupt",
+            "  trial 0: start: KILLED KeyboardInterrupt",
         ]
     ),
     ("MIPROv2", 12): snapshot(
@@ -134,20 +134,20 @@ INTERRUPTED: Final[Mapping[tuple[str, int], list[str]]] = {
             "  BootstrapFewShot Predict: FINISHED",
             "    LabeledFewShot Predict: FINISHED",
             "  LabeledFewShot Predict: FINISHED",
-            "  trial 0: default program: FINISHED",
+            "  trial 0: start: FINISHED",
             "  trial 1: instruction 2 + demos 0: KILLED KeyboardInterrupt",
         ]
     ),
     ("BootstrapFewShotWithRandomSearch", 0): snapshot(
         [
             "BootstrapFewShotWithRandomSearch Predict: KILLED KeyboardInterrupt",
-            "  trial 0: seed -3: KILLED KeyboardInterrupt",
+            "  trial 0: start, seed -3: KILLED KeyboardInterrupt",
         ]
     ),
     ("BootstrapFewShotWithRandomSearch", 8): snapshot(
         [
             "BootstrapFewShotWithRandomSearch Predict: KILLED KeyboardInterrupt",
-            "  trial 0: seed -3: FINISHED",
+            "  trial 0: start, seed -3: FINISHED",
             "  trial 1: seed -2: FINISHED",
             "    LabeledFewShot Predict: FINISHED",
             "  trial 2: seed -1: KILLED KeyboardInterrupt",
@@ -158,7 +158,7 @@ INTERRUPTED: Final[Mapping[tuple[str, int], list[str]]] = {
     ("BootstrapFewShotWithRandomSearch", 19): snapshot(
         [
             "BootstrapFewShotWithRandomSearch Predict: KILLED KeyboardInterrupt",
-            "  trial 0: seed -3: FINISHED",
+            "  trial 0: start, seed -3: FINISHED",
             "  trial 1: seed -2: FINISHED",
             "    LabeledFewShot Predict: FINISHED",
             "  trial 2: seed -1: FINISHED",
@@ -180,7 +180,7 @@ INTERRUPTED: Final[Mapping[tuple[str, int], list[str]]] = {
             "    LabeledFewShot Predict: FINISHED",
             "  trial 2: l -> p: KILLED KeyboardInterrupt",
             "    BootstrapFewShotWithRandomSearch Predict: KILLED KeyboardInterrupt",
-            "      trial 0: seed -3: KILLED KeyboardInterrupt",
+            "      trial 0: start, seed -3: KILLED KeyboardInterrupt",
         ]
     ),
     ("BetterTogether", 17): snapshot(
@@ -191,7 +191,7 @@ INTERRUPTED: Final[Mapping[tuple[str, int], list[str]]] = {
             "    LabeledFewShot Predict: FINISHED",
             "  trial 2: l -> p: KILLED KeyboardInterrupt",
             "    BootstrapFewShotWithRandomSearch Predict: KILLED KeyboardInterrupt",
-            "      trial 0: seed -3: FINISHED",
+            "      trial 0: start, seed -3: FINISHED",
             "      trial 1: seed -2: FINISHED",
             "        LabeledFewShot Predict: FINISHED",
             "      trial 2: seed -1: KILLED KeyboardInterrupt",
@@ -207,7 +207,7 @@ INTERRUPTED: Final[Mapping[tuple[str, int], list[str]]] = {
             "    LabeledFewShot Predict: FINISHED",
             "  trial 2: l -> p: KILLED KeyboardInterrupt",
             "    BootstrapFewShotWithRandomSearch Predict: FINISHED",
-            "      trial 0: seed -3: FINISHED",
+            "      trial 0: start, seed -3: FINISHED",
             "      trial 1: seed -2: FINISHED",
             "        LabeledFewShot Predict: FINISHED",
             "      trial 2: seed -1: FINISHED",

@@ -164,7 +164,7 @@ def test_own_attributes(tmp_path: Path) -> None:
                     "LabeledFewShot Predict",
                     ["best_model.json", "candidates", "initial_model.json", "optimization_summary.json"],
                 ),
-                ("trial 0: seed -3", ["candidate.json", "changes.md", "model.json", "result_table.json"]),
+                ("trial 0: start, seed -3", ["candidate.json", "changes.md", "model.json", "result_table.json"]),
                 ("trial 1: seed -2", ["candidate.json", "changes.md", "model.json", "result_table.json"]),
                 ("trial 2: seed -1", ["candidate.json", "changes.md", "model.json", "result_table.json"]),
                 ("trial 3: seed 0", ["candidate.json", "changes.md", "model.json", "result_table.json"]),

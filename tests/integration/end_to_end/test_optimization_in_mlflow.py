@@ -117,7 +117,7 @@ def test_the_whole_run_tree(tracking_uri: str, tmp_path: Path) -> None:
     ] == snapshot(
         [
             (
-                "trial 0: default program",
+                "trial 0: start",
                 "FINISHED",
                 {},
                 50.0,

@@ -50,7 +50,7 @@ def test_the_run_is_killed_and_its_best_program_loads(tmp_path: Path, monkeypatc
     assert run.tags["dspy.compile.best_trial.index"] == "1"
     assert [child.status for child in run.children] == ["FINISHED", "FINISHED", "KILLED"]
     assert [child.tags["mlflow.note.content"] for child in run.children] == [
-        "seed -3: 50.0 % of 12",
+        "start, seed -3: 50.0 % of 12",
         "seed -2: 58.3 % of 12, +8.3 against the start",
         "seed -1: stopped at its budget",
     ]

@@ -2,21 +2,28 @@
 
 from __future__ import annotations
 
+import re
+import uuid
 from typing import TYPE_CHECKING, Any
 
 import dspy
 import mlflow
+import pytest
 from mlflow import MlflowClient
 from mlflow.dspy import autolog as mlflows_autolog
 
 import otel_dspy.mlflow
 from tests.support.blank_store import blank_store
+from tests.support.browser import NEEDS_CHROMIUM, chromium
 from tests.support.sums import exact, examples, sums_lm
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from mlflow.entities import Run
+
+PATIENCE = 120_000
+"""Milliseconds to wait for a page of MLflow, which takes long to start on a loaded machine."""
 
 
 def listed(client: MlflowClient, experiment: str) -> list[str]:
@@ -71,5 +78,55 @@ def test_evaluations_are_listed_as_mlflows_own_are(tmp_path: Path) -> None:
     ours = client.get_experiment_by_name("ours")
     assert ours is not None
     trials = [run.info.run_name for run in client.search_runs([ours.experiment_id], "tags.`dspy.trial.index` LIKE '%'")]
-    assert sorted(map(str, trials)) == ["trial 0: seed -3", "trial 1: seed -2"]
+    assert sorted(map(str, trials)) == ["trial 0: start, seed -3", "trial 1: seed -2"]
     assert listed(client, "MLflow's") == ["eval"]
+
+
+def search_instructions() -> None:
+    """An optimization by MIPROv2, in which the model proposes what it always answers, between two evaluations."""
+    program, devset = dspy.Predict("question -> answer"), examples(4)
+    with dspy.context(lm=sums_lm()):
+        evaluate = dspy.Evaluate(devset=devset, metric=exact, num_threads=1)
+        evaluate(program)
+        optimizer: Any = dspy.MIPROv2(
+            exact, auto=None, num_candidates=2, num_threads=1, max_bootstrapped_demos=1, max_labeled_demos=1
+        )
+        optimizer.compile(program, trainset=devset, valset=devset, num_trials=2, minibatch=False)
+        evaluate(program)
+
+
+@pytest.mark.slow  # a browser starts
+@NEEDS_CHROMIUM
+def test_the_page_in_a_browser(server_uri: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The page of MLflow's own runs and the one of ours list the evaluations, and neither lists a trial of MIPROv2."""
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", server_uri)
+    client, name = MlflowClient(server_uri), f"evaluation runs {uuid.uuid4().hex[:12]}"
+    ours, theirs = f"{name} ours", f"{name} MLflow's"
+    otel_dspy.mlflow.autolog(tracking_uri=server_uri, experiment=ours)
+    try:
+        search_instructions()
+    finally:
+        otel_dspy.mlflow.autolog(disable=True)
+    mlflow.set_tracking_uri(server_uri)
+    mlflow.set_experiment(theirs)
+    mlflows_autolog(log_compiles=True, log_evals=True, log_traces=False)
+    try:
+        search_instructions()
+    finally:
+        mlflows_autolog(disable=True)
+    expected = {ours: ["evaluate Predict"] * 2, theirs: ["eval"] * 2}
+    with chromium() as browser:
+        page = browser.new_page(viewport={"width": 1700, "height": 900})
+        for experiment, names in expected.items():
+            found = client.get_experiment_by_name(experiment)
+            assert found is not None
+            every = {run.info.run_name for run in client.search_runs([found.experiment_id])}
+            assert len(every) > len(names)
+            page.goto(
+                f"{server_uri}/#/experiments/{found.experiment_id}/evaluation-runs",
+                wait_until="domcontentloaded", timeout=PATIENCE,
+            )  # fmt: skip
+            page.get_by_text(names[0], exact=True).first.wait_for(timeout=PATIENCE)
+            page.wait_for_timeout(2_000)  # rows below others are filled in later
+            shown = page.get_by_text(re.compile("|".join(re.escape(str(one)) for one in every))).all_inner_texts()
+            assert sorted(text for text in shown if text in every) == names

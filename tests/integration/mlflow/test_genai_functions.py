@@ -100,7 +100,7 @@ def test_mlflow_optimizes_prompts(experiment: str) -> None:
     parent, *ours = read_tree(mlflow.get_tracking_uri(), experiment).walk()
     assert [(run.name, run.status) for run in ours] == [
         ("gepa MlflowGEPAAdapter", "FINISHED"),
-        ("trial 0: seed", "FINISHED"),
+        ("trial 0: start, candidate 0", "FINISHED"),
     ]
     assert (parent.status, parent.children) == ("FINISHED", (ours[0],))
     assert not any(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import io
 import re
 import sys
@@ -17,6 +18,7 @@ from typing_extensions import override
 
 import otel_dspy.mlflow
 from otel_dspy import BudgetExceeded, DSPyInstrumentor
+from otel_dspy.reporting import required_packages
 from otel_dspy.reporting.terminal.compile_lines import Place
 from otel_dspy.reporting.terminal.progress_mode import ProgressMode, progress_mode
 from otel_dspy.reporting.terminal.terminal_progress import TerminalProgress
@@ -25,10 +27,13 @@ from tests.support.learning_lm import learning_lm
 from tests.support.mlflow_tree import read_tree
 from tests.support.optimizers import Rounds
 from tests.support.sums import exact, examples
+from tests.unit.reporting.compile_spans import SpokenCompile
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator, Mapping
     from pathlib import Path
+
+EXTRA = "otel-dspy[report]"
 
 
 class _Terminal(io.StringIO):
@@ -122,15 +127,15 @@ def test_lines_of_an_optimization(
 otel-dspy: BootstrapFewShotWithRandomSearch on Predict is recorded in MLflow at STORE, experiment 'sums'
 otel-dspy: look at it, even while it runs: mlflow ui --backend-store-uri STORE
 otel-dspy: 26 to 36 language model calls to be expected, without those of the metric
-[1/4] trial 0: 50.0 %, full, baseline, bootstrapped_demos=0, labeled_demos=0, seed=-3, N s (best so far)
-[2/4] trial 1: 66.7 %, full, candidate, bootstrapped_demos=0, labeled_demos=1, seed=-2, N s (best so far)
-[3/4] trial 2: 66.7 %, full, candidate, bootstrapped_demos=1, labeled_demos=0, seed=-1, N s
-[4/4] trial 3: 66.7 %, full, candidate, bootstrapped_demos=1, labeled_demos=0, seed=0, N s
-  trial   scope    score   parameters             tokens   seconds
-      0   full    50.0 %   bootstrapped_demos=0       90       N
-    * 1   full    66.7 %   bootstrapped_demos=0       90       N
-      2   full    66.7 %   bootstrapped_demos=1      105       N
-      3   full    66.7 %   bootstrapped_demos=1      135       N
+[1/4] trial 0: start, seed -3: 50.0 %, full, N s (best so far)
+[2/4] trial 1: seed -2: 66.7 %, full, N s (best so far)
+[3/4] trial 2: seed -1: 66.7 %, full, N s
+[4/4] trial 3: seed 0: 66.7 %, full, N s
+  trial   scope    score   tried            tokens   seconds
+      0   full    50.0 %   start, seed -3       90       N
+    * 1   full    66.7 %   seed -2              90       N
+      2   full    66.7 %   seed -1             105       N
+      3   full    66.7 %   seed 0              135       N
 4 trials; the whole optimization: 28 calls, 420 tokens, price
 otel-dspy: from 50.0 % to 66.7 %, trial 1 won (seed -2); 28 calls, 420 tokens, price unknown, in N s
 otel-dspy: is the gain more than chance? otel-dspy report --tracking-uri STORE
@@ -139,6 +144,66 @@ otel-dspy: mlflow ui --backend-store-uri STORE\
     (run,) = read_tree(store, "sums").runs
     calls = int(run.metrics["usage/lm_calls"][-1][1])
     assert shown.count(f"{calls} calls, ") == 2
+
+
+@pytest.fixture
+def reports(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Reports are written, as by default."""
+    monkeypatch.setenv("OTEL_DSPY_REPORT", "true")
+    monkeypatch.setenv("OTEL_DSPY_PROGRESS", "plain")
+
+
+@pytest.mark.usefixtures("reports")
+def test_the_verdict(store: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """The last line is the sentence of the report and of the description: whether the gain is more than chance."""
+    otel_dspy.mlflow.autolog(tracking_uri=store, experiment="sums")
+    _search()
+    assert otel_dspy.mlflow.flush(60)
+    otel_dspy.mlflow.autolog(disable=True)
+    lines = [line for line in capsys.readouterr().err.splitlines() if line.startswith("otel-dspy: ")]
+    report = otel_dspy.report(tracking_uri=store)
+    evidence = report.verdict.evidence
+    assert evidence.startswith("Against the start, ")
+    assert [line for line in lines if "chance" in line] == [
+        f"otel-dspy: BootstrapFewShotWithRandomSearch on Predict: {evidence}"
+    ]
+    assert evidence in report.description.replace("\\", "")
+
+
+@pytest.mark.usefixtures("reports")
+@pytest.mark.parametrize("missing", ["scipy", "jinja2"])
+def test_without_the_extra(
+    store: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, missing: str
+) -> None:
+    """The line names the package that the test of chance needs, and what installs it."""
+    found = importlib.util.find_spec
+    monkeypatch.setattr(required_packages, "find_spec", lambda name: None if name == missing else found(name))
+    otel_dspy.mlflow.autolog(tracking_uri=store, experiment="sums")
+    _search()
+    otel_dspy.mlflow.autolog(disable=True)
+    lines = [line for line in capsys.readouterr().err.splitlines() if line.startswith("otel-dspy: ")]
+    assert [line for line in lines if "chance" in line] == [
+        f"otel-dspy: is the gain more than chance? Reports need packages that are missing: {missing}. Install {EXTRA}."
+    ]
+
+
+def test_a_report_that_cannot_be_written(capsys: pytest.CaptureFixture[str]) -> None:
+    """The line names the command instead; a verdict that arrives before the end of the compile is written after it."""
+    place = Place("MLflow", "http://h", "otel-dspy report", verdict_follows=True)
+    provider = TracerProvider(shutdown_on_exit=False)
+    shown = TerminalProgress(lambda: place, color=False)
+    provider.add_span_processor(shown)
+    verdicts = ("It is chance.", None)
+    for number, verdict in enumerate(verdicts):
+        spoken = SpokenCompile(provider.get_tracer("test"), str(number))
+        with spoken.running(dspy__compile__best_score=50.0):
+            shown.report_written(str(number), verdict)
+    lines = capsys.readouterr().err.splitlines()
+    assert [line for line in lines if "chance" in line] == [
+        "otel-dspy: MIPROv2 on Classify: It is chance.",
+        "otel-dspy: is the gain more than chance? otel-dspy report",
+    ]
+    assert lines[3].startswith("otel-dspy: http://h")
 
 
 def test_every_example_failed(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
@@ -156,11 +221,11 @@ def test_every_example_failed(monkeypatch: pytest.MonkeyPatch, capsys: pytest.Ca
         optimizer.compile(dspy.Predict("question -> answer"), trainset=examples(3))
     lines = [line for line in capsys.readouterr().err.splitlines() if re.match(r"otel-dspy: |\[", line)]
     assert re.sub(r"\d+\.\d s", "N s", "\n".join(lines[3:])) == snapshot("""\
-[1/4] trial 0: 0.0 %, full, baseline, bootstrapped_demos=0, labeled_demos=0, seed=-3, N s, every example failed
+[1/4] trial 0: start, seed -3: 0.0 %, full, N s, every example failed
 otel-dspy: every example of trial 0 failed: ValueError: no labels here
-[2/4] trial 1: 0.0 %, full, candidate, bootstrapped_demos=0, labeled_demos=1, seed=-2, N s, every example failed
-[3/4] trial 2: 0.0 %, full, candidate, bootstrapped_demos=0, labeled_demos=1, seed=-1, N s, every example failed
-[4/4] trial 3: 0.0 %, full, candidate, bootstrapped_demos=0, labeled_demos=1, seed=0, N s, every example failed
+[2/4] trial 1: seed -2: 0.0 %, full, N s, every example failed
+[3/4] trial 2: seed -1: 0.0 %, full, N s, every example failed
+[4/4] trial 3: seed 0: 0.0 %, full, N s, every example failed
 otel-dspy: every example failed: ValueError: no labels here; 18 calls, 270 tokens, price unknown, in N s
 otel-dspy: http://127.0.0.1:5000\
 """)

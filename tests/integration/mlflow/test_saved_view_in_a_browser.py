@@ -81,5 +81,5 @@ def test_the_link_opens_the_trials_best_first(server_uri: str, monkeypatch: pyte
         for name, described, score, count in rows
     ] == [
         ["trial 1: seed -2", "seed -2: 100.0 %", scores[0], counts[0]],
-        ["trial 0: seed -3", "seed -3: 50.0 %", scores[1], counts[1]],
+        ["trial 0: start, seed -3", "start, seed -3: 50.0 %", scores[1], counts[1]],
     ]

@@ -71,7 +71,7 @@ def test_ctrl_c(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert "stopped by the user after 1 of 5 trials" in page
     assert "so far: 1 of 5 trials" not in page
     assert {child.name: child.tags.get(DESCRIPTION) for child in run.children} == {
-        "trial 0: seed -3": "seed -3: 50.0 % of 6",
+        "trial 0: start, seed -3": "start, seed -3: 50.0 % of 6",
         "trial 1: seed -2": "seed -2: stopped by the user",
     }
     client.set_tag(run.id, DESCRIPTION, "Mine")

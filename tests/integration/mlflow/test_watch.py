@@ -16,6 +16,7 @@ from otel_dspy.reporting import watch_command
 from otel_dspy.reporting.runs import read_compile
 from tests.integration.mlflow.conftest import DELIVERY, CallContext
 from tests.integration.mlflow.contract_spans import program_state
+from tests.support.waiting import awaited
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -114,6 +115,52 @@ def test_trials_are_printed_as_they_end(
         assert ("50.0 %" in first, "75.0 %" in second) == (True, True)
         assert watching.lines[0].startswith("Watching run ")
         assert "MIPROv2 on ChainOfThought: from 50.0 % to 75.0 %, trial 1 won" in "\n".join(watching.lines)
+
+
+def described(local: CallContext) -> str:
+    """The description of the optimization's run; empty without one."""
+    client = MlflowClient(local.uri)
+    experiment = client.get_experiment_by_name(local.experiment)
+    assert experiment is not None
+    [run] = client.search_runs([experiment.experiment_id], "tags.`dspy.optimizer.name` = 'MIPROv2'")
+    return str(run.data.tags.get("mlflow.note.content", ""))
+
+
+def test_phases_before_the_first_trial_and_a_trial_that_failed_throughout(
+    local: CallContext, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A line for each phase as it begins, and the description has it; a trial that failed throughout is not the best."""
+    monkeypatch.setenv("OTEL_DSPY_REPORT", "true")
+    emitter = local.emitter(COMPILE_ID)
+    best: dict[str, Any] = {"dspy.trial.is_best": True}
+    failed: dict[str, Any] = {
+        "dspy.failures.examples": 2, "dspy.failures.all": True, "dspy.failures.first.type": "ValueError",
+        "dspy.failures.first.message": "no labels",
+    }  # fmt: skip
+    place = {"dspy.compile.id": COMPILE_ID}
+    with emitter.compile(state=STATE, rows=[{"question": "1?", "answer": "1"}]):
+        _delivered(local)
+        watching = Watching(monkeypatch, "--tracking-uri", local.uri, "--experiment", local.experiment)
+        assert watching.awaited("phase") == "phase bootstrap"
+        start = "**MIPROv2 on ChainOfThought, so far: phase"
+        awaited(lambda: described(local).startswith(f"{start} bootstrap, 0 trials, no full score yet**"), "the phase")
+        with emitter.span("phase bootstrap", "phase", **place, **{"dspy.phase.name": "bootstrap"}) as phase:
+            phase.set_attribute("dspy.phase.demos", "{}")
+        _delivered(local)
+        assert watching.awaited("phase propose") == "phase propose"
+        awaited(lambda: described(local).startswith(f"{start} propose, 0 trials"), "the next phase")
+        with emitter.trial(0, score=0.0, state=STATE, **best, **failed):
+            pass
+        with emitter.trial(1, score=50.0, state=STATE, **best, **FIRST):
+            pass
+        _delivered(local)
+        first, second = watching.awaited("trial 0: "), watching.awaited("trial 1: ")
+    _delivered(local)
+    watching.ended()
+    assert (first[-22:], second[-14:]) == (", every example failed", " (best so far)")
+    assert [line for line in watching.lines if line.startswith("phase ")] == [
+        "phase bootstrap", "phase propose", "phase search",
+    ]  # fmt: skip
 
 
 def test_an_optimization_that_was_killed(local: CallContext, capsys: pytest.CaptureFixture[str]) -> None:

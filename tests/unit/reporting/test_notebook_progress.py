@@ -66,8 +66,8 @@ def test_states() -> None:
     assert texts == [
         "MIPROv2 on Classify: started",
         "MIPROv2 on Classify: at least 26 language model calls to be expected, without those of the metric",
-        "MIPROv2 on Classify: bootstrap",
-        "MIPROv2 on Classify: trial 3 of 9, 1 example, best 75.0 %",
+        "MIPROv2 on Classify: phase bootstrap",
+        "MIPROv2 on Classify: 2 of 9 trials, trial 2 is running, 1 example, best 75.0 %",
         "MIPROv2 on Classify: from 50.0 % to 75.0 %, trial 1 won (<b>&); 8 calls, 80 tokens, $0.5000, in 12.0 s",
         (
             "MIPROv2 on Classify: stopped by the user; from 50.0 % to 75.0 %, trial 1 leads (<b>&); 8 calls, 80 tokens, "
@@ -108,10 +108,36 @@ def test_one_display(shown: list[dict[str, str]], monkeypatch: pytest.MonkeyPatc
         display(view)
     assert [data["text/plain"].splitlines()[0].partition(": ")[2][:7] for data in shown] == [
         "started",
-        "trial 2",
+        "1 of 9 ",
         "from 50",
     ]
     assert all(set(data) == {"text/plain", "text/html"} for data in shown)
+
+
+def test_the_verdict_takes_the_place_of_the_question(shown: list[dict[str, str]]) -> None:
+    """Once the report is written; a report that could not be written leaves the command."""
+    ended = replace(VIEW, ended=True, trials=ROWS, result=RESULT)
+    display = CompileDisplay(PLACE)
+    display(ended)
+    display.verdict(None)
+    display.verdict("Against the start, <1> example improved.")
+    display.verdict(None)
+    first, second = shown
+    assert "<code>otel-dspy report</code>" in first["text/html"]
+    assert "Is the gain" not in second["text/html"]
+    assert "<p>Against the start, &lt;1&gt; example improved.</p>" in second["text/html"]
+    assert "Against the start, <1> example improved." in second["text/plain"].splitlines()
+
+
+def test_no_verdict_on_no_score(shown: list[dict[str, str]]) -> None:
+    """Where no trial was scored, or every example failed, there is no gain to judge."""
+    for result in (replace(RESULT, best_score=None), replace(RESULT, failure="ValueError: no labels")):
+        shown.clear()
+        display = CompileDisplay(PLACE)
+        display(replace(VIEW, ended=True, result=result))
+        display.verdict("The optimizer scored no candidates.")
+        assert "chance" not in shown[-1]["text/html"]
+        assert "no candidates" not in shown[-1]["text/html"]
 
 
 @pytest.mark.parametrize(
@@ -136,12 +162,16 @@ def test_a_failing_display_does_not_reach_the_program(caplog: pytest.LogCaptureF
     """Each span starts and ends as without it; the failure is logged."""
     calls: list[CompileView] = []
 
-    def failing(view: CompileView) -> None:
-        calls.append(view)
-        raise ConnectionError
+    class Failing:
+        def __call__(self, view: CompileView) -> None:
+            calls.append(view)
+            raise ConnectionError
+
+        def verdict(self, text: str | None) -> None:
+            raise ConnectionError(text)
 
     provider = TracerProvider()
-    provider.add_span_processor(CompileObservers(lambda: failing))
+    provider.add_span_processor(CompileObservers(Failing))
     attributes = {
         "dspy.operation.name": "compile",
         "dspy.compile.id": "c",

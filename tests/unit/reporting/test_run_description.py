@@ -8,6 +8,7 @@ import pytest
 from inline_snapshot import snapshot
 
 from otel_dspy.reporting.report import Report
+from otel_dspy.reporting.run_description import running_description
 from tests.unit.reporting.optimizations import LABELS, optimization, trial
 
 CHOICE = {"0_predictor_instruction": 1, "0_predictor_demos": 2}
@@ -70,6 +71,47 @@ def test_while_it_runs(optimizer: str, parameters: dict[str, int], progress: str
     )
     ended = replace(found, status="FINISHED")
     assert "phase" not in Report(ended).description
+
+
+@pytest.mark.parametrize(
+    ("optimizer", "ended_phase", "phase"),
+    [
+        ("MIPROv2", None, "phase bootstrap, "),
+        ("MIPROv2", "bootstrap", "phase propose, "),
+        ("MIPROv2", "propose", "phase search, "),
+        ("BootstrapFewShot", None, "phase bootstrap, "),
+        ("SIMBA", None, ""),
+        ("GEPA", None, ""),
+    ],
+)
+def test_before_the_first_trial(optimizer: str, ended_phase: str | None, phase: str) -> None:
+    """The phase after the one that ended last; there is no table, and no usage is recorded."""
+    found = optimization(status="RUNNING", optimizer=optimizer, ended_phase=ended_phase, parameters={"num_trials": 8})
+    trials = "0 of 9 trials" if optimizer == "MIPROv2" else "0 trials"
+    assert running_description(found).splitlines() == [
+        f"**{optimizer} on Classify, so far: {phase}{trials}, no full score yet**",
+        "",
+        f"Report: `otel-dspy report {'f' * 32}`",
+    ]
+
+
+def test_a_running_optimization_without_a_good_example() -> None:
+    """A trial in which every example failed is not the best so far."""
+    failed = trial(0, "xx", is_best=True, failure="ValueError: no labels")
+    found = optimization(failed, labels=LABELS[:2], status="RUNNING", optimizer="GEPA")
+    assert running_description(found).splitlines()[0] == "**GEPA on Classify, so far: 1 trial, no full score yet**"
+
+
+def test_a_trial_that_has_not_ended_does_not_count() -> None:
+    """Neither in the headline nor in the sentence on cost, which includes what it used."""
+    found = optimization(
+        trial(0, "01"), trial(1, "", state="running", kind="candidate"), best=0, labels=LABELS[:2], status="RUNNING"
+    )
+    lines = running_description(found).splitlines()
+    assert ("so far: phase search, 1 trial, trial 1 is running" in lines[0], lines[2].partition(" in ")[0]) == (
+        True,
+        "1 trial",
+    )
 
 
 def test_only_the_best_five() -> None:

@@ -209,6 +209,8 @@ def test_other_parameters_are_choices_too() -> None:
         ("default program", {}, "start"),
         ("seed", {"iteration": 0, "candidate": 0}, "start, candidate 0"),
         ("seed -3", {"seed": -3}, "start, seed -3"),
+        ("seed, restored", {"candidate": 0, "restored": True}, "start, candidate 0, restored"),
+        ("depth 0, answer, candidate 1", {"depth": 0, "candidate": 1}, "start, depth 0, answer, candidate 1"),
         (None, {}, "start"),
     ],
 )
@@ -218,6 +220,16 @@ def test_the_start_has_one_name(label: str | None, parameters: dict[str, int], s
     assert choice_text(found.trials[0].row) == shown
     first_card = shown.replace("start", "the initial program", 1)
     assert f'Start: trial 0</span><b>50.0 %</b><span class="soft">{first_card}; 2 examples' in Report(found).html
+
+
+def test_a_trial_has_the_name_of_its_run() -> None:
+    """What the optimizer chose, else its own word, which tells more than the number of a candidate in its step."""
+    label = "depth 1, answer, candidate 2"
+    found = trial(1, "01", label=label, parameters={"depth": 1, "candidate": 2}).row
+    assert choice_text(found) == label
+    assert choice_text(trial(1, "01", parameters={"candidate": 2}).row) == "candidate 2"
+    assert choice_text(trial(1, "01", parameters={"depth": 1}).row) == "depth=1"
+    assert choice_text(trial(1, "01").row) == "candidate"
 
 
 def test_word_diff() -> None:

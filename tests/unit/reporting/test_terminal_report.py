@@ -34,7 +34,7 @@ def rendered(rows: list[TrialRow]) -> str:
 
 
 def test_the_table_shows_every_trial_in_order() -> None:
-    """Rows are ordered by index; scope, parameters, tokens, seconds, a missing score and a failed trial are shown."""
+    """Rows are ordered by index; scope, choice, tokens, seconds, a missing score and a failed trial are shown."""
     choice = {"0_predictor_instruction": 1, "0_predictor_demos": 2}
     rows = [
         row(2, 75.0, is_best=True, kind="full_evaluation", parameters=choice, seconds=12.34, cost=0.0125),
@@ -44,15 +44,13 @@ def test_the_table_shows_every_trial_in_order() -> None:
     assert rendered(rows) == snapshot("""\
 MIPROv2 on Classify
 
-  trial   scope        score   parameters                  tokens   seconds
- ───────────────────────────────────────────────────────────────────────────
-      0   full        50.0 %   baseline                     1,234       1.5
-      1   minibatch     fail   0_predictor_demos=2          1,234       1.5
-                               0_predictor_instruction=1
-    * 2   full        75.0 %   0_predictor_demos=2          1,234      12.3
-                               0_predictor_instruction=1
+  trial   scope        score   tried                     tokens   seconds
+ ─────────────────────────────────────────────────────────────────────────
+      0   full        50.0 %   start                      1,234       1.5
+      1   minibatch     fail   instruction 1 + demos 2    1,234       1.5
+    * 2   full        75.0 %   instruction 1 + demos 2    1,234      12.3
 
-minibatch: scored on a part of the validation set; only full scores compete.
+minibatch: a part of the validation set; only full scores compete.
 3 trials: 60 calls, 3,702 tokens, $0.0125\
 """)
 
@@ -102,17 +100,17 @@ def test_without_a_terminal_progress_is_lines() -> None:
                 with spoken.trial(1, dspy__trial__state="fail", dspy__trial__parameter__seed=7):
                     pass
     assert re.sub(r"\d+\.\d s", "N s", out.getvalue()) == snapshot("""\
-phase: bootstrap
-phase: search
-[1/2] trial 0: 62.5 %, full, candidate, N s (best so far)
-[2/2] trial 1: candidate (fail), seed=7, N s
+phase bootstrap
+phase search
+[1/2] trial 0: candidate: 62.5 %, full, N s (best so far)
+[2/2] trial 1: seed=7: fail, N s
 """)
 
 
 def test_on_a_terminal_progress_is_a_line_with_trial_and_best() -> None:
-    """While a trial runs the line names the optimizer, the trial of how many, its examples and the best score."""
+    """While a trial runs the line names it, the optimizer, how many trials ended, its examples and the best score."""
     out = io.StringIO()
-    with live_progress(Console(file=out, width=WIDTH, force_terminal=True)) as watch:
+    with live_progress(Console(file=out, width=120, force_terminal=True)) as watch:
         spoken = speaking_to(watch)
         with spoken.running():
             spoken.setup({"num_trials": 4, "minibatch": False})
@@ -125,7 +123,7 @@ def test_on_a_terminal_progress_is_a_line_with_trial_and_best() -> None:
                 spoken.example(1)
                 # Long enough for a redraw, of which there are ten a second.
                 awaited(lambda: "2 examples" in out.getvalue(), "a line of two examples")
-    assert "MIPROv2 · trial 2 of 5 · 2 examples · best 62.5 %" in out.getvalue()
+    assert "MIPROv2 · 1 of 5 trials · trial 1 is running · 2 examples · best 62.5 %" in out.getvalue()
 
 
 def test_on_a_terminal_suppressed_output_stays_suppressed() -> None:
@@ -151,6 +149,6 @@ def test_a_long_table_has_its_foremost_rows() -> None:
     text = out.getvalue()
     assert re.findall(r"^ +(\*? ?\d+)   ", text, re.MULTILINE) == ["0", "* 3", "5"]
     assert " ".join(text.split()).endswith(
-        "minibatch: scored on a part of the validation set; only full scores compete. 3 trials not shown "
+        "minibatch: a part of the validation set; only full scores compete. 3 trials not shown "
         "6 trials; the whole optimization: 200 calls, 9,000 tokens, $0.5000"
     )

@@ -6,6 +6,7 @@ import pytest
 from mlflow.entities import Metric, Param, Run, RunData, RunInfo, RunTag
 
 from otel_dspy import semconv
+from otel_dspy.reporting.runs.summary_rows import trial_rows
 from otel_dspy.reporting.runs.unfinished_summary import summary_of_runs
 
 
@@ -14,6 +15,27 @@ def recorded(status: str, tags: dict[str, str], metrics: dict[str, float]) -> Ru
     info = RunInfo("run", "0", "user", status, 1000, None, "active")
     points = [Metric(name, value, 0, 0) for name, value in metrics.items()]
     return Run(info, RunData(points, list[Param](), [RunTag(*tag) for tag in tags.items()]))
+
+
+FAILED = {
+    semconv.DSPY_TRIAL_STATE: "complete",
+    semconv.DSPY_TRIAL_IS_BEST: "true",
+    semconv.DSPY_FAILURES_FIRST_TYPE: "builtins.ValueError",
+    semconv.DSPY_FAILURES_FIRST_MESSAGE: "no labels here.\nand more",
+}
+
+
+def test_a_trial_in_which_every_example_failed_is_no_best() -> None:
+    """Its run has the first failure as its own error, with the score 0; one with a failed example has only the failure."""
+    score = {"score/full": 0.0}
+    throughout = recorded("FAILED", FAILED | {"error.type": "builtins.ValueError"}, score)
+    partly = recorded("FINISHED", FAILED, {"score/full": 50.0})
+    summary = summary_of_runs(recorded("RUNNING", {}, score), {0: throughout})
+    assert (summary["best_trial"], [row.leads for row in trial_rows(summary)]) == (None, [False])
+    assert [trial["failure"] for trial in summary["trials"]] == ["ValueError: no labels here"]
+    summary = summary_of_runs(recorded("RUNNING", {}, score), {0: throughout, 1: partly})
+    assert (summary["best_trial"], [row.leads for row in trial_rows(summary)]) == (1, [False, True])
+    assert [trial["failure"] for trial in summary["trials"]] == ["ValueError: no labels here", None]
 
 
 @pytest.mark.parametrize(

@@ -233,11 +233,10 @@ Each example was solved in some trial.
 
 Trials (* is the winner)
 
-  trial   scope     score   parameters                  tokens   seconds
- ────────────────────────────────────────────────────────────────────────
-      0   full     50.0 %   baseline                     1,100       2.0
-      1   full    100.0 %   0_predictor_demos=2          1,100       2.0
-                            0_predictor_instruction=1
+  trial   scope     score   tried                     tokens   seconds
+ ──────────────────────────────────────────────────────────────────────
+      0   full     50.0 %   start                      1,100       2.0
+      1   full    100.0 %   instruction 1 + demos 2    1,100       2.0
 
 2 trials: 20 calls, 2,200 tokens, $0.0200
 

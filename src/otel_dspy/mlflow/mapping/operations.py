@@ -209,6 +209,14 @@ class LogReport:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class DescribeRunning:
+    """Describe the run of a compile that is in progress: its phase, its trials so far."""
+
+    key: str
+    run: CompileRun
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class DescribeStopped:
     """Describe the run of a compile that was stopped and has ended as KILLED."""
 
@@ -250,6 +258,7 @@ Operation = (
     | LogModel
     | EndRun
     | LogReport
+    | DescribeRunning
     | DescribeStopped
     | LogTrace
     | LogSpan

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, assert_never
 
 from otel_dspy.mlflow.mapping.operations import (
+    DescribeRunning,
     DescribeStopped,
     EndRun,
     EnsureRun,
@@ -167,7 +168,7 @@ class OperationApplier:
                 self._batches.batch(run).add(points=self._named(run, metrics), tags=tags)
             case LogProgram() | LogChanges() | LogModel():
                 self._writer.attempts.run(type(operation).__name__, lambda: self._programs.write(operation))
-            case LogReport() | DescribeStopped():
+            case LogReport() | DescribeRunning() | DescribeStopped():
                 self._report(operation)
             case EndRun(run=run):
                 self._batches.send(run)
@@ -207,15 +208,24 @@ class OperationApplier:
     def _named(self, run: RunKey, points: Sequence[MetricPoint]) -> Sequence[MetricPoint]:
         return autolog_names.with_autolog_names(run, points) if self._autolog_names else points
 
-    def _report(self, operation: LogReport | DescribeStopped) -> None:
-        if isinstance(operation, LogReport):
-            self._writer.attempts.run("a report", lambda: self._request_report(operation.run, ended=True))
-        else:
-            self._open_runs.describe(lambda: self._writer.runs.handle(operation.run).run_id)
+    def _report(self, operation: LogReport | DescribeRunning | DescribeStopped) -> None:
+        match operation:
+            case LogReport(run=run):
+                self._writer.attempts.run("a report", lambda: self._request_report(run, ended=True))
+            case DescribeRunning(run=run):
+                self._writer.attempts.run("a description", lambda: self._describe(run))
+            case DescribeStopped(run=run):
+                self._open_runs.describe(lambda: self._writer.runs.handle(run).run_id)
+
+    def _describe(self, compile_run: RunKey) -> None:
+        if self._reports is not None:
+            self._reports.describe(self._writer.connection, self._writer.runs.handle(compile_run))
 
     def _request_report(self, compile_run: RunKey, *, ended: bool) -> None:
         if self._reports is not None:
-            self._reports.request(self._writer.connection, self._writer.runs.handle(compile_run), ended=ended)
+            compile_id = compile_run.compile_id if ended and isinstance(compile_run, CompileRun) else None
+            run = self._writer.runs.handle(compile_run)
+            self._reports.request(self._writer.connection, run, ended=ended, compile_id=compile_id)
 
     def finish_span(self) -> None:
         """Send the run batches after all operations of a span have been applied, and the traces if a batch is full."""

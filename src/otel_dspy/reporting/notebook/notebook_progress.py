@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from otel_dspy.reporting.notebook.kernel import running_shell
 from otel_dspy.reporting.notebook.progress_table import progress_html, progress_text
+from otel_dspy.reporting.terminal.compile_lines import has_gain
 from otel_dspy.reporting.terminal.compile_observers import CompileObservers
 from otel_dspy.runtime.deferred_queue import drain_deferred
 from otel_dspy.runtime.error_guard import guarded
@@ -61,6 +62,8 @@ class CompileDisplay:
         """Number of ended trials, and whether the compile has ended, in the last update."""
         self._next = 0.0
         """`time.monotonic()` of the next update by examples."""
+        self._last: CompileView | None = None
+        self._verdict: str | None = None
 
     def __call__(self, view: CompileView) -> None:
         """Show the state, unless a later one is shown or it differs in little and the last update was a moment ago."""
@@ -73,8 +76,24 @@ class CompileDisplay:
             self._show(view)
             self._shown, self._next = state, time.monotonic() + INTERVAL
 
+    def verdict(self, text: str | None) -> None:
+        """Show the result of the test of chance, with the end of the compile.
+
+        Args:
+            text: the sentence of the report; None if the report could not be written.
+        """
+        with self._lock:
+            self._verdict = text
+            if self._last is not None and self._last.ended and text is not None:
+                self._show(self._last)
+
     def _show(self, view: CompileView) -> None:
-        data = {"text/plain": progress_text(view, self._place), "text/html": progress_html(view, self._place)}
+        self._last = view
+        verdict = self._verdict if has_gain(view) else None
+        data = {
+            "text/plain": progress_text(view, self._place, verdict),
+            "text/html": progress_html(view, self._place, verdict),
+        }
         if self._handle is None:
             display: Any = pkgutil.resolve_name(_DISPLAY)
             self._handle = display(data, raw=True, display_id=True)

@@ -6,7 +6,8 @@ from html import escape
 from typing import TYPE_CHECKING, Final
 
 from otel_dspy.reporting.number_text import counted
-from otel_dspy.reporting.terminal.compile_lines import forecast_text, result_text
+from otel_dspy.reporting.terminal.compile_lines import forecast_text, has_gain, result_text
+from otel_dspy.reporting.terminal.running_text import running_steps
 from otel_dspy.reporting.trial_row_text import choice_text, kind_text, score_text
 from otel_dspy.reporting.trial_selection import shown_trials
 from otel_dspy.trial_text import NONE, score_value_text
@@ -25,12 +26,13 @@ _COLUMNS: Final = (
 _LINKED: Final = ("http://", "https://")
 
 
-def progress_html(view: CompileView, place: Place) -> str:
+def progress_html(view: CompileView, place: Place, verdict: str | None = None) -> str:
     """Return the progress as HTML: a line on the state, a table of the foremost trials, where it is recorded.
 
     Args:
         view: the optimization's state.
         place: where it is recorded.
+        verdict: whether the gain is more than chance, once that is known.
     """
     shown = shown_trials(view.trials, _MOST)
     lines = [f"<p><strong>{escape(_name(view))}</strong>: {escape(_state(view))}</p>"]
@@ -41,19 +43,24 @@ def progress_html(view: CompileView, place: Place) -> str:
     if left := len(view.trials) - len(shown):
         lines.append(f"<p>{counted(left, 'trial')} not shown</p>")
     lines.append(f"<p>Recorded in {escape(place.description)}: {_link(place.open_with)}</p>")
-    if view.ended:
+    if verdict is not None:
+        lines.append(f"<p>{escape(verdict)}</p>")
+    elif has_gain(view):
+        # Until the verdict arrives: a program that executes a notebook may have ended the cell before.
         lines.append(f"<p>Is the gain more than chance? <code>{escape(place.report_with)}</code></p>")
     return f"<div>{''.join(lines)}</div>"
 
 
-def progress_text(view: CompileView, place: Place) -> str:
+def progress_text(view: CompileView, place: Place, verdict: str | None = None) -> str:
     """Return the progress as plain text, for frontends that show no HTML.
 
     Args:
         view: the optimization's state.
         place: where it is recorded.
+        verdict: whether the gain is more than chance, once that is known.
     """
-    return f"{_name(view)}: {_state(view)}\nRecorded in {place.description}: {place.open_with}"
+    lines = [f"{_name(view)}: {_state(view)}", *([] if verdict is None else [verdict])]
+    return "\n".join([*lines, f"Recorded in {place.description}: {place.open_with}"])
 
 
 def _name(view: CompileView) -> str:
@@ -67,14 +74,8 @@ def _state(view: CompileView) -> str:
 
 
 def _steps(view: CompileView) -> Iterator[str]:
-    if view.running is not None:
-        yield f"trial {view.running + 1}" + (f" of {view.planned}" if view.planned else "")
-        yield counted(view.examples, "example")
-    elif view.phase is not None:
-        yield view.phase
-    if (best := view.best) is not None:
-        yield f"best {score_text(best)}"
-    elif view.expected_calls is not None:
+    yield from running_steps(view)
+    if view.best is None and view.expected_calls is not None:
         yield f"{forecast_text(*view.expected_calls)} to be expected, without those of the metric"
 
 
@@ -85,7 +86,7 @@ def _row(row: TrialRow, view: CompileView) -> str:
         choice_text(row),
         score_text(row) if row.state == "complete" else kind_text(row),
         row.scope or NONE,
-        score_value_text(row.best_score, row.unit),
+        score_value_text(None if row.failure is not None and not row.best_score else row.best_score, row.unit),
     )
     weight = ' style="font-weight:bold"' if is_best else ""
     data = "".join(

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from otel_dspy import semconv
 from otel_dspy.mlflow.mapping.artifacts.summary import SUMMARY
-from otel_dspy.mlflow.mapping.naming import DATASET_ROLE, ERROR_MESSAGE, ERROR_TYPE
+from otel_dspy.mlflow.mapping.naming import DATASET_ROLE, ENDED_PHASE, ERROR_MESSAGE, ERROR_TYPE
 from otel_dspy.mlflow.records.param_names import LANGUAGE_MODEL
 from otel_dspy.mlflow.tracking.runs.stale_runs import REASON_TAG
 from otel_dspy.mlflow.tracking.store import server_artifacts
@@ -65,7 +65,7 @@ def read_compile(tracking_uri: str, run: str, experiment: str | None = None, *, 
     return _compile(_Recorded(found, children, artifacts, files), summary, tracking_uri)
 
 
-def read_unfinished(tracking_uri: str, run_id: str) -> Compile | None:
+def read_unfinished(tracking_uri: str, run_id: str) -> Compile:
     """Read an optimization that may be in progress, without artifacts: by its run and those of its trials alone.
 
     Args:
@@ -73,7 +73,7 @@ def read_unfinished(tracking_uri: str, run_id: str) -> Compile | None:
         run_id: id of the optimization's run.
 
     Returns:
-        The optimization, its trials without results by example; None if it is in progress without trials.
+        The optimization, its trials without results by example.
 
     Raises:
         ReportError: There is no such run, or it is not that of an optimization.
@@ -82,8 +82,6 @@ def read_unfinished(tracking_uri: str, run_id: str) -> Compile | None:
     client = connected(tracking_uri)
     found = find_run(client, run_id)
     children = _trials(client, found)
-    if not children and found.info.status == "RUNNING":
-        return None
     nothing = RunArtifacts(tracking_uri, None)
     return _compile(_Recorded(found, children, nothing, {}), summary_of_runs(found, children), tracking_uri)
 
@@ -152,6 +150,7 @@ def _compile(recorded: _Recorded, summary: Mapping[str, Any], tracking_uri: str)
         experiment_id=str(run.info.experiment_id),
         error=_error(run, summary.get("error")),
         stop_reason=run.data.tags.get(REASON_TAG),
+        ended_phase=run.data.tags.get(ENDED_PHASE),
         parameters=mapping(summary.get("parameters")) | _models(run),
         usage=use(summary.get("usage")),
         usage_by_role=uses(mapping(summary.get("usage")).get("by_role")),

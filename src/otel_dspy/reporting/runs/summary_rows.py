@@ -46,6 +46,7 @@ def _rows(trials: list[dict[str, Any]], summary: Mapping[str, Any]) -> Iterator[
             unpriced_calls=int(usage.get("unpriced_calls") or 0),
             models=uses(usage.get("by_model")),
             observed=_is_observed(usage),
+            failure=trial.get("failure"),
         )
 
 

@@ -17,6 +17,7 @@ from otel_dspy.mlflow.records.metric_names import (
     USAGE,
 )
 from otel_dspy.mlflow.records.param_names import FORECAST, LANGUAGE_MODEL
+from otel_dspy.trial_text import failure_text
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -41,7 +42,11 @@ def summary_of_runs(run: Run, trials: Mapping[int, Run]) -> dict[str, Any]:
     """
     tags, metrics = run.data.tags, run.data.metrics
     found = [_trial(index, trials[index], run.info.start_time or 0) for index in sorted(trials)]
-    best = [index for index in trials if trials[index].data.tags.get(semconv.DSPY_TRIAL_IS_BEST) == "true"]
+    best = [
+        trial["index"]
+        for trial in found
+        if trials[trial["index"]].data.tags.get(semconv.DSPY_TRIAL_IS_BEST) == "true" and trial["failure"] is None
+    ]
     baselines = [trial["score"] for trial in found if trial["kind"] == "baseline" and trial["score"] is not None]
     return {
         "optimizer": tags.get(semconv.DSPY_OPTIMIZER_NAME),
@@ -77,11 +82,20 @@ def _trial(index: int, run: Run, began_ms: int) -> dict[str, Any]:
         "reason": tags.get(semconv.DSPY_TRIAL_REASON),
         "measures": {key.removeprefix(SEARCH): value for key, value in metrics.items() if key.startswith(SEARCH)},
         "error": tags.get(ERROR_TYPE),
+        "failure": _failure(tags),
         "program_id": tags.get(semconv.DSPY_PROGRAM_ID),
         "started": (run.info.start_time - began_ms) / 1000 if run.info.start_time and began_ms else None,
         "duration": _seconds(run),
         "usage": _usage(metrics, written=semconv.DSPY_TRIAL_STATE in tags),
     }
+
+
+def _failure(tags: Mapping[str, str]) -> str | None:
+    """Return the first failure of a trial in which every example failed: it is the error of a trial that completed."""
+    kind = tags.get(semconv.DSPY_FAILURES_FIRST_TYPE)
+    if kind is None or ERROR_TYPE not in tags or tags.get(semconv.DSPY_TRIAL_STATE) != "complete":
+        return None
+    return failure_text(kind, tags.get(semconv.DSPY_FAILURES_FIRST_MESSAGE))
 
 
 def _state(run: Run) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from otel_dspy.reporting.number_text import counted, duration_text, use_text
-from otel_dspy.reporting.planned_trials import planned_trials
+from otel_dspy.reporting.planned_trials import ended_trials_text, planned_trials
 from otel_dspy.reporting.sections.running_phase import running_phase
 from otel_dspy.reporting.sections.stopped_text import is_stopped, stopped_text
 from otel_dspy.reporting.trial_row_text import choice_text
@@ -44,8 +44,8 @@ def _result(found: Compile) -> str:
 
 
 def cost(found: Compile) -> str:
-    """Return one sentence on trials, time and usage, in all and by role."""
-    text = f"{counted(len(found.trials), 'trial')} in {duration_text(found.duration)}: {use_text(found.usage)}"
+    """Return one sentence on the trials that ended, time and usage, in all and by role."""
+    text = f"{counted(_ended(found), 'trial')} in {duration_text(found.duration)}: {use_text(found.usage)}"
     roles = role_uses(found)
     return f"{text}; by role: {', '.join(roles)}" if roles else text
 
@@ -59,11 +59,12 @@ def role_uses(found: Compile) -> list[str]:
     return [f"{name} {counted(use.tokens, 'token')}" for name, use in used]
 
 
+def _ended(found: Compile) -> int:
+    return sum(not is_stopped(trial) for trial in found.trials)
+
+
 def _trials(found: Compile) -> str:
-    """Format how many trials have ended, and of how many: `4 of 9 trials`, or `1 trial` if that is unknown."""
-    ended = sum(not is_stopped(trial) for trial in found.trials)
-    planned = planned_trials(found.optimizer, found.parameters)
-    return f"{ended} of {counted(planned, 'trial')}" if planned and planned >= ended else counted(ended, "trial")
+    return ended_trials_text(_ended(found), planned_trials(found.optimizer, found.parameters))
 
 
 def _running_trial(found: Compile) -> list[str]:

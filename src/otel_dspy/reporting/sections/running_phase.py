@@ -1,27 +1,37 @@
-"""Phase of an optimization that is running, from the trials that are recorded so far."""
+"""Phase of an optimization that is running, from what is recorded so far."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from otel_dspy.reporting.compile_result import Compile
+
+_MIPRO_V2: Final = ("bootstrap", "propose", "search")
+"""Phases of MIPROv2 in order (dspy 3.4.1); its trials are all in the last one."""
 
 
 def running_phase(found: Compile) -> str | None:
     """Return the phase that a running optimization is in; None if it is unknown, or if the trials are its only phase.
 
-    A phase is recorded at its end, so it follows from the trials: those of MIPROv2 (dspy 3.4.1) are all in its last
-    phase, after `bootstrap` and `propose`; those of SIMBA have the number of their step. GEPA's phases are parts of its
-    trials.
+    A phase is recorded at its end, so the one that runs is the next. Trials of SIMBA have the number of their step.
+    GEPA's phases are parts of its trials.
     """
-    if found.status != "RUNNING" or not found.trials:
+    if found.status != "RUNNING":
         return None
     match found.optimizer:
         case "MIPROv2":
-            return "search"
+            return _after(found.ended_phase) if not found.trials else _MIPRO_V2[-1]
+        case "BootstrapFewShot":
+            return "bootstrap"
         case "SIMBA":
             steps = [step for trial in found.trials if isinstance(step := trial.row.parameters.get("step"), int)]
             return f"step {max(steps)}" if steps else None
         case _:
             return None
+
+
+def _after(ended: str | None) -> str:
+    if ended not in _MIPRO_V2[:-1]:
+        return _MIPRO_V2[0]
+    return _MIPRO_V2[_MIPRO_V2.index(ended) + 1]

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import sys
+import threading
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from otel_dspy.reporting.errors import ReportError
 from otel_dspy.reporting.number_text import counted, duration_text, use_text
+from otel_dspy.reporting.required_packages import check_packages
 from otel_dspy.reporting.trial_row_text import choice_text, trial_line
 from otel_dspy.stop_reasons import stop_text
 from otel_dspy.trial_text import score_value_text
@@ -16,6 +19,7 @@ if TYPE_CHECKING:
 
 _NAME: Final = "otel-dspy"
 _MOST_ROWS: Final = 10
+_QUESTION: Final = "is the gain more than chance?"
 _OVER_A_BAR: Final = "\r\x1b[K"
 """Removes a progress bar of DSPy's from the terminal's line; it is drawn again with its next step."""
 
@@ -29,6 +33,8 @@ class Place:
     """Address to open in a browser, or command that starts MLflow's UI."""
     report_with: str
     """Command that prints the report."""
+    verdict_follows: bool = False
+    """Whether this process writes the report, and passes its verdict on to `verdict` of the compile's observer."""
 
 
 class CompileLines:
@@ -46,9 +52,42 @@ class CompileLines:
         self._expected = False
         self._failed = False
         self._trials = 0
+        self._lock = threading.Lock()
+        """The verdict arrives on another thread."""
+        self._ended: CompileView | None = None
+        self._early: tuple[str | None] | None = None
+        """A verdict that has arrived before the end."""
 
     def __call__(self, view: CompileView) -> None:
         """Write what is new in the view."""
+        with self._lock:
+            self._show(view)
+            if view.ended:
+                self._ended = view
+                if self._early is not None:
+                    self._write_verdict(view, *self._early)
+
+    def verdict(self, text: str | None) -> None:
+        """Write the result of the test of chance, in one line, once the end of the compile is shown.
+
+        Args:
+            text: the sentence of the report; None if the report could not be written.
+        """
+        with self._lock:
+            if self._ended is None:
+                self._early = (text,)
+            else:
+                self._write_verdict(self._ended, text)
+
+    def _write_verdict(self, view: CompileView, text: str | None) -> None:
+        if not has_gain(view):
+            return
+        if text is not None:
+            self._write(f"{_NAME}: {view.optimizer} on {view.program}: {text}")
+        elif answer_of_chance(self._place) is None:  # else it has been written
+            self._write(f"{_NAME}: {_QUESTION} {self._place.report_with}")
+
+    def _show(self, view: CompileView) -> None:
         if not self._started:
             self._started = True
             self._write(f"{_NAME}: {view.optimizer} on {view.program} is recorded in {self._place.description}")
@@ -69,8 +108,8 @@ class CompileLines:
         if view.trials:
             self._table(view, result)
         self._write(f"{_NAME}: {result_text(view, result)}")
-        if result.failure is None:
-            self._write(f"{_NAME}: is the gain more than chance? {self._place.report_with}")
+        if has_gain(view) and (answer := answer_of_chance(self._place)) is not None:
+            self._write(f"{_NAME}: {_QUESTION} {answer}")
         self._write(f"{_NAME}: {self._place.open_with}")
 
     def _table(self, view: CompileView, result: CompileResult) -> None:
@@ -87,6 +126,24 @@ class CompileLines:
     def _write(self, line: str) -> None:
         sys.stderr.write(f"{_OVER_A_BAR if self._color else ''}{line}\n")
         sys.stderr.flush()
+
+
+def has_gain(view: CompileView) -> bool:
+    """Return whether there is a score of which can be said whether it is more than chance."""
+    result = view.result
+    return view.ended and result is not None and result.failure is None and result.best_score is not None
+
+
+def answer_of_chance(place: Place) -> str | None:
+    """Return what answers whether the gain is more than chance, where no verdict follows; else None.
+
+    It is the command of the report, or which packages the report needs.
+    """
+    try:
+        check_packages()
+    except ReportError as error:
+        return str(error)
+    return None if place.verdict_follows else place.report_with
 
 
 def _ending(error: str) -> str:

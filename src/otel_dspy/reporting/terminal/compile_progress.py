@@ -68,7 +68,7 @@ class CompileView:
     @property
     def best(self) -> TrialRow | None:
         """The trial that improved the best score last; None before any full-scope score."""
-        return next((row for row in reversed(self.trials) if row.is_best), None)
+        return next((row for row in reversed(self.trials) if row.leads), None)
 
 
 class CompileWatch(SpanProcessor):

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 from otel_dspy.reporting.rich_classes import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from otel_dspy.reporting.terminal.compile_progress import CompileWatch
-from otel_dspy.reporting.trial_row_text import score_text, trial_line
+from otel_dspy.reporting.terminal.running_text import running_steps
+from otel_dspy.reporting.trial_row_text import trial_line
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -40,15 +41,7 @@ def live_progress(console: Console) -> Generator[CompileWatch]:
 
 
 def _status(view: CompileView) -> str:
-    parts = [view.optimizer]
-    if view.running is not None:
-        parts.append(f"trial {view.running + 1}" + (f" of {view.planned}" if view.planned else ""))
-        parts.append(f"{view.examples} examples")
-    elif view.phase is not None:
-        parts.append(view.phase)
-    if (best := view.best) is not None:
-        parts.append(f"best {score_text(best)}")
-    return " · ".join(parts)
+    return " · ".join((view.optimizer, *running_steps(view)))
 
 
 class _Lines:
@@ -61,7 +54,7 @@ class _Lines:
 
     def __call__(self, view: CompileView) -> None:
         if view.phase not in (None, self._phase):
-            self._console.print(f"phase: {view.phase}", markup=False, highlight=False)
+            self._console.print(f"phase {view.phase}", markup=False, highlight=False)
         self._phase = view.phase
         for row in view.trials[self._trials :]:
             self._console.print(trial_line(row, view.planned), markup=False, highlight=False, soft_wrap=True)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 from otel_dspy.reporting.number_text import counted, use_text
 from otel_dspy.reporting.rich_classes import SIMPLE_HEAD, Table, Text, escape
 from otel_dspy.reporting.trial_row import ModelUse
-from otel_dspy.reporting.trial_row_text import parameters_text, score_text
+from otel_dspy.reporting.trial_row_text import choice_text, score_text
 from otel_dspy.reporting.trial_selection import best_index, shown_trials
 from otel_dspy.trial_text import NONE
 
@@ -17,13 +17,13 @@ if TYPE_CHECKING:
     from otel_dspy.reporting.trial_row import TrialRow
 
 
-_MINIBATCH: Final = "minibatch: scored on a part of the validation set; only full scores compete."
+_MINIBATCH: Final = "minibatch: a part of the validation set; only full scores compete."
 
 
 def trials_table(
     rows: Sequence[TrialRow], *, title: str, most: int | None = None, usage: ModelUse | None = None
 ) -> Table:
-    """Return a table of trials ordered by index, 80 columns wide if parameter names allow; `*` marks the best one.
+    """Return a table of trials ordered by index, a line for each where 80 columns are enough; `*` marks the best.
 
     Args:
         rows: the trials.
@@ -50,7 +50,7 @@ def trials_table(
     table.add_column("trial", justify="right", no_wrap=True)
     table.add_column("scope", no_wrap=True)
     table.add_column("score", justify="right", no_wrap=True)
-    table.add_column("parameters", overflow="fold")
+    table.add_column("tried", overflow="fold")
     table.add_column("tokens", justify="right", no_wrap=True)
     table.add_column("seconds", justify="right", no_wrap=True)
     for row in ordered:
@@ -58,7 +58,7 @@ def trials_table(
             f"* {row.index}" if row.index == best else str(row.index),
             row.scope or NONE,
             score_text(row) if row.state == "complete" else row.state,
-            parameters_text(row, "\n") if row.parameters else row.kind.replace("_", " "),
+            choice_text(row),
             f"{row.use.tokens:,}" if row.observed else NONE,
             f"{row.seconds:.1f}",
         )

@@ -62,7 +62,15 @@ def test_setup_opens_the_run_with_everything_that_is_known() -> None:
     """The run is ensured first, then parameters in a request of their own, then the initial program by its id."""
     inputs: dict[str, Any] = {"dspy.optimizer.parameter.k": [1, 2], "dspy.lm.model": "m", "dspy.lm.parameter.n": 1}
     operations = operations_of("setup", **IDENTITY, **inputs, dspy__program__id="p", dspy__program__state="{}")
-    assert kinds(operations) == ["KeepProgram", "EnsureRun", "LogParams", "LogProgram", "LogSpan", "LogTrace"]
+    assert kinds(operations) == [
+        "KeepProgram",
+        "EnsureRun",
+        "LogParams",
+        "LogProgram",
+        "DescribeRunning",
+        "LogSpan",
+        "LogTrace",
+    ]
     run = only(operations, EnsureRun)
     assert (run.run, run.name, run.start_ms, run.parent) == (CompileRun(CID), "MIPROv2 Solver", 1000, None)
     assert only(operations, LogParams).params == {"k": "[1, 2]", "lm.n": "1", "lm.model": "m"}
@@ -291,7 +299,7 @@ def test_a_phase_records_its_candidates() -> None:
 
     JSON is indented; a truncated text is logged as it is.
     """
-    made: dict[str, Any] = {"dspy.compile.id": CID, "dspy.phase.name": "propose"}
+    made: dict[str, Any] = {"dspy.compile.id": CID, "dspy.phase.name": "induce"}
     texts: dict[str, Any] = {"dspy.phase.instructions": '{"solve": ["größer"]}', "dspy.phase.demos": '{"cut'}
     operations = operations_of("phase", options=Options(log_traces=False), **made, **texts)
     assert operations == [

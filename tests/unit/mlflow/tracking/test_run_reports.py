@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import gc
 import threading
 from dataclasses import dataclass
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from typing_extensions import override
 
 from otel_dspy.environment_variables import REPORT
 from otel_dspy.mlflow.records.route import Destination, Experiment
-from otel_dspy.mlflow.tracking.runs import run_reports
+from otel_dspy.mlflow.tracking.runs import report_observers, run_reports
 from otel_dspy.mlflow.tracking.runs.run_reports import RunReports
 from otel_dspy.mlflow.tracking.store.experiment_connection import Connection
 from otel_dspy.mlflow.tracking.store.store import RunHandle
+from otel_dspy.reporting import report as reporting
 from tests.support.waiting import awaited
 
 RUN = RunHandle("a" * 32, "file:///nowhere")
@@ -66,15 +70,37 @@ def test_a_request_is_written_when_started(written: list[str], *, ended: bool) -
 
 
 def test_reports_in_progress_pause(written: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    """A request before the first interval is over is ignored; the end of the compile is not."""
+    """Before the first interval is over there are descriptions alone, at intervals too; the end is always reported."""
     monkeypatch.setattr(run_reports, "EVERY", 3600.0)
+    pages: list[bool] = []
+    write = run_reports._write
+    monkeypatch.setattr(run_reports, "_write", lambda request: (pages.append(request.page), write(request)))
     reports = RunReports()
+    for expected in ([False], [False]):
+        reports.request(CONNECTION, RUN, ended=False)
+        reports.start()
+        awaited(lambda expected=expected: pages == expected and reports._thread is None, "the description")
+    monkeypatch.setattr(run_reports, "DESCRIBE_EVERY", 0.0)
+    reports.request(CONNECTION, RUN, ended=True)
     reports.request(CONNECTION, RUN, ended=False)
     reports.start()
+    reports.wait(10)
+    assert (written, pages) == ([RUN.run_id] * 2, [False, True])
+
+
+def test_a_phase_is_described_at_once(written: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whenever the last description was written; a page that is due includes it."""
+    monkeypatch.setattr(run_reports, "EVERY", 3600.0)
+    reports = RunReports()
+    for number in (1, 2):
+        reports.describe(CONNECTION, RUN)
+        reports.start()
+        awaited(lambda number=number: len(written) == number and reports._thread is None, "the description")
     reports.request(CONNECTION, RUN, ended=True)
+    reports.describe(CONNECTION, RUN)
     reports.start()
     reports.wait(10)
-    assert written == [RUN.run_id]
+    assert len(written) == 3
 
 
 def test_a_flush_does_not_wait_for_a_report_in_progress(slowly_written: Slow) -> None:
@@ -131,3 +157,67 @@ def test_it_can_be_switched_off(written: list[str], monkeypatch: pytest.MonkeyPa
     reports.start()
     reports.wait(10)
     assert written == []
+
+
+class _Observer:
+    def __init__(self) -> None:
+        self.received: list[tuple[str, str | None]] = []
+
+    def report_written(self, compile_id: str, verdict: str | None) -> None:
+        self.received.append((compile_id, verdict))
+
+
+class _Store:
+    """A store of one run."""
+
+    def __init__(self) -> None:
+        self.artifacts = SimpleNamespace(write_text=lambda *_: None)
+
+    def run_tags(self, _run_id: str) -> dict[str, str]:
+        return {}
+
+    def log_run(self, *_arguments: object) -> None:
+        pass
+
+
+@pytest.mark.parametrize("readable", [True, False])
+def test_the_verdict_is_passed_on(monkeypatch: pytest.MonkeyPatch, *, readable: bool) -> None:
+    """Of a compile that has ended, once; None if the report could not be read."""
+    monkeypatch.delenv(REPORT)
+    monkeypatch.setattr(run_reports, "EVERY", 0.0)
+    monkeypatch.setattr(run_reports, "save_trials_view", lambda _connection: None)
+
+    def report(_run: str, *, tracking_uri: str) -> Any:
+        assert tracking_uri == CONNECTION.destination.tracking_uri
+        if not readable:
+            raise ConnectionError
+        return SimpleNamespace(verdict=SimpleNamespace(evidence="It is chance."), description="d", html="h")
+
+    monkeypatch.setattr(reporting, "report", report)
+    monkeypatch.setattr(Connection, "store", lambda _connection: _Store())
+    observer = _Observer()
+    report_observers.add_observer(observer)
+    reports = RunReports()
+    for ended in (False, True):
+        reports.request(CONNECTION, RUN, ended=ended, compile_id="c" if ended else None)
+        reports.start()
+        awaited(lambda: reports._thread is None, "the report")
+    assert observer.received == [("c", "It is chance." if readable else None)]
+
+
+def test_the_same_verdict_whoever_observes() -> None:
+    """A failure of one observer reaches no other; one that no longer exists is not called."""
+
+    class Failing(_Observer):
+        @override
+        def report_written(self, compile_id: str, verdict: str | None) -> None:
+            raise ConnectionError(verdict)
+
+    kept = [Failing(), _Observer(), _Observer()]
+    for observer in kept:
+        report_observers.add_observer(observer)
+    last = kept.pop().received
+    del observer
+    gc.collect()
+    report_observers.report_written("c", "It is chance.")
+    assert (kept[1].received, last) == ([("c", "It is chance.")], [])

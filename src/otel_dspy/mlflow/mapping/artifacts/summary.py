@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from otel_dspy.serialization.json_text import readable_json
 from otel_dspy.serialization.json_types import is_object, is_sequence
+from otel_dspy.trial_text import failure_text
 
 if TYPE_CHECKING:
     from otel_dspy.mlflow.mapping.compile_aggregator import EndedCompile
@@ -82,10 +83,17 @@ def _trial(trial: TrialRecord, done: CompileRecord) -> dict[str, Any]:
         **({"measures": dict(trial.measures)} if trial.measures else {}),
         "program_id": trial.program_id,
         "error": trial.error_type,
+        **_failure(trial),
         "started": _started(trial.span, done),
         "duration": _seconds(trial.span),
         "usage": _usage(trial.usage),
     }
+
+
+def _failure(trial: TrialRecord) -> dict[str, Any]:
+    """Return the first failure of a trial in which every example failed."""
+    found = trial.failures
+    return {"failure": failure_text(found.first_type, found.first_message)} if found is not None and found.every else {}
 
 
 def _usage(usage: Usage) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from otel_dspy.mlflow.mapping import naming
 from otel_dspy.mlflow.mapping.artifacts.summary import SUMMARY, summary_json
 from otel_dspy.mlflow.mapping.context import compile_run, trial_run, user_run
 from otel_dspy.mlflow.mapping.operations import (
+    DescribeRunning,
     DescribeStopped,
     EndRun,
     EnsureRun,
@@ -84,6 +85,8 @@ def setup_operations(setup: SetupRecord, options: Options, context: TraceContext
             key=f"{span.span_id}/initial_model", run=run, scope=identity.compile_id, program_id=setup.program_id,
             path="initial_model.json",
         )  # fmt: skip
+    if identity.parent_id is None:
+        yield DescribeRunning(key=f"{span.span_id}/running", run=run)
 
 
 def _parent(identity: CompileIdentity, options: Options, context: TraceContext) -> RunKey | None:

@@ -1,11 +1,12 @@
-"""Mapping of phases to artifacts: the candidates that a phase proposed, from which the trials choose."""
+"""Mapping of phases: the candidates that one produced, from which the trials choose, and which one has ended."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from otel_dspy.mlflow.mapping.context import compile_run
-from otel_dspy.mlflow.mapping.operations import LogText
+from otel_dspy.mlflow.mapping.naming import ENDED_PHASE, tags
+from otel_dspy.mlflow.mapping.operations import DescribeRunning, LogMetrics, LogText
 from otel_dspy.serialization.json_text import parse_json, readable_json
 
 if TYPE_CHECKING:
@@ -16,11 +17,21 @@ if TYPE_CHECKING:
     from otel_dspy.mlflow.records.span_records import PhaseRecord
 
 
+_BEFORE_TRIALS: Final = frozenset({"bootstrap", "propose"})
+"""Phases that produce the candidates of all trials, by name; GEPA's `propose`, of one trial, produces none of these."""
+
+
 def phase_operations(phase: PhaseRecord, options: Options) -> Iterator[Operation]:
-    """Log each proposed instruction and demo set by predictor: `2` in a trial's parameter is the third."""
+    """Log each proposed instruction and demo set by predictor: `2` in a trial's parameter is the third.
+
+    The run of the compile is described anew, since the next phase begins.
+    """
     run = compile_run(options, phase.compile_id)
-    if run is None:
+    if run is None or (phase.instructions is None and phase.demos is None):
         return
+    if phase.name in _BEFORE_TRIALS:
+        yield LogMetrics(key=f"{phase.span.span_id}/phase", run=run, tags=tags({ENDED_PHASE: phase.name}))
+        yield DescribeRunning(key=f"{phase.span.span_id}/running", run=run)
     for path, text in (
         ("candidates/instructions.json", phase.instructions),
         ("candidates/demos.json", phase.demos),

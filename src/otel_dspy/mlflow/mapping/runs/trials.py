@@ -23,7 +23,7 @@ from otel_dspy.mlflow.mapping.operations import (
 from otel_dspy.mlflow.mapping.runs.run_status import run_status
 from otel_dspy.mlflow.records.metric_names import BEST_SCORE, NUM_EXAMPLES
 from otel_dspy.stop_reasons import stop_text
-from otel_dspy.trial_text import chosen_text, difference_text, proposal_text, reason_text, score_value_text
+from otel_dspy.trial_text import chosen_text, difference_text, reason_text, score_value_text, tried_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -167,12 +167,11 @@ def _with_one_score(row: tables.Row) -> tables.Row:
 
 
 def _tried(trial: TrialRecord) -> str | None:
-    """Return what the optimizer chose for the trial, else its own word for it."""
-    chosen = chosen_text(trial.parameters)
-    if chosen is None:
-        return proposal_text(trial.parameters) or trial.label
+    """Return what the trial tried; None if that was not recorded."""
+    tried = tried_text(trial.kind, trial.label, trial.parameters)
     # A candidate that did well on minibatches has a second trial with the same choice.
-    return f"{chosen}, full evaluation" if trial.kind == "full_evaluation" else chosen
+    again = trial.kind == "full_evaluation" and chosen_text(trial.parameters) is not None
+    return f"{tried}, full evaluation" if again else tried
 
 
 def _progress(trial: TrialRecord) -> tuple[MetricPoint, ...]:

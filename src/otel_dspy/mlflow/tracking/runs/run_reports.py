@@ -1,5 +1,7 @@
 """Writes an optimization's description and `report.html` to its run: when it has ended, and now and then before that.
 
+The description of one in progress is written from its setup on, and more often than the page.
+
 The report is read back from MLflow, so it has what was captured and nothing else. It is computed on a thread of its
 own. One that cannot be written is given up: `otel-dspy report` makes the same page later.
 """
@@ -15,9 +17,11 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
+from otel_dspy import semconv
 from otel_dspy.boolean_text import boolean_variable
 from otel_dspy.environment_variables import REPORT
 from otel_dspy.mlflow.tracking.requests import http_policy, workspaces
+from otel_dspy.mlflow.tracking.runs import report_observers
 from otel_dspy.mlflow.tracking.runs.description_tag import describe_stopped_run, write_description
 from otel_dspy.mlflow.tracking.runs.saved_view_tag import save_trials_view
 from otel_dspy.runtime.bounded_dict import BoundedDict
@@ -35,14 +39,17 @@ _logger = logging.getLogger(__name__)
 PATH: Final = "report.html"
 EVERY: Final = 60.0
 """Minimum seconds between two reports on an optimization that is in progress, and before the first."""
+DESCRIBE_EVERY: Final = 10.0
+"""Minimum seconds between two descriptions that ends of trials cause."""
 PAUSE: Final = 20
-"""Minimum pause between two such reports, in multiples of the time that the last one took."""
+"""Minimum pause between two such reports, and descriptions, in multiples of the time that the last one took."""
 MAX_WAIT: Final = 10.0
 """Seconds that a flush, and the end of a process, wait for reports in progress."""
 MAX_WAIT_IF_STOPPED: Final = 2.0
 """The same for reports on compiles that were stopped: a program that is interrupted ends as soon as it can."""
 _MAX_KNOWN: Final = 1000
 _REPORT: Final = "otel_dspy.reporting.report:report"
+_DESCRIBE: Final = "otel_dspy.reporting.run_description:describe_running"
 """Loaded by name: that package reads MLflow by means of this one."""
 
 
@@ -52,6 +59,10 @@ class _Request:
     run: RunHandle
     ended: bool
     stopped: bool = False
+    page: bool = True
+    """Whether the page is due too; else the description alone."""
+    compile_id: str | None = None
+    """`dspy.compile.id` of a compile that has ended, to pass its verdict on."""
 
 
 class RunReports:
@@ -64,28 +75,55 @@ class RunReports:
         self._current: _Request | None = None
         self._next: BoundedDict[str, float] = BoundedDict(_MAX_KNOWN)
         """By run in progress: `time.monotonic()` of the next report."""
+        self._next_description: BoundedDict[str, float] = BoundedDict(_MAX_KNOWN)
+        """The same of the next description."""
         self._changed = threading.Condition()
         self._thread: threading.Thread | None = None
         self._gate = ForkGate()
 
-    def request(self, connection: Connection, run: RunHandle, *, ended: bool, stopped: bool = False) -> None:
+    def request(
+        self,
+        connection: Connection,
+        run: RunHandle,
+        *,
+        ended: bool,
+        stopped: bool = False,
+        compile_id: str | None = None,
+    ) -> None:
         """Request a report, which `start` writes once all else of the run is written.
 
         Args:
             connection: connection to the run's experiment.
             run: the run of the compile.
-            ended: whether the compile has ended; else the request is ignored until the next report is due.
+            ended: whether the compile has ended; else the request is ignored until the next description is due, and
+                has no page until the next report is due.
             stopped: whether it has ended before its time, so that `wait` waits for `MAX_WAIT_IF_STOPPED` only.
+            compile_id: `dspy.compile.id` of a compile that has ended, to pass its verdict on.
         """
         if not enabled():
             return
-        now = time.monotonic()
+        now, page = time.monotonic(), True
         with self._changed:
             if ended:
                 self._next.pop(run.run_id, None)
+                self._next_description.pop(run.run_id, None)
             elif now < self._next.setdefault(run.run_id, now + EVERY):
-                return
-            self._requested[run.run_id] = _Request(connection, run, ended, stopped)
+                page = False
+                if now < self._next_description.get(run.run_id, now):
+                    return
+                self._next_description[run.run_id] = now + DESCRIBE_EVERY
+            _add(self._requested, _Request(connection, run, ended, stopped, page, compile_id))
+
+    def describe(self, connection: Connection, run: RunHandle) -> None:
+        """Request a description of a compile in progress, as `request` does but at once: a phase begins.
+
+        Args:
+            connection: connection to the run's experiment.
+            run: the run of the compile.
+        """
+        if enabled():
+            with self._changed:
+                _add(self._requested, _Request(connection, run, ended=False, page=False))
 
     def describe_stopped(self, connection: Connection, run_id: str) -> None:
         """Describe the run of a compile that was stopped, and request a report on it.
@@ -102,12 +140,14 @@ class RunReports:
         if enabled():
             store = connection.store()
             if describe_stopped_run(store, connection.destination.tracking_uri, run_id):
-                self.request(connection, store.get_run(run_id), ended=True, stopped=True)
+                compile_id = store.run_tags(run_id).get(semconv.DSPY_COMPILE_ID)
+                self.request(connection, store.get_run(run_id), ended=True, stopped=True, compile_id=compile_id)
 
     def start(self) -> None:
         """Write the requested reports on another thread."""
         with self._changed:
-            self._started |= self._requested
+            for request in self._requested.values():
+                _add(self._started, request)
             self._requested.clear()
             if not self._started or self._thread is not None:
                 return
@@ -154,9 +194,21 @@ class RunReports:
                     "The report on run %s is not written: %s", request.run.run_id, without_passwords(str(error))
                 )
             if not request.ended:
-                pause = max(EVERY, PAUSE * (time.monotonic() - began))
+                took = time.monotonic() - began
                 with self._changed:
-                    self._next[request.run.run_id] = time.monotonic() + pause
+                    self._set_next(request, took)
+
+    def _set_next(self, request: _Request, took: float) -> None:
+        run_id, now = request.run.run_id, time.monotonic()
+        self._next_description[run_id] = now + max(DESCRIBE_EVERY, PAUSE * took)
+        if request.page:
+            self._next[run_id] = now + max(EVERY, PAUSE * took)
+
+
+def _add(requests: dict[str, _Request], request: _Request) -> None:
+    """Add a request, unless it is of a description and a page of the same run is waiting, which includes that."""
+    if request.page or request.run.run_id not in requests:
+        requests[request.run.run_id] = request
 
 
 def enabled() -> bool:
@@ -165,10 +217,26 @@ def enabled() -> bool:
 
 
 def _write(request: _Request) -> None:
-    report: Callable[..., Any] = pkgutil.resolve_name(_REPORT)
     destination = request.connection.destination
     with http_policy.no_retries(0), workspaces.selected(destination.workspace):
-        found = report(request.run.run_id, tracking_uri=destination.tracking_uri)
-        save_trials_view(request.connection)
-        write_description(request.connection.store(), request.run.run_id, found.description)
-        request.connection.store().artifacts.write_text(request.run.artifact_uri, PATH, found.html)
+        if request.page:
+            _write_page(request, destination.tracking_uri)
+        else:
+            describe: Callable[[str, str], str] = pkgutil.resolve_name(_DESCRIBE)
+            text = describe(destination.tracking_uri, request.run.run_id)
+            write_description(request.connection.store(), request.run.run_id, text)
+
+
+def _write_page(request: _Request, tracking_uri: str) -> None:
+    report: Callable[..., Any] = pkgutil.resolve_name(_REPORT)
+    run_id, verdict = request.run.run_id, None
+    try:
+        found = report(run_id, tracking_uri=tracking_uri)
+        description, verdict = found.description, found.verdict.evidence
+    finally:
+        if request.compile_id is not None:
+            report_observers.report_written(request.compile_id, verdict)
+    save_trials_view(request.connection)
+    store = request.connection.store()
+    write_description(store, run_id, description)
+    store.artifacts.write_text(request.run.artifact_uri, PATH, found.html)

@@ -1,0 +1,45 @@
+"""Operations of the phases of a compile."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from otel_dspy.mlflow.mapping.operations import DescribeRunning, LogMetrics, LogText
+from otel_dspy.mlflow.mapping.run_keys import CompileRun
+from otel_dspy.mlflow.records.route import Options
+from tests.support.mapped_spans import CID, mapped, span
+
+RUN = CompileRun(CID)
+NO_COMPILES = Options(log_traces=False, log_compiles=False)
+
+
+def phase(name: str, **products: str) -> Any:
+    """A phase of the compile, with what it produced."""
+    attributes = {f"dspy.phase.{product}": text for product, text in products.items()}
+    return span("phase", {"dspy.compile.id": CID, "dspy.phase.name": name, **attributes})
+
+
+def test_a_phase_that_produces_candidates() -> None:
+    """They are artifacts; the run has the name of the phase that ended, and is described as in the next one."""
+    assert mapped(phase("bootstrap", demos='{"a": [[]]}')) == [
+        LogMetrics(key="s/phase", run=RUN, tags={"otel_dspy.ended_phase": "bootstrap"}),
+        DescribeRunning(key="s/running", run=RUN),
+        LogText(key="s/candidates/demos", run=RUN, path="candidates/demos.json", text='{\n  "a": [\n    []\n  ]\n}'),
+    ]
+    assert [type(one) for one in mapped(phase("propose", instructions="{}"))] == [LogMetrics, DescribeRunning, LogText]
+    assert mapped(phase("bootstrap", demos="{}"), options=NO_COMPILES) == []
+
+
+@pytest.mark.parametrize(
+    "found", [phase("propose"), phase("validate"), span("phase", {"dspy.phase.name": "bootstrap"})]
+)
+def test_a_phase_inside_a_trial(found: Any) -> None:
+    """Or of no compile: it changes no run, so that an optimizer with several in each trial makes no request for them."""
+    assert mapped(found) == []
+
+
+def test_the_demos_of_a_nested_step() -> None:
+    """A selection of demos is no phase of the whole optimization."""
+    assert [type(one) for one in mapped(phase("select", demos="{}"))] == [LogText]
