@@ -271,7 +271,7 @@ def test_the_run_tree(tmp_path: Path) -> None:
             '  metrics score/best={"0": 50.0, "1": 50.0, "2": 50.0, "3": 50.0}, score/full={"0": 50.0, "1": 50.0, "2": 50.0}, score/initial=50.0, usage/lm_calls={"0": 4.0, "1": 32.0, "2": 36.0, "3": 36.0}',
             "  artifacts best_model.json, initial_model.json, optimization_summary.json, trainset.json, valset.json",
             "  1 traces",
-            "    trial 0: no step: FINISHED",
+            "    trial 0: start, no step: FINISHED",
             "      params strategy=",
             "      tags dspy.trial.index=0, dspy.trial.is_best=true, dspy.trial.kind=baseline, dspy.trial.label=no step, dspy.trial.scope=full, dspy.trial.score.unit=percent, dspy.trial.state=complete",
             "      metrics score/full=50.0, score/num_examples=4.0, usage/lm_calls=4.0",

@@ -98,7 +98,7 @@ def search_instructions() -> None:
 @pytest.mark.slow  # a browser starts
 @NEEDS_CHROMIUM
 def test_the_page_in_a_browser(server_uri: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The page of MLflow's own runs and the one of ours list the evaluations, and neither lists a trial of MIPROv2."""
+    """It lists the evaluations of either, and neither MLflow's own trials of MIPROv2 nor those of otel-dspy."""
     monkeypatch.setenv("MLFLOW_TRACKING_URI", server_uri)
     client, name = MlflowClient(server_uri), f"evaluation runs {uuid.uuid4().hex[:12]}"
     ours, theirs = f"{name} ours", f"{name} MLflow's"

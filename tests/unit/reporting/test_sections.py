@@ -223,7 +223,7 @@ def test_the_start_has_one_name(label: str | None, parameters: dict[str, int], s
 
 
 def test_a_trial_has_the_name_of_its_run() -> None:
-    """What the optimizer chose, else its own word, which tells more than the number of a candidate in its step."""
+    """What the optimizer chose, else its own word, which has more than the number of a candidate in its step."""
     label = "depth 1, answer, candidate 2"
     found = trial(1, "01", label=label, parameters={"depth": 1, "candidate": 2}).row
     assert choice_text(found) == label

@@ -129,7 +129,7 @@ class CompileLines:
 
 
 def has_gain(view: CompileView) -> bool:
-    """Return whether there is a score of which can be said whether it is more than chance."""
+    """Return whether there is a score to test for chance: not where nothing was scored or every example failed."""
     result = view.result
     return view.ended and result is not None and result.failure is None and result.best_score is not None
 
