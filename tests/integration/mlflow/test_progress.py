@@ -177,7 +177,11 @@ def test_without_the_extra(
 ) -> None:
     """The line names the package that the test of chance needs, and what installs it."""
     found = importlib.util.find_spec
-    monkeypatch.setattr(required_packages, "find_spec", lambda name: None if name == missing else found(name))
+
+    def find_spec(name: str) -> object:
+        return None if name == missing else found(name)
+
+    monkeypatch.setattr(required_packages, "find_spec", find_spec)
     otel_dspy.mlflow.autolog(tracking_uri=store, experiment="sums")
     _search()
     otel_dspy.mlflow.autolog(disable=True)

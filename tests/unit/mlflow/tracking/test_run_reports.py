@@ -74,7 +74,12 @@ def test_reports_in_progress_pause(written: list[str], monkeypatch: pytest.Monke
     monkeypatch.setattr(run_reports, "EVERY", 3600.0)
     pages: list[bool] = []
     write = run_reports._write
-    monkeypatch.setattr(run_reports, "_write", lambda request: (pages.append(request.page), write(request)))
+
+    def noted(request: Any) -> None:
+        pages.append(request.page)
+        write(request)
+
+    monkeypatch.setattr(run_reports, "_write", noted)
     reports = RunReports()
     for expected in ([False], [False]):
         reports.request(CONNECTION, RUN, ended=False)
@@ -171,7 +176,7 @@ class _Store:
     """A store of one run."""
 
     def __init__(self) -> None:
-        self.artifacts = SimpleNamespace(write_text=lambda *_: None)
+        self.artifacts = SimpleNamespace(write_text=self.log_run)
 
     def run_tags(self, _run_id: str) -> dict[str, str]:
         return {}
@@ -185,7 +190,7 @@ def test_the_verdict_is_passed_on(monkeypatch: pytest.MonkeyPatch, *, readable: 
     """Of a compile that has ended, once; None if the report could not be read."""
     monkeypatch.delenv(REPORT)
     monkeypatch.setattr(run_reports, "EVERY", 0.0)
-    monkeypatch.setattr(run_reports, "save_trials_view", lambda _connection: None)
+    monkeypatch.setattr(run_reports, "save_trials_view", bool)
 
     def report(_run: str, *, tracking_uri: str) -> Any:
         assert tracking_uri == CONNECTION.destination.tracking_uri
@@ -194,7 +199,12 @@ def test_the_verdict_is_passed_on(monkeypatch: pytest.MonkeyPatch, *, readable: 
         return SimpleNamespace(verdict=SimpleNamespace(evidence="It is chance."), description="d", html="h")
 
     monkeypatch.setattr(reporting, "report", report)
-    monkeypatch.setattr(Connection, "store", lambda _connection: _Store())
+    store = _Store()
+
+    def opened(_connection: Connection) -> _Store:
+        return store
+
+    monkeypatch.setattr(Connection, "store", opened)
     observer = _Observer()
     report_observers.add_observer(observer)
     reports = RunReports()
