@@ -31,12 +31,14 @@ class Slow:
     written: list[str]
     begun: threading.Event
     release: threading.Event
+    pages: list[bool]
+    """Whether each is a page, or a description alone."""
 
 
 @pytest.fixture
 def slowly_written(monkeypatch: pytest.MonkeyPatch) -> Slow:
     """Reports are switched on, and due at once while a compile runs."""
-    slow = Slow([], threading.Event(), threading.Event())
+    slow = Slow([], threading.Event(), threading.Event(), [])
     monkeypatch.delenv(REPORT)
     monkeypatch.setattr(run_reports, "EVERY", 0.0)
 
@@ -44,6 +46,7 @@ def slowly_written(monkeypatch: pytest.MonkeyPatch) -> Slow:
         slow.begun.set()
         assert slow.release.wait(10)
         slow.written.append(request.run.run_id)
+        slow.pages.append(request.page)
 
     monkeypatch.setattr(run_reports, "_write", write)
     return slow
@@ -69,28 +72,23 @@ def test_a_request_is_written_when_started(written: list[str], *, ended: bool) -
     assert written == [RUN.run_id]
 
 
-def test_reports_in_progress_pause(written: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_reports_in_progress_pause(slowly_written: Slow, monkeypatch: pytest.MonkeyPatch) -> None:
     """Before the first interval is over there are descriptions alone, at intervals too; the end is always reported."""
     monkeypatch.setattr(run_reports, "EVERY", 3600.0)
-    pages: list[bool] = []
-    write = run_reports._write
-
-    def noted(request: Any) -> None:
-        pages.append(request.page)
-        write(request)
-
-    monkeypatch.setattr(run_reports, "_write", noted)
+    slowly_written.release.set()
     reports = RunReports()
     for expected in ([False], [False]):
         reports.request(CONNECTION, RUN, ended=False)
         reports.start()
-        awaited(lambda expected=expected: pages == expected and reports._thread is None, "the description")
+        awaited(
+            lambda expected=expected: slowly_written.pages == expected and not reports.is_writing, "the description"
+        )
     monkeypatch.setattr(run_reports, "DESCRIBE_EVERY", 0.0)
     reports.request(CONNECTION, RUN, ended=True)
     reports.request(CONNECTION, RUN, ended=False)
     reports.start()
     reports.wait(10)
-    assert (written, pages) == ([RUN.run_id] * 2, [False, True])
+    assert slowly_written.pages == [False, True]
 
 
 def test_a_phase_is_described_at_once(written: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
@@ -100,7 +98,7 @@ def test_a_phase_is_described_at_once(written: list[str], monkeypatch: pytest.Mo
     for number in (1, 2):
         reports.describe(CONNECTION, RUN)
         reports.start()
-        awaited(lambda number=number: len(written) == number and reports._thread is None, "the description")
+        awaited(lambda number=number: len(written) == number and not reports.is_writing, "the description")
     reports.request(CONNECTION, RUN, ended=True)
     reports.describe(CONNECTION, RUN)
     reports.start()
@@ -211,7 +209,7 @@ def test_the_verdict_is_passed_on(monkeypatch: pytest.MonkeyPatch, *, readable: 
     for ended in (False, True):
         reports.request(CONNECTION, RUN, ended=ended, compile_id="c" if ended else None)
         reports.start()
-        awaited(lambda: reports._thread is None, "the report")
+        awaited(lambda: not reports.is_writing, "the report")
     assert observer.received == [("c", "It is chance." if readable else None)]
 
 
