@@ -34,6 +34,7 @@ if "dspy" in sys.modules:  # a forked worker
     sys.modules["dspy"].configure_cache(disk_cache_dir=_dspy_cache.name)
 
 from tests.conformance.everywhere import held_to_the_contract, observed_violations  # noqa: E402 - OpenTelemetry is imported with it
+from tests.support.early_start import await_early_start, start_early  # noqa: E402 - OpenTelemetry is imported with it
 from tests.support.entry_points import read_entry_points_once  # noqa: E402 - the same
 from tests.support.fork_server import GC_THRESHOLDS  # noqa: E402 - the same
 from tests.support.forked_workers import fork_workers  # noqa: E402 - the same
@@ -61,6 +62,7 @@ _session = begin_session()
 
 def pytest_unconfigure() -> None:
     """Stop what the tests of all workers share."""
+    await_early_start()
     end_session(_session)
 
 
@@ -108,6 +110,7 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_setupnodes(config: pytest.Config, specs: Sequence[Any]) -> None:
     """Import the tests once for all workers."""
+    start_early(config)
     fork_workers(config, specs)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import os
 import re
+import shutil
 import signal
 import threading
 import time
@@ -62,6 +63,16 @@ def die_in_the_middle() -> None:
         optimize(trials=200, pause=0.05)
 
 
+@pytest.fixture(scope="module")
+def left_by_a_killed_process(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The spool of `die_in_the_middle`."""
+    folder = tmp_path_factory.mktemp("killed") / "spool"
+    with pytest.MonkeyPatch.context() as environment:
+        environment.setenv("OTEL_DSPY_SPOOL_DIR", str(folder))
+        assert exit_code(die_in_the_middle) == -signal.SIGKILL
+    return folder
+
+
 @pytest.mark.parametrize("death", ["SIGKILL", pytest.param("os._exit", marks=pytest.mark.slow)])
 def test_killed_a_second_after_its_last_span(
     death: str, store: str, second_store: str, spool: Path, capsys: pytest.CaptureFixture[str]
@@ -77,10 +88,12 @@ def test_killed_a_second_after_its_last_span(
     assert not [path for path in spool.glob("*.jsonl") if "-control-" not in path.name]
 
 
-def test_killed_in_the_middle(store: str, second_store: str, spool: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_killed_in_the_middle(
+    left_by_a_killed_process: Path, store: str, second_store: str, spool: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     """Of a compile that never ended the run is closed as KILLED, with the trials that it had; twice changes nothing."""
     del store
-    assert exit_code(die_in_the_middle) == -signal.SIGKILL
+    shutil.copytree(left_by_a_killed_process, spool)
     assert replayed(spool, second_store, "--keep") == 0
     assert "marked KILLED" in capsys.readouterr().out
     first = record(second_store)
@@ -100,10 +113,12 @@ def test_killed_in_the_middle(store: str, second_store: str, spool: Path, capsys
     assert record(second_store) == first
 
 
-def test_a_run_of_a_living_process_is_left_alone(store: str, second_store: str, spool: Path) -> None:
+def test_a_run_of_a_living_process_is_left_alone(
+    left_by_a_killed_process: Path, store: str, second_store: str, spool: Path
+) -> None:
     """MLflow has the compile's run already, and a process that is there began it: it will end it."""
     del store
-    assert exit_code(die_in_the_middle) == -signal.SIGKILL
+    shutil.copytree(left_by_a_killed_process, spool)
     (control,) = spool.glob("*-control-0001.jsonl")
     found = re.search(rb'"dspy.compile.id","value":{"stringValue":"([^"]+)"', control.read_bytes())
     assert found is not None

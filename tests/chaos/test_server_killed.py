@@ -35,7 +35,7 @@ class Mortal:
             os.killpg(server.group, signal.SIGKILL)
 
 
-def run_with_deaths(lives: list[float], folder: Path, reference: str, *, pause: float) -> dict[str, Any]:
+def run_with_deaths(lives: list[float], folder: Path, reference: str, *, trials: int, pause: float) -> dict[str, Any]:
     """Optimize while a server lives these lives (seconds each) and a last one in which all is delivered; its record."""
     mortal = Mortal(folder)
     finished, delivered = threading.Event(), threading.Event()
@@ -54,7 +54,7 @@ def run_with_deaths(lives: list[float], folder: Path, reference: str, *, pause: 
     thread.start()
     try:
         with exporting_to(reference, mortal.uri) as processors:
-            optimize(pause=pause)
+            optimize(trials, pause)
             finished.set()
             # Every life but the first may begin after the end of the optimization, and may take as long as a start may.
             patience = DELIVERY + int(len(lives) * READY_TIMEOUT * 1000)
@@ -70,15 +70,15 @@ def run_with_deaths(lives: list[float], folder: Path, reference: str, *, pause: 
     return found
 
 
-def assert_twins(found: dict[str, Any], reference: str) -> None:
+def assert_twins(found: dict[str, Any], reference: str, trials: int) -> None:
     """Both hold the same, and it is all there."""
     expected = record(reference)
     assert differences(found, expected) == []
     (parent,) = expected["runs"]
     assert [child["name"] for child in parent["children"] if child["name"].startswith("trial")][-1].startswith(
-        "trial 20"
+        f"trial {trials}"
     )
-    assert traces_in(parent) >= 21 * 4
+    assert traces_in(parent) >= (trials + 1) * 4
 
 
 def test_one_death_at_a_random_moment(
@@ -87,8 +87,8 @@ def test_one_death_at_a_random_moment(
     """Down when the optimization begins, up, killed in its middle, up again: nothing lost, nothing twice, one word."""
     seconds = random.Random(20).uniform(1, 5)  # noqa: S311 - chance, no secret
     with caplog.at_level(logging.WARNING, "otel_dspy"):
-        found = run_with_deaths([seconds], tmp_path / "server", store, pause=0.1)
-    assert_twins(found, store)
+        found = run_with_deaths([seconds], tmp_path / "server", store, trials=8, pause=0.25)
+    assert_twins(found, store, 8)
     assert 1 <= caplog.text.count("is unavailable; retrying") <= 3
     assert list(spool.glob("*")) == []
 
@@ -100,6 +100,6 @@ def test_many_deaths_at_random_moments(seed: int, tmp_path: Path, store: str, sp
     """The same with five deaths, some of them in the middle of a request."""
     chance = random.Random(seed)  # noqa: S311 - the same
     lives = [chance.uniform(0.2, 6) for _ in range(5)]
-    found = run_with_deaths(lives, tmp_path / "server", store, pause=0.4)
-    assert_twins(found, store)
+    found = run_with_deaths(lives, tmp_path / "server", store, trials=20, pause=0.4)
+    assert_twins(found, store, 20)
     assert list(spool.glob("*")) == []

@@ -68,7 +68,7 @@ def attribute_violations(
         opted_in: the content settings (content, programs, datasets) that were on, and the extra conventions.
         standard_names: whether the names that OpenTelemetry declares for GenAI spans may stand beside ours.
     """
-    allowed = {ref.id for ref in signal.attributes}
+    allowed = _names(signal)
     for name, value in attributes.items():
         attribute = contract.attribute(name)
         if attribute is None:
@@ -83,9 +83,29 @@ def attribute_violations(
         if attribute.content is not None and attribute.content not in opted_in:
             yield f"{name} went out though {attribute.content} capture is off"
         yield from _value_violations(attribute, name, value)
-    for ref in signal.attributes:
-        if ref.level == "required" and ref.id not in attributes:
-            yield f"{ref.id} is required and absent"
+    for name in _required(signal):
+        if name not in attributes:
+            yield f"{name} is required and absent"
+
+
+_of_signals: Final[dict[int, tuple[Signal, Collection[str], Sequence[str]]]] = {}
+"""By identity: the signal itself, the names of its attributes, and those that are required."""
+
+
+def _declared(signal: Signal) -> tuple[Signal, Collection[str], Sequence[str]]:
+    if id(signal) not in _of_signals:
+        names = {ref.id for ref in signal.attributes}
+        required = [ref.id for ref in signal.attributes if ref.level == "required"]
+        _of_signals[id(signal)] = signal, names, required
+    return _of_signals[id(signal)]
+
+
+def _names(signal: Signal) -> Collection[str]:
+    return _declared(signal)[1]
+
+
+def _required(signal: Signal) -> Sequence[str]:
+    return _declared(signal)[2]
 
 
 def _place_violations(

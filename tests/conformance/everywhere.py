@@ -101,6 +101,11 @@ def observed_violations() -> Generator[None]:
         yield
 
 
+def is_observed(instrumentor: DSPyInstrumentor) -> bool:
+    """Whether the spans of the instrumentation that is on, sums of usage included, are checked when the test ends."""
+    return any(listener.telemetry is instrumentor._telemetry and not listener.sampled for listener in _listeners)
+
+
 @pytest.fixture(autouse=True)
 def held_to_the_contract(request: pytest.FixtureRequest) -> Generator[None]:
     """What the test has emitted keeps the contract but in its declared gaps.

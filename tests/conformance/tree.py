@@ -8,6 +8,7 @@ import hashlib
 import json
 import math
 from collections import Counter, defaultdict
+from functools import cache
 from typing import TYPE_CHECKING, Any, Final
 
 from otel_dspy import semconv
@@ -46,6 +47,7 @@ class Tree:
         self.kinds = kinds
         self._by_key = {key(span): (span, kind) for span, kind in kinds}
         self._above = {own: self._find_above(span) for own, (span, _) in self._by_key.items()}
+        self._ancestors: dict[SpanKey, Sequence[tuple[ReadableSpan, Span | None]]] = {}
         self._calls: defaultdict[SpanKey, list[ReadableSpan]] = defaultdict(list)
         self._pieces: defaultdict[SpanKey, list[ReadableSpan]] = defaultdict(list)
         for span, kind in kinds:
@@ -69,12 +71,13 @@ class Tree:
         """The span directly above: the parent, or for a linked example the evaluation that it links to."""
         return self._above[key(span)]
 
-    def ancestors(self, span: ReadableSpan) -> Iterator[tuple[ReadableSpan, Span | None]]:
+    def ancestors(self, span: ReadableSpan) -> Sequence[tuple[ReadableSpan, Span | None]]:
         """Everything above, nearest first."""
-        step = self.above(span)
-        while step is not None:
-            yield step
-            step = self.above(step[0])
+        own = key(span)
+        if own not in self._ancestors:
+            step = self._above[own]
+            self._ancestors[own] = [] if step is None else [step, *self.ancestors(step[0])]
+        return self._ancestors[own]
 
     def calls_below(self, top: ReadableSpan) -> Sequence[ReadableSpan]:
         """The calls of language and embedding models among whose ancestors `top` is."""
@@ -254,4 +257,9 @@ def state_violations(tree: Tree, span: ReadableSpan, kind: Span, opted_in: froze
 
 
 def _is(kind: Span | None, *operations: str) -> bool:
-    return kind is not None and kind.id.startswith(_OURS) and kind.id.removeprefix(_OURS) in operations
+    return kind is not None and kind.id in _ids(operations)
+
+
+@cache
+def _ids(operations: tuple[str, ...]) -> frozenset[str]:
+    return frozenset(_OURS + operation for operation in operations)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 import zipfile
@@ -55,9 +56,11 @@ def test_the_base_alone_can_be_imported(wheel: Path, disk_path: Path) -> None:
 
     `instrument()` there logs that DSPy is missing and raises nothing, as OpenTelemetry's instrumentors do.
     """
-    subprocess.run([sys.executable, "-m", "venv", str(disk_path / "venv")], check=True)
+    uv = shutil.which("uv", path=f"{ROOT / '.tools' / 'bin'}{os.pathsep}{os.environ['PATH']}")
+    subprocess.run([sys.executable, "-m", "venv", *(["--without-pip"] if uv else []), disk_path / "venv"], check=True)
     python = disk_path / "venv" / "bin" / "python"
-    subprocess.run([python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", wheel], check=True)
+    install = [uv, "pip", "install", "--python", python] if uv else [python, "-m", "pip", "install"]
+    subprocess.run([*install, "--quiet", wheel], check=True)
     environment = {name: value for name, value in os.environ.items() if name not in {"PYTHONPATH", "VIRTUAL_ENV"}}
     result = subprocess.run(
         [python, "-c", PROGRAM], cwd=disk_path, env=environment, capture_output=True, text=True, check=False

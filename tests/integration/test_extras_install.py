@@ -20,6 +20,7 @@ from typing import Any, Final
 import pytest
 
 from tests.docs.install_lines import install_lines
+from tests.support.blank_store import blank_store
 from tests.support.bytecode import share_bytecode
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -218,6 +219,7 @@ ENVIRONMENTS: Final = (
 def test_a_program_runs_with_these_extras_alone(wheel: Path, disk_path: Path, sets: tuple[str, ...]) -> None:
     """What an extra is for works where nothing else is installed: without DSPy, MLflow or the SDK as it may be."""
     place = _environment(wheel, disk_path)
+    blank_store(disk_path)
     for extras in sets:
         place.install(extras)
         program, expected = PROGRAMS[extras]

@@ -21,6 +21,11 @@ def python_with_others() -> Path:
 
 def worker_output(folder: Path, *command: str) -> Any:
     """What `python -m command` writes last, read as JSON. `folder`: where MLflow and DSPy's cache are."""
+    return json.loads(worker_lines(folder, *command)[-1])
+
+
+def worker_lines(folder: Path, *command: str) -> list[str]:
+    """All that it writes."""
     environment = {
         **os.environ,
         "PYTHONPATH": os.pathsep.join((str(ROOT), str(ROOT / "src"))),
@@ -31,4 +36,4 @@ def worker_output(folder: Path, *command: str) -> Any:
         [python_with_others(), "-m", *command], env=environment, cwd=folder, capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stderr[-3000:]
-    return json.loads(done.stdout.splitlines()[-1])
+    return done.stdout.splitlines()

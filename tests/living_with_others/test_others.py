@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from inline_snapshot import snapshot
 
-from tests.living_with_others.environment import worker_output
+from tests.living_with_others.environment import worker_lines, worker_output
 from tests.living_with_others.others import INSTRUMENTORS, MLFLOW
 
 if TYPE_CHECKING:
@@ -103,9 +104,16 @@ IN_MLFLOW: dict[str, list[str]] = {
 """MLflow's autologging -> the spans of the traces that it writes itself."""
 
 
-def _the_same_in_every_order(name: str, folder: Path) -> dict[str, Any]:
+@pytest.fixture(scope="module")
+def seen_with(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """The worker's output with each of `DSPYS`."""
+    lines = worker_lines(tmp_path_factory.mktemp("others"), WORKER, *DSPYS)
+    orders = [json.loads(line) for line in lines if line.startswith("{")]
+    return dict(zip(DSPYS, orders, strict=True))
+
+
+def _the_same_in_every_order(name: str, orders: dict[str, Any]) -> dict[str, Any]:
     """What was seen with both on, after it was seen that no order changes anything and all is undone."""
-    orders = worker_output(folder, WORKER, name)
     assert len(orders) == 4
     first = next(iter(orders.values()))
     for order, seen in orders.items():
@@ -134,9 +142,9 @@ def _both(orders: dict[str, Any]) -> dict[str, Any]:
     return next(iter(orders.values()))["both"]
 
 
-def test_genai_dspy(tmp_path: Path) -> None:
+def test_genai_dspy(seen_with: dict[str, Any]) -> None:
     """Each model, tool and agent call has one span, theirs, with our facts; tokens are counted once, by theirs."""
-    orders = _the_same_in_every_order("opentelemetry-instrumentation-genai-dspy", tmp_path)
+    orders = _the_same_in_every_order(DSPYS[0], seen_with[DSPYS[0]])
     assert _both(orders) == snapshot(
         {
             "spans": [
@@ -176,13 +184,13 @@ def test_genai_dspy(tmp_path: Path) -> None:
     assert [line for line in theirs if "otel_dspy" in line] == []
 
 
-def test_openinference_dspy(tmp_path: Path) -> None:
+def test_openinference_dspy(seen_with: dict[str, Any]) -> None:
     """Each model and tool call has one span, theirs, with otel-dspy's attributes; modules are recorded by both, one inside the other.
 
     OpenInference's `uninstrument` puts back the innermost function, whichever library has wrapped it: otel-dspy has to be
     instrumented again then.
     """
-    orders = _the_same_in_every_order("openinference-instrumentation-dspy", tmp_path)
+    orders = _the_same_in_every_order(DSPYS[1], seen_with[DSPYS[1]])
     assert _both(orders) == snapshot(
         {
             "spans": [
@@ -267,7 +275,7 @@ def test_openinference_dspy(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", [name for name in (*INSTRUMENTORS, *MLFLOW) if name not in DSPYS])
 def test_below_dspy(name: str, tmp_path: Path) -> None:
     """Our spans are all there; theirs stand inside, or go to MLflow; ours count what they count without the other."""
-    orders = _the_same_in_every_order(name, tmp_path)
+    orders = _the_same_in_every_order(name, worker_output(tmp_path, WORKER, name))
     both = _both(orders)
     ours = [line for line in both["spans"] if "[otel_dspy]" in line or "[user]" in line]
     assert ours == OURS

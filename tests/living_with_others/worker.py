@@ -1,7 +1,8 @@
 """Runs the program under otel-dspy and one other, in every order, and writes what was seen as JSON.
 
-`python -m tests.living_with_others.worker OTHER [--apart]` in the environment that has all of them; `--apart` gives
-otel-dspy a tracer provider of its own, as `otel_dspy.mlflow.autolog` does.
+`python -m tests.living_with_others.worker [--apart] OTHER…` in the environment that has all of them; `--apart` gives
+otel-dspy a tracer provider of its own, as `otel_dspy.mlflow.autolog` does. Each of several others has a process of its
+own, a fork of this one, which imports what all of them call only once.
 """
 
 from __future__ import annotations
@@ -9,7 +10,9 @@ from __future__ import annotations
 import itertools
 import json
 import logging
+import os
 import sys
+import traceback
 from importlib import import_module
 from typing import Any, cast
 
@@ -179,5 +182,31 @@ def _first(*, ours: bool) -> str:
     return "otel-dspy" if ours else "the other"
 
 
+def _forked(name: str, *, apart: bool) -> None:
+    """Run `main` in a fork, to its end."""
+    child = os.fork()
+    if child == 0:
+        status = 1
+        try:
+            main(name, apart=apart)
+            sys.stdout.flush()
+            status = 0
+        except BaseException:  # noqa: BLE001 - this process ends here
+            traceback.print_exc()
+            sys.stderr.flush()
+        finally:
+            os._exit(status)
+    _, status = os.waitpid(child, 0)
+    if status:
+        sys.exit(1)
+
+
 if __name__ == "__main__":
-    main(sys.argv[1], apart="--apart" in sys.argv)
+    names = [argument for argument in sys.argv[1:] if argument != "--apart"]
+    if len(names) > 1:
+        import_module("litellm")
+    for one in names:
+        if len(names) > 1:
+            _forked(one, apart="--apart" in sys.argv)
+        else:
+            main(one, apart="--apart" in sys.argv)

@@ -107,6 +107,7 @@ def _is_program(connection: socket.socket) -> bool:
 def become(request: dict[str, Any]) -> None:
     """Set up what an interpreter sets up before it runs a program."""
     gc.set_threshold(*GC_THRESHOLDS)
+    gc.enable()
     for name in (signal.SIGTERM, signal.SIGCHLD):
         signal.signal(name, signal.SIG_DFL)
     signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -162,6 +163,7 @@ def run_to_the_end(request: dict[str, Any]) -> None:
 
 if __name__ == "__main__":
     this = sys.modules["__main__"]  # or its names would be gone when another takes its place
+    gc.disable()  # what imports leave is no garbage: `become` enables it
     for module in PRELOADED:
         importlib.import_module(module)
     read_migrations_once()

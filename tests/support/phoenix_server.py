@@ -25,9 +25,8 @@ PYTHON: Final = ROOT / ".tools" / "phoenix" / "bin" / "python"
 READY: Final = 300.0
 """Seconds to wait for the first healthy answer; a cold import on a loaded machine takes tens."""
 
-needs_phoenix = pytest.mark.skipif(
-    not (PYTHON.parents[1] / ".installed").is_file(), reason="there is no Phoenix: `make phoenix` installs it"
-)
+INSTALLED: Final = (PYTHON.parents[1] / ".installed").is_file()
+needs_phoenix = pytest.mark.skipif(not INSTALLED, reason="there is no Phoenix: `make phoenix` installs it")
 
 
 @dataclass(frozen=True)

@@ -26,7 +26,7 @@ _OPTIONS = ["--collect-only", "-qq", "-s", "-p", "no:cacheprovider", "-p", "no:x
 
 
 class _Unimported:
-    """Files whose import failed, or skipped the module."""
+    """Lets pytest import files only, and knows those whose import failed, or skipped the module."""
 
     def __init__(self) -> None:
         self._root = Path()
@@ -35,6 +35,11 @@ class _Unimported:
     def pytest_configure(self, config: pytest.Config) -> None:
         """Keep the root folder, which node ids are relative to."""
         self._root = config.rootpath
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_pycollect_makeitem(self) -> list[pytest.Item]:
+        """Make nothing of what is in a module: each worker does."""
+        return []
 
     def pytest_collectreport(self, report: pytest.CollectReport) -> None:
         """Record a file whose collection failed or was skipped."""

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, cast
 
@@ -16,6 +14,7 @@ from dspy.utils import DummyLM
 from otel_dspy.mlflow import autolog
 from otel_dspy.mlflow.tracking.store import capabilities
 from tests.support.blank_store import blank_store
+from tests.support.programs import run_program
 from tests.versions.fluent_rows import CALLS, Handled
 
 if TYPE_CHECKING:
@@ -52,8 +51,7 @@ def _store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Generator[None]:
 @pytest.mark.skipif(not capabilities.TRACES, reason="this MLflow takes no traces of ours")
 def test_the_rows_of_the_table_are_true(tmp_path: Path) -> None:
     """What each row states of a call holds for the installed MLflow."""
-    command = [sys.executable, "-m", "tests.versions.fluent_rows", str(tmp_path)]
-    done = subprocess.run(command, cwd=PAGE.parents[1], capture_output=True, text=True, check=False)
+    done = run_program(str(tmp_path), module="tests.versions.fluent_rows", folder=PAGE.parents[1])
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout.splitlines()[-1]) == dict.fromkeys(CALLS, True)
 

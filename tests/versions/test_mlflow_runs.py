@@ -39,7 +39,8 @@ def _delivered() -> None:
     assert active.processor.lost == 0
 
 
-@pytest.fixture(params=["server", "local"])
+# On the installed version test_server_and_local_store_hold_the_same proves that both stores hold the same.
+@pytest.fixture(params=[pytest.param("server", marks=pytest.mark.slow), "local"])
 def uri(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Generator[str]:
     """A tracking server, and a database without one."""
     monkeypatch.chdir(tmp_path)

@@ -70,6 +70,13 @@ def compile_of_run(run: dict[str, Any]) -> str:
     return run["tags"][sc.DSPY_COMPILE_ID]
 
 
+def optimize_several(more: int) -> None:
+    """A search with its nested compiles, and some small compiles."""
+    optimize(trials=1)
+    for _ in range(more):
+        dspy.LabeledFewShot(k=1).compile(dspy.Predict("question -> answer"), trainset=examples(2))
+
+
 def await_that(found: Callable[[], bool], what: str) -> None:
     """Wait until it is so."""
     deadline = time.monotonic() + DELIVERY
@@ -101,11 +108,6 @@ def test_agent_and_gateway_change_nothing(new_store: Callable[[str], str], tmp_p
 def test_a_compile_goes_to_one_bridge(new_store: Callable[[str], str], tmp_path: Path) -> None:
     """By loadbalanced.yaml: all that names a compile is at one bridge, none at both, both have work, MLflow is whole."""
     store, reference = new_store("collected"), new_store("reference")
-
-    def work() -> None:
-        for _ in range(3):
-            optimize(trials=1)
-
     with (
         running_bridge(store, EXPERIMENT, patience=8) as first,
         running_bridge(store, EXPERIMENT, patience=8) as second,
@@ -118,13 +120,13 @@ def test_a_compile_goes_to_one_bridge(new_store: Callable[[str], str], tmp_path:
             },
         ) as collector,
     ):
-        spans = emit(collector.grpc, reference, work)
+        spans = emit(collector.grpc, reference, lambda: optimize_several(8))
         await_that(lambda: taken(first) | taken(second) == ids(spans), "all at the bridges")
         assert not taken(first) & taken(second)
         assert taken(first)
         assert taken(second)
         compiles = {compile_of(span) for span in spans} - {None}
-        assert len(compiles) >= 3
+        assert len(compiles) >= 12
         for compile_id in compiles:
             group = ids([span for span in spans if compile_of(span) == compile_id])
             assert group <= taken(first) or group <= taken(second)

@@ -11,7 +11,7 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 
 from otel_dspy import semconv as sc
-from tests.chaos.twins import differences, optimize, record
+from tests.chaos.twins import differences, record
 from tests.integration.bridge.certificates import Authority
 from tests.integration.bridge.test_same_tree import comparable
 from tests.integration.collector.test_configurations import (
@@ -22,6 +22,7 @@ from tests.integration.collector.test_configurations import (
     compile_of_run,
     emit,
     ids,
+    optimize_several,
     taken,
 )
 from tests.support.bridges import running_bridge
@@ -97,11 +98,6 @@ def test_offsets_are_committed_once_bridges_have_acknowledged(
     store, reference = new_store("collected"), new_store("reference")
     nowhere = f"127.0.0.1:{free_port()}"
     environment = secured(broker, authority, tmp_path)
-
-    def work() -> None:
-        for _ in range(2):
-            optimize(trials=1)
-
     with (
         running_collector(FOLDER / "kafka-agent.yaml", tmp_path / "agent", environment) as agent,
         running_bridge(store, EXPERIMENT, patience=8) as first,
@@ -113,7 +109,7 @@ def test_offsets_are_committed_once_bridges_have_acknowledged(
         ) as gateway,
     ):
         large = send_large(agent.grpc)
-        spans = emit(agent.grpc, reference, work)
+        spans = emit(agent.grpc, reference, lambda: optimize_several(4))
         await_that(lambda: "Backing off due to error" in gateway.log.read_text(), "a message that no bridge takes")
         await_that(lambda: gateway.log.read_text().count("Backing off due to error") > 5, "its repetition")
         gateway.stop()

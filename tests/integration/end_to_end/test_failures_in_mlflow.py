@@ -14,7 +14,7 @@ from mlflow import dspy as mlflow_dspy
 
 import otel_dspy.mlflow
 from otel_dspy.cli import main
-from tests.integration.end_to_end.conftest import optimize, tracked
+from tests.integration.end_to_end.conftest import SERVER_IS_SLOW, optimize, tracked
 from tests.support.blank_store import blank_store
 from tests.support.dspy_answers import dspy_script
 from tests.support.lm_server import scripted_lm
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 SECRET = "planted-key-0123456789abcdef"
 
 
+@SERVER_IS_SLOW
 @pytest.mark.parametrize(
     ("error", "status"), [(RuntimeError("no luck today"), "FAILED"), (KeyboardInterrupt(), "KILLED")]
 )

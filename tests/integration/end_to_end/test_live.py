@@ -8,7 +8,7 @@ from typing import Any, cast
 from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
 
-from tests.integration.end_to_end.conftest import tracked
+from tests.integration.end_to_end.conftest import SERVER_IS_SLOW, tracked
 from tests.support.gated_optimization import GatedOptimization
 from tests.support.waiting import awaited
 
@@ -16,6 +16,7 @@ PATIENCE = 80.0
 """Seconds after which a trial goes on although the test has not released it."""
 
 
+@SERVER_IS_SLOW
 def test_runs_appear_as_the_optimization_goes(tracking_uri: str) -> None:
     """The parent stands RUNNING with parameters, program and dataset before the first trial; a trial when it ends."""
     client = MlflowClient(tracking_uri)

@@ -252,6 +252,7 @@ def _stable(run: RunNode) -> dict[str, Any]:
     }
 
 
+@SERVER_IS_SLOW
 def test_a_standalone_evaluation(tracking_uri: str) -> None:
     """An Evaluate outside a compile is a run of its own; inside a user's run it is logged there, and left open."""
     evaluate = dspy.Evaluate(devset=examples(4), metric=exact, num_threads=1)

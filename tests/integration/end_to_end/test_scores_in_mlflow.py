@@ -12,7 +12,7 @@ import mlflow
 import pytest
 from dspy.teleprompt import BootstrapFewShotWithRandomSearch
 
-from tests.integration.end_to_end.conftest import tracked
+from tests.integration.end_to_end.conftest import SERVER_IS_SLOW, tracked
 from tests.support.mlflow_tree import read_tree
 from tests.support.optimizers import Rounds
 from tests.support.sums import exact, examples, sums_lm
@@ -29,6 +29,7 @@ def _points(points: Sequence[tuple[int, float]]) -> list[tuple[int, str]]:
     return [(step, str(value)) for step, value in points]
 
 
+@SERVER_IS_SLOW
 def test_a_nan_that_comes_first_is_the_best_score(tracking_uri: str) -> None:
     """DSPy returns the program of trial 0, whose score is NaN: run, trials, summary and best model all say so."""
     calls: list[int] = []

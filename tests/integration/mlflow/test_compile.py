@@ -117,6 +117,7 @@ def test_a_compile_is_a_run_with_a_child_for_each_trial(place: CallContext) -> N
     assert parent.models[0].artifacts == {"best_model.json": json.loads(BETTER)}
 
 
+@SERVER_IS_SLOW
 def test_traces_of_a_compile_belong_to_their_runs(place: CallContext) -> None:
     """One control trace on the parent; an example's trace on its trial, with its score, its chat and its error."""
     emit_compile(place.emitter(COMPILE_ID))
@@ -171,6 +172,7 @@ def test_nested_shape_is_one_trace_with_scores_on_its_spans(place: CallContext) 
     assert trace.state == "OK"
 
 
+@SERVER_IS_SLOW
 def test_a_compile_is_seen_while_it_runs(place: CallContext) -> None:
     """After the setup the run is there, RUNNING, with its inputs; after a trial that trial's run is."""
     emitter = place.emitter(COMPILE_ID)
@@ -185,6 +187,7 @@ def test_a_compile_is_seen_while_it_runs(place: CallContext) -> None:
     assert place.read().runs[0].status == "FINISHED"
 
 
+@SERVER_IS_SLOW
 @pytest.mark.parametrize(
     ("raised", "status"), [(RuntimeError, "FAILED"), (KeyboardInterrupt, "KILLED"), (SystemExit, "KILLED")]
 )
@@ -208,6 +211,7 @@ def test_a_compile_that_raises_ends_as_what_it_was(
     assert parent.traces[0].state == "ERROR"
 
 
+@SERVER_IS_SLOW
 def test_a_failed_trial_is_a_failed_run_without_a_score(place: CallContext) -> None:
     """Its error is on its own run; the compile continues and has no point for it on its curve."""
     emitter = place.emitter(COMPILE_ID)

@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 
 DELIVERY = 120.0
 """Seconds that a delivery may take on a loaded machine."""
+WAITING = 20
+"""Traces before a compile's end, whose order is looked at."""
 
 
 @pytest.fixture
@@ -116,13 +118,13 @@ class _Gate:
 
 @pytest.mark.parametrize("end", ["compile ends", "process ends"])
 def test_runs_end_before_example_traces_are_written(end: str, server: MlflowServer) -> None:
-    """A hundred traces are on their way, one is being written: the run's params, metrics and end come next."""
+    """Twenty traces are on their way, one is being written: the run's params, metrics and end come next."""
     experiment = f"order-{uuid.uuid4().hex[:12]}"
     with faulty_proxy(server.uri, share=0.0) as proxy:
         gate = _Gate(proxy)
         made = MlflowSpanProcessor(tracking_uri=proxy.uri, experiment=experiment)
         tracer = provider(made, uuid.uuid4().int >> 97).get_tracer("otel_dspy")
-        for number in range(100):
+        for number in range(WAITING):
             with tracer.start_as_current_span(f"call {number}"):
                 pass
         assert gate.held.wait(DELIVERY)
@@ -142,8 +144,8 @@ def test_runs_end_before_example_traces_are_written(end: str, server: MlflowServ
     traces = [number for number, request in enumerate(after) if request == "POST /api/3.0/mlflow/traces"]
     # The one that was being written, and what the batch may hold no longer.
     assert len([number for number in traces if number < first_end]) == 1
-    assert len(traces) >= 100
+    assert len(traces) >= WAITING
     tree = read_tree(server.uri, experiment)
     (run,) = tree.runs
-    assert (run.status, len(tree.traces)) == ("FINISHED" if end == "compile ends" else "KILLED", 100)
+    assert (run.status, len(tree.traces)) == ("FINISHED" if end == "compile ends" else "KILLED", WAITING)
     assert {trace.state for trace in run.traces} == ({"OK"} if end == "compile ends" else {"ERROR"})

@@ -46,6 +46,7 @@ def call(emitter: SpanEmitter) -> None:
         emitter.chat("2?", "2")
 
 
+@SERVER_IS_SLOW
 def test_a_stand_alone_evaluation_is_a_run(place: CallContext) -> None:
     """Score, results, program and dataset are on its run, and each example's trace belongs to it."""
     emitter = place.emitter()

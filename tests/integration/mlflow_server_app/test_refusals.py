@@ -7,6 +7,8 @@ import subprocess
 import sys
 from typing import TYPE_CHECKING
 
+from tests.support.blank_store import blank_store
+
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -15,7 +17,7 @@ def test_two_apps_end_the_command(tmp_path: Path) -> None:
     """MLflow would run the last app alone, here the one without authentication: one line, exit status 1."""
     command = [
         sys.executable, "-m", "mlflow", "server", "--app-name", "basic-auth", "--app-name", "otel-dspy",
-        "--host", "127.0.0.1", "--port", "1", "--backend-store-uri", f"sqlite:///{tmp_path / 'mlflow.db'}",
+        "--host", "127.0.0.1", "--port", "1", "--backend-store-uri", blank_store(tmp_path),
     ]  # fmt: skip
     environment = os.environ | {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
     ended = subprocess.run(
