@@ -105,6 +105,7 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
     output: dict[str, Any] | None = getattr(session.config, "workeroutput", None)
     if output is not None:
         output["left_out"] = dict(_left_out)
+        gc.freeze()  # pytest collects garbage at its end, which nobody reads the warnings of in a worker
 
 
 @pytest.hookimpl(optionalhook=True)
