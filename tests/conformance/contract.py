@@ -120,7 +120,7 @@ def beyond_gaps(found: Iterable[str], gaps: Collection[str]) -> list[str]:
 
 
 def _with_plain_attributes(span: ReadableSpan) -> ReadableSpan:
-    """The span with a dict of attributes: reading the SDK's takes longer than all rules."""
+    """The span with a dict of attributes, which is read faster than the SDK's."""
     return ReadableSpan(
         span.name,
         span.context,
