@@ -10,16 +10,21 @@ import argparse
 import json
 import os
 import re
+import secrets
 import statistics
 import subprocess
 import sys
 import tempfile
+import time
+import urllib.request
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, suppress
 from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from mlflow import MlflowClient
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
 from benchmarks.environments import ROOT
 from benchmarks.postgres import postgres
@@ -35,7 +40,13 @@ RECORDERS: Final = ("otel-dspy", "autolog")
 ROUND_TRIPS: Final = (0, 50, 150)
 """Milliseconds that a request to MLflow takes in addition."""
 WARM_UP: Final = 4
-"""Examples before the first measurement: a server imports litellm, for seconds, when it receives its first spans."""
+"""Examples before the first measurement."""
+DEFAULT_WORKERS: Final = 4
+"""Processes of `mlflow server`, unless its option `--workers` is set."""
+AT_ONCE: Final = 16
+"""Requests that `warm_up` sends at the same time, so that every process of a server receives some."""
+WARM: Final = 0.5
+"""Seconds within which a server answers all of them once each of its processes has imported litellm."""
 _REQUEST: Final = re.compile(r'"(?:GET|POST|PATCH|PUT|DELETE) \S+ HTTP')
 _PACKAGES: Final = ("dspy", "mlflow", "opentelemetry-sdk", "psycopg2-binary")
 
@@ -66,6 +77,31 @@ def measure(server: MlflowServer, recorder: str, round_trip: int, count: int, nu
     }
 
 
+def warm_up(server: MlflowServer) -> None:
+    """Send spans until every process of the server has imported litellm, which takes seconds at its first spans."""
+    experiment = MlflowClient(server.uri).create_experiment("warm-up")
+
+    def send(_: int) -> None:
+        payload = ExportTraceServiceRequest()
+        span = (
+            payload.resource_spans.add()
+            .scope_spans.add()
+            .spans.add(name="warm-up", trace_id=secrets.token_bytes(16), span_id=secrets.token_bytes(8))
+        )
+        for key, text in (("mlflow.llm.model", "gpt-4o"), ("mlflow.chat.tokenUsage", '{"input_tokens": 1}')):
+            span.attributes.add(key=key).value.string_value = text
+        headers = {"Content-Type": "application/x-protobuf", "x-mlflow-experiment-id": experiment}
+        request = urllib.request.Request(f"{server.uri}/v1/traces", payload.SerializeToString(), headers)  # noqa: S310
+        urllib.request.urlopen(request).close()  # noqa: S310 - a server of the benchmark's own
+
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        seconds = WARM + 1
+        while seconds > WARM:
+            began = time.perf_counter()
+            list(pool.map(send, range(AT_ONCE)))
+            seconds = time.perf_counter() - began
+
+
 def cpu_seconds(group: int) -> float:
     """Return the CPU seconds that the living processes of a process group have used."""
     ticks = 0
@@ -78,7 +114,7 @@ def cpu_seconds(group: int) -> float:
 
 
 def stored(tracking_uri: str, experiment: str) -> dict[str, int]:
-    """Return the number of traces and of assessments that an experiment holds."""
+    """Return the number of traces, of assessments and of runs that an experiment holds."""
     client: Any = MlflowClient(tracking_uri)
     traces = assessments = 0
     token: str | None = None
@@ -88,15 +124,19 @@ def stored(tracking_uri: str, experiment: str) -> dict[str, int]:
         assessments += sum(len(trace.info.assessments) for trace in page)
         token = page.token
         if not token:
-            return {"traces": traces, "assessments": assessments}
+            runs = len(client.search_runs([experiment]))
+            return {"traces": traces, "assessments": assessments, "runs": runs}
 
 
-def summary(backend: str, count: int, round_trip: int, runs: dict[str, list[dict[str, float]]]) -> list[Row]:
+def summary(
+    backend: str, workers: int, count: int, round_trip: int, runs: dict[str, list[dict[str, float]]]
+) -> list[Row]:
     """Return a row for each recorder, with medians; the ratio is that of work and storing to autolog's."""
     totals = {name: statistics.median(run["work"] + run["storing"] for run in found) for name, found in runs.items()}
     return [
         {
             "backend": backend,
+            "server's processes": workers,
             "examples": count,
             "round trip, ms": round_trip,
             "recorder": name,
@@ -108,6 +148,7 @@ def summary(backend: str, count: int, round_trip: int, runs: dict[str, list[dict
             "requests an example": round(found[-1]["requests"] / count, 2),
             "traces": int(found[-1]["traces"]),
             "assessments": int(found[-1]["assessments"]),
+            "runs": int(found[-1]["runs"]),
         }
         for name, found in runs.items()
     ]
@@ -120,20 +161,23 @@ def main() -> None:
     parser.add_argument("--backend", choices=("sqlite", "postgresql"), nargs="*", default=["sqlite", "postgresql"])
     parser.add_argument("--examples", type=int, nargs="*", default=[300, 3000])
     parser.add_argument("--round-trip", type=int, nargs="*", default=list(ROUND_TRIPS), help="in milliseconds")
+    parser.add_argument("--workers", type=int, nargs="*", default=[DEFAULT_WORKERS], help="processes of the server")
     parser.add_argument("--keep", action="store_true", help="write the figures to benchmarks/results/")
     options = parser.parse_args()
     rows: list[Row] = []
-    for backend in options.backend:
+    for backend, workers in product(options.backend, options.workers):
         with ExitStack() as stack:
             folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
             store = stack.enter_context(postgres()) if backend == "postgresql" else None
-            server = stack.enter_context(mlflow_server(folder, backend=store, forked=False))
+            processes = ("--workers", str(workers))
+            server = stack.enter_context(mlflow_server(folder, backend=store, options=processes, forked=False))
+            warm_up(server)
             measure(server, RECORDERS[0], 0, WARM_UP, -1)
             for count, round_trip in product(options.examples, options.round_trip):
                 runs: dict[str, list[dict[str, float]]] = {recorder: [] for recorder in RECORDERS}
                 for number, recorder in product(range(options.rounds), RECORDERS):
                     runs[recorder].append(measure(server, recorder, round_trip, count, number))
-                rows += summary(backend, count, round_trip, runs)
+                rows += summary(backend, workers, count, round_trip, runs)
                 print(table(rows[-len(RECORDERS) :]), flush=True)
                 if options.keep:
                     versions = pinned(_PACKAGES, ROOT / "requirements" / "dev.txt")

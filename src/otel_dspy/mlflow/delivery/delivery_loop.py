@@ -85,7 +85,9 @@ class DeliveryLoop:
 
     def _new_applier(self, destination: Destination) -> OperationApplier:
         writer = ExclusiveWriter(destination, self._state.stop, own=True)
-        return OperationApplier(writer, urgent=self._runs_wait, reports=self.reports)
+        return OperationApplier(
+            writer, urgent=self._runs_wait, flushing=self._flushes.hurry.is_set, reports=self.reports
+        )
 
     def run(self) -> None:
         """Deliver until `stop` is set; an operation in progress is then not acknowledged, so it is in the spool."""

@@ -52,7 +52,12 @@ class OperationApplier:
     """Applies operations to one experiment. Not thread-safe: used by one worker, in order."""
 
     def __init__(
-        self, writer: WriterStrategy, *, urgent: Callable[[], bool] = lambda: False, reports: RunReports | None = None
+        self,
+        writer: WriterStrategy,
+        *,
+        urgent: Callable[[], bool] = lambda: False,
+        flushing: Callable[[], bool] = lambda: False,
+        reports: RunReports | None = None,
     ) -> None:
         """Create a applier.
 
@@ -60,11 +65,12 @@ class OperationApplier:
             writer: the experiment. Where it writes the runs of this process, stale runs of processes that have exited
                 are ended first.
             urgent: returns whether operations are queued that should be applied before more traces are sent.
+            flushing: returns whether the program waits until everything is sent.
             reports: receives the requests for reports on optimizations; None: none are written.
         """
         self._writer = writer
         self._batches = RunSender(writer)
-        self._traces = TraceSender(writer, urgent)
+        self._traces = TraceSender(writer, urgent, flushing)
         self._attachments = TraceAttachments(writer)
         self._tables = TableWriter(writer, self._batches)
         self._programs = ProgramWriter(writer, self._batches)

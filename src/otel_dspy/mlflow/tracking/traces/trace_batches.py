@@ -9,6 +9,8 @@ from otel_dspy.mlflow.tracking.store.trace_ends import end_of
 from otel_dspy.runtime.bounded_dict import BoundedDict
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from otel_dspy.mlflow.mapping.trace_operations import LogSpan, LogTrace
 
 MAX_SPANS: Final = 500
@@ -119,25 +121,29 @@ class TraceBatch:
         self._sent[info.trace_id] = replace(info, assessments=(), expectations=(), users_assessments=())
 
     def requests(self, most: int | None = None) -> list[list[LogSpan]]:
-        """Return the spans, oldest first, in lists that fit in one request each.
+        """Return the spans, oldest trace first, in lists that fit in one request each.
+
+        A trace is divided only where it exceeds a request: MLflow sums the tokens of a trace's first request alone, and
+        requests with spans of one trace cannot be sent at the same time.
 
         Args:
             most: maximum number of spans in a request, if less than `MAX_SPANS`.
         """
         most = min(most or MAX_SPANS, MAX_SPANS)
-        found: list[list[LogSpan]] = []
-        created: set[str] = set()
-        characters = 0
+        traces: dict[str, list[LogSpan]] = {}
         for span in self.spans:
-            characters += _characters(span)
-            if not self._exists(span.trace_id):
-                created.add(span.trace_id)
-            full = characters > MAX_CHARACTERS or len(created) > MAX_CREATED
-            if not found or len(found[-1]) >= most or full:
-                found.append([])
-                characters = _characters(span)
-                created &= {span.trace_id}
-            found[-1].append(span)
+            traces.setdefault(span.trace_id, []).append(span)
+        found: list[list[LogSpan]] = []
+        created = characters = 0
+        for trace_id, spans in traces.items():
+            new, size = not self._exists(trace_id), sum(map(_characters, spans))
+            created, characters = created + new, characters + size
+            full = characters > MAX_CHARACTERS or created > MAX_CREATED
+            if found and not full and len(found[-1]) + len(spans) <= most:
+                found[-1] += spans
+            else:
+                found += _divided(spans, most)
+                created, characters = int(new), sum(map(_characters, found[-1]))
         return found
 
     def _exists(self, trace_id: str) -> bool:
@@ -186,6 +192,19 @@ class TraceBatch:
 
 def _characters(span: LogSpan) -> int:
     return sum(len(value) for value in span.attributes.values() if isinstance(value, str))
+
+
+def _divided(spans: Sequence[LogSpan], most: int) -> list[list[LogSpan]]:
+    """Return the spans of a trace in lists of at most `most` spans and `MAX_CHARACTERS`, one span at least."""
+    found: list[list[LogSpan]] = []
+    characters = 0
+    for span in spans:
+        characters += _characters(span)
+        if not found or len(found[-1]) >= most or characters > MAX_CHARACTERS:
+            found.append([])
+            characters = _characters(span)
+        found[-1].append(span)
+    return found
 
 
 def merged(before: LogTrace, now: LogTrace) -> LogTrace:

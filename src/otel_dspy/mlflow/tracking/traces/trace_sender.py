@@ -28,15 +28,17 @@ LINGER: Final = 1.0
 class TraceSender:
     """Traces of one experiment."""
 
-    def __init__(self, writer: WriterStrategy, urgent: Callable[[], bool]) -> None:
+    def __init__(self, writer: WriterStrategy, urgent: Callable[[], bool], flushing: Callable[[], bool]) -> None:
         """Create a sender.
 
         Args:
             writer: the experiment.
             urgent: returns whether operations are queued that should be applied before more traces are sent.
+            flushing: returns whether the program waits until everything is sent.
         """
         self._writer = writer
         self._urgent = urgent
+        self._flushing = flushing
         self._batch = TraceBatch()
         self._oldest: float | None = None
         self._postpone = False
@@ -69,13 +71,21 @@ class TraceSender:
 
     def send_full(self) -> None:
         """Send the batch if it is full: the more requests are sent at the same time, the more it may hold."""
-        if self._batch.holds(min(max(1, self._together.limit // 2), POSTPONED // 2)):
+        most = POSTPONED // 2
+        if self._batch.holds(most if self._gathers() else min(max(1, self._together.limit // 2), most)):
             self._send()
 
     def send_due(self) -> None:
         """Send the batch if its linger time has passed."""
-        if self._oldest is not None and time.monotonic() - self._oldest >= LINGER:
+        if self._oldest is not None and time.monotonic() - self._oldest >= LINGER and not self._gathers():
             self._send()
+
+    def _gathers(self) -> bool:
+        """Whether `send_all` follows soon, and sends what it finds in less time than several batches take.
+
+        The last requests of a batch overlap with no others.
+        """
+        return self._together.overlaps and self._flushing()
 
     def send_all(self) -> None:
         """Send the batch, whatever else is queued."""

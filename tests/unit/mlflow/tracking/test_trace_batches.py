@@ -1,0 +1,82 @@
+"""Spans of a batch, in requests."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from otel_dspy.mlflow.mapping.trace_operations import LogSpan, LogTrace
+from otel_dspy.mlflow.records.span import SpanRecord
+from otel_dspy.mlflow.tracking.traces import trace_batches
+from otel_dspy.mlflow.tracking.traces.trace_batches import MAX_CREATED, TraceBatch
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+
+def batch_of(spans: Iterable[tuple[str, int]], infos: Sequence[str] = ()) -> TraceBatch:
+    """Return a batch with these infos, and a span of so many characters for each trace that is named."""
+    batch = TraceBatch()
+    for trace_id in infos:
+        batch.add_info(LogTrace(key=trace_id, trace_id=trace_id, run=None, start_ms=1, state="OK"))
+    for number, (trace_id, characters) in enumerate(spans):
+        record = SpanRecord(
+            name="call", trace_id=trace_id, span_id=f"{number:016x}", parent_id=None, start_ns=1, end_ns=2,
+            attributes={}, error=False,
+        )  # fmt: skip
+        attributes = {"text": "x" * characters}
+        batch.add_span(LogSpan(key=str(number), trace_id=trace_id, span=record, parent_id=None, attributes=attributes))
+    return batch
+
+
+def requests(batch: TraceBatch, most: int | None = None) -> list[str]:
+    """Return the traces of each request, a letter for each span."""
+    return ["".join(span.trace_id for span in spans) for spans in batch.requests(most)]
+
+
+def test_a_trace_is_in_one_request() -> None:
+    """Threads end their spans in turn: those of a trace are sent together, the oldest trace first."""
+    batch = batch_of([(trace, 1) for trace in "abacbcdd"], "abcd")
+    assert requests(batch, 4) == ["aabb", "ccdd"]
+    assert requests(batch, 5) == ["aabb", "ccdd"]
+    assert requests(batch, 6) == ["aabbcc", "dd"]
+
+
+def test_a_trace_that_exceeds_a_request_is_divided() -> None:
+    """The next one fills its last request."""
+    assert requests(batch_of([(trace, 1) for trace in "aaabaab"], "ab"), 4) == ["aaaa", "abb"]
+
+
+def test_the_spans_of_a_trace_keep_their_order() -> None:
+    """Also where it is divided."""
+    batch = batch_of([(trace, 1) for trace in "abaaba"], "ab")
+    ids = [span.span.span_id for spans in batch.requests(3) for span in spans if span.trace_id == "a"]
+    assert ids == sorted(ids)
+
+
+def test_characters_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of a request, and of the part of a trace in it; a span alone may exceed the bound."""
+    monkeypatch.setattr(trace_batches, "MAX_CHARACTERS", 10)
+    assert requests(batch_of([("a", 4), ("b", 4), ("a", 2), ("b", 1), ("c", 5), ("d", 11)], "abcd")) == [
+        "aa",
+        "bbc",
+        "d",
+    ]
+    assert requests(batch_of([("a", 6), ("b", 5), ("a", 5), ("a", 5)], "ab")) == ["a", "aa", "b"]
+
+
+def test_few_traces_of_a_request_are_created_by_it() -> None:
+    """Those without an info; the others do not count."""
+    unknown = [chr(ord("A") + number) for number in range(MAX_CREATED + 1)]
+    batch = batch_of([(trace, 1) for trace in [*unknown, "x", *unknown]], "x")
+    assert requests(batch) == ["".join(trace * 2 for trace in unknown[:-1]), unknown[-1] * 2 + "x"]
+
+
+@pytest.mark.parametrize("most", [1, 2, 3, 7, None])
+def test_every_span_is_in_one_request(most: int | None) -> None:
+    """Whatever the bound."""
+    batch = batch_of([(trace, 1) for trace in "abacbcddabba"], "ac")
+    ids = [span.span.span_id for spans in batch.requests(most) for span in spans]
+    assert sorted(ids) == [f"{number:016x}" for number in range(12)]
+    assert all(len(spans) <= (most or 12) for spans in batch.requests(most))
