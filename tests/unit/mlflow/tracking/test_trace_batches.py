@@ -22,8 +22,8 @@ def batch_of(spans: Iterable[tuple[str, int]], infos: Sequence[str] = ()) -> Tra
         batch.add_info(LogTrace(key=trace_id, trace_id=trace_id, run=None, start_ms=1, state="OK"))
     for number, (trace_id, characters) in enumerate(spans):
         record = SpanRecord(
-            name="call", trace_id=trace_id, span_id=f"{number:016x}", parent_id=None, start_ns=1, end_ns=2,
-            attributes={}, error=False,
+            name="call", kind="INTERNAL", trace_id=trace_id, span_id=f"{number:016x}", parent_id=None, start_ns=1,
+            end_ns=2, attributes={},
         )  # fmt: skip
         attributes = {"text": "x" * characters}
         batch.add_span(LogSpan(key=str(number), trace_id=trace_id, span=record, parent_id=None, attributes=attributes))
