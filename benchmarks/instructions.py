@@ -1,4 +1,6 @@
-"""Counts of the instructions that Python code executes, which other work on the machine does not change.
+"""Counts of what Python code makes a processor do, which other work on the machine does not change.
+
+Instructions, and misses of a simulated first-level data cache and wrong predictions of a simulated branch predictor.
 
 Needs valgrind and a C compiler, because the requests to valgrind are macros of C. A process takes fifty times as long
 while its instructions are counted.
@@ -26,27 +28,42 @@ _REQUESTS: Final = """
 void start(void) { CALLGRIND_START_INSTRUMENTATION; }
 void stop(void) { CALLGRIND_DUMP_STATS; CALLGRIND_STOP_INSTRUMENTATION; }
 """
+EVENTS: Final = {
+    "instructions": ("Ir",),
+    "misses": ("D1mr", "D1mw"),
+    "mispredictions": ("Bcm", "Bim"),
+}
+"""What can be counted -> callgrind's events."""
+_SIMULATED: Final = ("--cache-sim=yes", "--branch-sim=yes")
 _LIBRARY: Final = "requests.so"
 _COUNTS: Final = "counts"
 
 
-class Instructions:
-    """Counts the instructions of all threads of this process, which `run_counted` has started."""
+class Counter:
+    """Counts events of all threads of this process, which `run_counted` has started.
 
-    def __init__(self) -> None:
+    Args:
+        counted: a key of `EVENTS`.
+    """
+
+    def __init__(self, counted: str) -> None:
+        self._events = EVENTS[counted]
         self._folder = Path(os.environ[_FOLDER])
         self._library = ctypes.CDLL(str(self._folder / _LIBRARY))
         self._number = 0
 
     def count(self, work: Callable[[], object]) -> int:
-        """Return the instructions of `work`."""
+        """Return the number of events in `work`."""
         self._library.start()
         work()
         self._library.stop()
         self._number += 1
-        found = re.search(r"^totals: (\d+)", (self._folder / f"{_COUNTS}.{self._number}").read_text(), re.MULTILINE)
-        assert found is not None
-        return int(found[1])
+        text = (self._folder / f"{_COUNTS}.{self._number}").read_text()
+        names, totals = (
+            found[1].split() for label in ("events", "totals") for found in re.finditer(rf"(?m)^{label}: (.+)$", text)
+        )
+        counts = dict(zip(names, map(int, totals), strict=False))  # zeros at the end are left out
+        return sum(counts.get(event, 0) for event in self._events)
 
 
 def is_counted() -> bool:
@@ -54,10 +71,11 @@ def is_counted() -> bool:
     return _FOLDER in os.environ
 
 
-def run_counted(module: str, arguments: Sequence[str]) -> None:
-    """Run a module in a process that can use `Instructions`.
+def run_counted(module: str, arguments: Sequence[str], counted: str) -> None:
+    """Run a module in a process that can use `Counter`.
 
     Args:
+        counted: a key of `EVENTS`.
         module: name of the module, as for `python -m`.
         arguments: of its command line.
 
@@ -72,7 +90,8 @@ def run_counted(module: str, arguments: Sequence[str]) -> None:
         library = Path(folder, _LIBRARY)
         compiler = ["cc", "-O2", "-shared", "-fPIC", "-xc", "-", "-o", str(library)]
         subprocess.run(compiler, input=_REQUESTS, text=True, check=True)
-        valgrind = ["valgrind", "--quiet", "--tool=callgrind", "--instr-atstart=no"]
+        simulated = () if counted == "instructions" else _SIMULATED
+        valgrind = ["valgrind", "--quiet", "--tool=callgrind", "--instr-atstart=no", *simulated]
         subprocess.run(
             [*valgrind, f"--callgrind-out-file={folder}/{_COUNTS}", sys.executable, "-m", module, *arguments],
             check=True,

@@ -20,6 +20,7 @@ from benchmarks.environments import REQUIREMENTS, ROOT, environment
 from benchmarks.results import pinned, save, table
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from types import TracebackType
 
     from benchmarks.results import Row
@@ -49,10 +50,10 @@ _PACKAGES: Final = (
 class _Worker:
     """A process that makes calls under one variant on request."""
 
-    def __init__(self, variant: str, source: Path) -> None:
+    def __init__(self, variant: str, source: Path, options: Sequence[str]) -> None:
         content = "SPAN_ONLY" if variant == "genai-dspy content" else "NO_CONTENT"
         self._process = subprocess.Popen(
-            [environment(_ENVIRONMENTS[variant]), "-m", "benchmarks.overhead_worker", variant],
+            [environment(_ENVIRONMENTS[variant]), "-m", "benchmarks.overhead_worker", variant, *options],
             cwd=ROOT,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
@@ -87,7 +88,15 @@ _BEFORE: Final = " before"
 """Ending of a variant that is measured with the source of another commit."""
 
 
-def run(variants: list[str], rounds: int, calls: int, source: Path, before: Path | None = None) -> list[Round]:
+def run(  # noqa: PLR0913 - what is measured
+    variants: list[str],
+    rounds: int,
+    calls: int,
+    source: Path,
+    before: Path | None = None,
+    *,
+    collect: bool = True,
+) -> list[Round]:
     """Let every variant make `calls` calls a round; give what they took, round by round.
 
     Args:
@@ -96,11 +105,15 @@ def run(variants: list[str], rounds: int, calls: int, source: Path, before: Path
         calls: program calls per round and variant.
         source: source folder of the otel_dspy to measure.
         before: source folder of another commit.
+        collect: whether Python's garbage collector is on.
     """
+    options = () if collect else ("no-gc",)
     with ExitStack() as stack:
         workers = {
             variant: stack.enter_context(
-                _Worker(variant.removesuffix(_BEFORE), before if before and variant.endswith(_BEFORE) else source)
+                _Worker(
+                    variant.removesuffix(_BEFORE), before if before and variant.endswith(_BEFORE) else source, options
+                )
             )
             for variant in variants
         }
@@ -150,12 +163,13 @@ def main() -> None:
     )
     parser.add_argument("--source", type=Path, default=ROOT / "src", help="source folder of the otel_dspy to measure")
     parser.add_argument("--before", type=Path, help="source folder of another commit, measured in the same rounds")
+    parser.add_argument("--no-gc", action="store_true", help="turn Python's garbage collector off")
     parser.add_argument("--keep", action="store_true", help="write the figures to benchmarks/results/")
     options = parser.parse_args()
     chosen = ["nothing", "callback", *options.only] if options.only else list(_ENVIRONMENTS)
     if options.before:
         chosen += [f"{variant}{_BEFORE}" for variant in chosen if _ENVIRONMENTS[variant] == "otel-dspy"]
-    rounds = run(chosen, options.rounds, options.calls, options.source, options.before)
+    rounds = run(chosen, options.rounds, options.calls, options.source, options.before, collect=not options.no_gc)
     rows: list[Row] = []
     for variant in chosen[1:]:
         felt, cpu = added(rounds, variant, "median_us"), added(rounds, variant, "cpu_us")

@@ -2,8 +2,8 @@
 
 `python -m benchmarks.overhead_parts` alternates in one process between calls without instrumentation, with an empty
 callback, and with otel-dspy. Its work during a call and the deferred work are measured apart: the deferred queue waits
-until it is drained. The figures are the least CPU time of all rounds, or with `--instructions` the least number of
-instructions, both without garbage collections, which `benchmarks.overhead` includes.
+until it is drained. The figures are the least CPU time of all rounds, or with `--instructions`, `--misses` or
+`--mispredictions` the least number of these, all without garbage collections, which `benchmarks.overhead` includes.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ import dspy
 from dspy.utils.callback import BaseCallback
 from opentelemetry.trace import set_span_in_context
 
-from benchmarks.instructions import Instructions, is_counted, run_counted
+from benchmarks.instructions import EVENTS, Counter, is_counted, run_counted
 from benchmarks.overhead_worker import program_call, providers
 from otel_dspy import DSPyInstrumentor
 from otel_dspy.runtime import deferred_queue
@@ -117,20 +117,24 @@ def main() -> None:
     """Measure and print the figures."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--content", action="store_true", help="capture content")
-    parser.add_argument("--instructions", action="store_true", help="count instructions, with valgrind")
-    parser.add_argument("--calls", type=int, help="program calls per round (default: 60; with --instructions 20)")
-    parser.add_argument("--rounds", type=int, help="default: 60; with --instructions 2")
+    counted = parser.add_mutually_exclusive_group()
+    for name in EVENTS:
+        counted.add_argument(
+            f"--{name}", dest="counted", action="store_const", const=name, help=f"count {name}, with valgrind"
+        )
+    parser.add_argument("--calls", type=int, help="program calls per round (default: 60; with valgrind 20)")
+    parser.add_argument("--rounds", type=int, help="default: 60; with valgrind 2")
     options = parser.parse_args()
-    if options.instructions and not is_counted():
-        run_counted("benchmarks.overhead_parts", sys.argv[1:])
+    if options.counted and not is_counted():
+        run_counted("benchmarks.overhead_parts", sys.argv[1:], options.counted)
         return
-    calls = options.calls or (20 if options.instructions else 60)
-    rounds = options.rounds or (2 if options.instructions else 60)
-    count: Count = Instructions().count if options.instructions else _cpu_time
+    calls = options.calls or (20 if options.counted else 60)
+    rounds = options.rounds or (2 if options.counted else 60)
+    count: Count = Counter(options.counted).count if options.counted else _cpu_time
     with patch.multiple(deferred_queue, DELAY=_NEVER, LATEST=_NEVER):
         least = measure(count, content=options.content, calls=calls, rounds=rounds)
-    unit = "instructions" if options.instructions else "us"
-    scale = calls if options.instructions else calls / 1e6
+    unit = options.counted or "us"
+    scale = calls if options.counted else calls / 1e6
     callback = least["callback"] - least["nothing"]
     hooks, deferred = (least["hooks"] - least["nothing"]) / callback, least["deferred"] / callback
     print(f"callback {callback / scale:.0f} {unit}; in units of it: ", end="")

@@ -1,11 +1,13 @@
 """Worker of `benchmarks.overhead`: for each input line, makes that many program calls and prints their timings.
 
 `python -m benchmarks.overhead_worker VARIANT` runs in the environment of the variant; `overhead.py` gives out turns.
+With the further argument `no-gc` Python's garbage collector is off.
 """
 
 from __future__ import annotations
 
 import contextlib
+import gc
 import json
 import statistics
 import sys
@@ -150,8 +152,10 @@ def _measure(call: Callable[[], Any], calls: int, provider: TracerProvider | Non
     }
 
 
-def main(variant: str) -> None:
+def main(variant: str, *options: str) -> None:
     """Answer each line (a number of calls) with a line of JSON: microseconds and spans a call."""
+    if "no-gc" in options:
+        gc.disable()
     call = program_call()
     provider = _VARIANTS[variant]()
     with _suppressed() if variant == "otel-dspy suppressed" else contextlib.nullcontext():
@@ -160,4 +164,4 @@ def main(variant: str) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1])
+    main(*sys.argv[1:])

@@ -8,6 +8,7 @@ runs more often. Items older than `LATEST` are also run by the threads that subm
 
 from __future__ import annotations
 
+import math
 import os
 import threading
 import time
@@ -25,7 +26,13 @@ if TYPE_CHECKING:
 DELAY: Final = 0.1
 """Minimum age in seconds before the thread runs an item, so that items are batched; a drain runs them earlier."""
 _TURN: Final = 1e-3
-"""Run slice: seconds that the thread works before it sleeps. A wake-up costs as much CPU as one or two items."""
+"""Run slice: seconds that the thread works before it sleeps, and that a drain keeps other threads from running items.
+A wake-up costs as much CPU as one or two items.
+"""
+_BUSY: Final = 5e-3
+"""Sleep in seconds while another thread runs items. A thread that waited for the lock instead would be woken after each
+of them, which costs both threads more CPU than the item.
+"""
 _RESTS: Final = ((0.5, 50e-3), (0.6, 500e-6))
 """(age limit of the oldest item, sleep before the next run slice), in seconds; no sleep beyond the last limit.
 Any sleep above 0 lets a waiting thread run; a sleep of 0 ends before that thread wakes.
@@ -91,26 +98,34 @@ class DeferredQueue:
             return True
         # At least once: an item that is running is no longer queued, but has not finished.
         pieces = len(self._waiting) or 1
-        if seconds is None:
-            return self._do(pieces)
-        deadline = time.monotonic() + seconds
-        for _ in range(pieces):
-            left = deadline - time.monotonic()
-            if left <= 0:
-                return not self._waiting
-            if not self._do(1, left):
-                return False
-        return True
+        return self._do(pieces, until=math.inf if seconds is None else time.monotonic() + seconds)
 
-    def _do(self, pieces: int, timeout: float = _FOR_EVER) -> bool:
-        """Run up to `pieces` items. Return False if a running item does not finish within `timeout` seconds."""
-        for _ in range(pieces):
-            lock = self._doing.close(timeout)
+    def _do(self, pieces: int, timeout: float = _FOR_EVER, until: float = math.inf) -> bool:
+        """Run up to `pieces` items.
+
+        Args:
+            pieces: the number of items.
+            timeout: seconds to wait for an item that another thread runs; negative = no limit.
+            until: start no item after this time, of `time.monotonic`, and do not wait any longer.
+
+        Returns:
+            False on timeout.
+        """
+        now = time.monotonic()
+        while pieces > 0:
+            if now >= until:
+                return not self._waiting
+            lock = self._doing.close(timeout if until == math.inf else until - now)
             if lock is None:
                 return False
             try:
-                if not self._do_next():
-                    break
+                now = time.monotonic()
+                end = min(until, now + _TURN)
+                while pieces > 0 and now < end:
+                    if not self._do_next():
+                        return True
+                    pieces -= 1
+                    now = time.monotonic()
             finally:
                 lock.release()
         return True
@@ -168,11 +183,19 @@ class DeferredQueue:
         """Return the number of queued items."""
         return len(self._waiting)
 
-    def _take_a_turn(self) -> None:
-        began = now = time.monotonic()
-        while now - began < _TURN and self._age(now) >= DELAY:
-            self._do(1)
-            now = time.monotonic()
+    def _take_a_turn(self) -> bool:
+        """Run items for `_TURN` seconds. Return False if another thread runs some."""
+        lock = self._doing.close(0)
+        if lock is None:
+            return False
+        try:
+            began = now = time.monotonic()
+            while now - began < _TURN and self._age(now) >= DELAY:
+                self._do_next()
+                now = time.monotonic()
+        finally:
+            lock.release()
+        return True
 
     def run_slice(self) -> None:
         """Run items as they reach the minimum age, with sleeps between run slices, until the queue is empty."""
@@ -184,7 +207,8 @@ class DeferredQueue:
             rest = next((rest for until, rest in _RESTS if age < until), 0.0)
             if rest:
                 time.sleep(rest)
-            self._take_a_turn()
+            if not self._take_a_turn():
+                time.sleep(_BUSY)
         _kept.discard(self)
         self._awake.clear()
         if self._waiting:  # submitted before the flag was cleared, so that no wake-up was sent

@@ -8,6 +8,7 @@ import signal
 import threading
 import time
 import weakref
+from typing import Any
 
 import pytest
 
@@ -205,6 +206,32 @@ def test_a_long_piece_blocks_no_call(monkeypatch: pytest.MonkeyPatch) -> None:
     go_on.set()
     queue.drain()
     assert done == list(range(20))
+
+
+def test_the_thread_does_not_wait_for_a_thread_that_drains(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else each item of the drain would wake it up, which costs more than the item."""
+    monkeypatch.setattr(module, "DELAY", 0.0)
+    close = fork_gate.ForkGate.close
+    waits: list[float] = []
+    done: list[int] = []
+    queue = DeferredQueue()
+
+    def recorded(gate: fork_gate.ForkGate, seconds: float) -> Any:
+        if threading.current_thread().name == "otel-dspy-deferred":
+            waits.append(seconds)
+        return close(gate, seconds)
+
+    def takes(number: int) -> None:
+        time.sleep(0.02)
+        done.append(number)
+
+    monkeypatch.setattr(fork_gate.ForkGate, "close", recorded)
+    for number in range(20):
+        queue.submit("a test", takes, number)
+    queue.drain()
+    assert done == list(range(20))
+    assert waits
+    assert not any(waits)
 
 
 def test_a_flush_waits_for_what_is_being_done() -> None:

@@ -14,6 +14,7 @@ from otel_dspy.hooks.calls.module_paths import module_paths
 from otel_dspy.hooks.patching.call_hook import CallHook, wrap_async_call, wrap_call
 from otel_dspy.serialization.plain_data import bounded
 from otel_dspy.telemetry.call_context import call_context_in, inside
+from otel_dspy.telemetry.deferred.aggregation_cache import AttributeSet
 from otel_dspy.telemetry.emitter import now
 from otel_dspy.telemetry.exceptions import error_type, mark_failed
 
@@ -133,7 +134,7 @@ class _ModuleHook(CallHook):
 @lru_cache(maxsize=1024)
 def _measured(kind: str) -> Mapping[str, AttributeValue]:
     """Return the metric attributes of a call that did not raise, cached per class name."""
-    return {semconv.DSPY_MODULE_TYPE: kind}
+    return AttributeSet({semconv.DSPY_MODULE_TYPE: kind})
 
 
 def _record(  # noqa: PLR0913, PLR0917 - the measurement and the content

@@ -228,5 +228,5 @@ class _LMHook(CallHook):
         content = CallContent(self._telemetry, self._request, record, self._prompt, usage, self._labels)
         if error is None and self._request is not None and self._request.content:
             content.answers = answers_of(self._outputs)
-            content.fields = fields_of(self._outputs)
+            content.fields = fields_of(self._outputs) or None
         end_call(self._telemetry, self._call, error, content)

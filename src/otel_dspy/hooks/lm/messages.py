@@ -17,7 +17,7 @@ from otel_dspy.telemetry.genai.message_parts import ChatMessage, MessageParts
 from otel_dspy.telemetry.parameter_attributes import LARGEST_INT
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     from opentelemetry.util.genai.invocation import InferenceInvocation
     from opentelemetry.util.types import AnyValue
@@ -50,7 +50,7 @@ class CallRequest(NamedTuple):
     """
 
     keywords: Mapping[str, Any]
-    messages: list[ChatMessage]
+    messages: Sequence[ChatMessage]
     tools: AnyValue
     content: bool
     settings: Mapping[str, object] = _NO_SETTINGS
@@ -66,10 +66,10 @@ class CallRequest(NamedTuple):
         """
         recorded = {name: keywords[name] for name in (*_NUMBERS, "n") if name in keywords}
         stop = keywords.get("stop")
-        recorded["stop"] = [] if stop is None else _stop_sequences(stop)
+        recorded["stop"] = () if stop is None else _stop_sequences(stop)
         recorded["reasoning_level"] = _reasoning_level(keywords)
         if not content:
-            return cls(recorded, [], None, content)
+            return cls(recorded, (), None, content)
         offered: Any = keywords.get("tools") or _get(prompt, "tools")
         tools = bounded(cast("object", offered)) if isinstance(offered, list | tuple) and offered else None
         messages = _messages(prompt, keywords.get("messages"))
@@ -85,7 +85,7 @@ class CallRequest(NamedTuple):
         count = self.keywords.get("n")
         if isinstance(count, int) and 1 < count <= LARGEST_INT:
             invocation.request_choice_count = count
-        stops: list[str] = self.keywords["stop"]
+        stops: Sequence[str] = self.keywords["stop"]
         if stops:
             invocation.stop_sequences = [telemetry.secrets.scrub(stop) for stop in stops]
         level: str | None = self.keywords["reasoning_level"]
@@ -214,7 +214,7 @@ class CallContent:
 
     Attributes:
         answers: the response messages as plain data; None if they are not recorded.
-        fields: see `fields_of`.
+        fields: see `fields_of`; None if there are none.
     """
 
     __slots__ = ("_labels", "_prompt", "_record", "_request", "_telemetry", "_usage", "answers", "fields")
@@ -235,7 +235,7 @@ class CallContent:
         self._usage = usage
         self._labels = labels
         self.answers: list[ChatMessage] | None = None
-        self.fields: list[AnyValue] = []
+        self.fields: list[AnyValue] | None = None
 
     def __call__(self, invocation: InferenceInvocation) -> None:
         """Add the usage to the metrics; set request, response, and the prompt's name and version on the invocation."""

@@ -2,7 +2,8 @@
 
 For every measurement the SDK checks and copies the attributes and computes a key from them for each reader, which takes
 three times as long as the aggregation. A program has few sets of attributes, so the aggregations that a set belongs to
-are looked up once. They are the SDK's own: views, temporalities, exemplars and limits apply as always.
+are looked up once, by the values or, for an `AttributeSet`, by the object. They are the SDK's own: views,
+temporalities, exemplars and limits apply as always.
 
 The lookup reads private attributes of the SDK. If one is missing, all measurements are recorded by the public method.
 """
@@ -14,6 +15,7 @@ import time
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from opentelemetry.trace import TraceFlags
+from typing_extensions import override
 
 from otel_dspy.telemetry.call_context import SPAN
 
@@ -23,10 +25,37 @@ if TYPE_CHECKING:
     from opentelemetry.context import Context
     from opentelemetry.util.types import AttributeValue
 
+_MOST_UNIONS: Final = 16
+"""Unions of an `AttributeSet` that are kept."""
 _MOST_SETS: Final = 256
 """Attribute sets that are kept for an instrument; then the lookup starts anew."""
 _VALUES: Final = frozenset({str, int, float, bool})
 """Types of values that the SDK leaves unchanged."""
+
+
+class AttributeSet(dict[str, "AttributeValue"]):
+    """Attributes of several measurements, which must not be changed. Hashable by identity."""
+
+    __slots__ = ("_unions",)
+    __hash__ = object.__hash__  # pyright: ignore[reportAssignmentType] - no method of Python, which takes longer
+
+    def __init__(self, attributes: Mapping[str, AttributeValue]) -> None:
+        super().__init__(attributes)
+        self._unions: dict[object, AttributeSet] = {}
+        """Results of `|` by the other operand's items, at most `_MOST_UNIONS`."""
+
+    @override
+    def __or__(self, other: dict[str, Any]) -> dict[str, Any]:  # pyright: ignore[reportIncompatibleMethodOverride] - one of two overloads
+        """Return the union with a dictionary, the same object for equal ones if their values are texts."""
+        items = tuple(other.items())
+        if not all(type(value) is str for value in other.values()):
+            return {**self, **other}
+        found = self._unions.get(items)
+        if found is None:
+            if len(self._unions) >= _MOST_UNIONS:
+                self._unions.clear()
+            found = self._unions[items] = AttributeSet({**self, **other})
+        return found
 
 
 class _Measurement(NamedTuple):
@@ -85,9 +114,12 @@ class KnownAggregations:
         if self._should_sample is None or not attributes or not 0 <= amount < math.inf or not self._is_enabled():
             self._record(amount, attributes, context)
             return
-        values = attributes.values()
-        # With the types, because 1, 1.0 and True are equal keys and different attributes.
-        key = (*attributes, *values, *map(type, values))
+        if type(attributes) is AttributeSet:
+            key: object = attributes
+        else:
+            values = attributes.values()
+            # With the types, because 1, 1.0 and True are equal keys and different attributes.
+            key = (*attributes, *values, *map(type, values))
         try:
             known = self.kept.get(key)
         except TypeError:  # a list as a value
@@ -95,7 +127,8 @@ class KnownAggregations:
             return
         if known is None or known.readers is not self._consumer._reader_storages:  # noqa: SLF001 - the same
             self._record(amount, attributes, context)
-            if _VALUES.issuperset(map(type, values)) and all(type(name) is str and name for name in attributes):
+            plain = _VALUES.issuperset(map(type, attributes.values()))
+            if plain and all(type(name) is str and name for name in attributes):
                 self._look_up(key, dict(attributes))
             return
         at = time.time_ns()

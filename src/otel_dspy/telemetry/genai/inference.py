@@ -17,6 +17,7 @@ from opentelemetry.util.genai.types import ContentCapturingMode
 from typing_extensions import override
 
 from otel_dspy.serialization.json_text import json_encoder
+from otel_dspy.telemetry.deferred.aggregation_cache import AttributeSet
 
 if TYPE_CHECKING:
     from opentelemetry._logs import Logger
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from opentelemetry.util.genai._instruments import _Instruments
     from opentelemetry.util.genai.completion_hook import CompletionHook
     from opentelemetry.util.genai.types import Error
+    from opentelemetry.util.types import AttributeValue
 
 
 class Inside(InferenceData):
@@ -40,6 +42,8 @@ class Inside(InferenceData):
         return len(vars(self)) > _OWN_FIELDS or bool(self.attributes or self.metric_attributes)
 
 
+_MOST_SETS: Final = 64
+"""Models, as responses name them, whose sets of metric attributes are kept for a request."""
 _OWN_FIELDS: Final = len(vars(Inside()))
 _ON_SPANS: Final = (ContentCapturingMode.SPAN_ONLY, ContentCapturingMode.SPAN_AND_EVENT)
 
@@ -79,6 +83,8 @@ class Inference(InferenceInvocation):
 
     backend: InvocationBackend
     """Dependencies that it was created with."""
+    metric_sets: dict[object, AttributeSet]
+    """Attributes of measurements by the data that they are of, shared by the invocations of a request."""
     measured = True
     """Whether to record duration and tokens; False if an enclosing call of another provider records them."""
 
@@ -101,6 +107,19 @@ class Inference(InferenceInvocation):
     def _record_client_metrics(self) -> None:
         if self.measured:
             super()._record_client_metrics()
+
+    @override
+    def _get_metric_attributes(self) -> dict[str, AttributeValue]:
+        if self.metric_attributes:
+            return super()._get_metric_attributes()
+        data, known = self.data, self.metric_sets
+        key = (data.provider_name, data.request_model, data.response_model, data.server_address, data.server_port)
+        found = known.get(key)
+        if found is None:
+            if len(known) >= _MOST_SETS:
+                known.clear()
+            found = known[key] = AttributeSet(super()._get_metric_attributes())
+        return found
 
     @override
     def enrich_from_context(self, data: InferenceData) -> None:

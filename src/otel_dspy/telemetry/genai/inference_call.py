@@ -34,11 +34,11 @@ class InferenceCall:
 
     measured = True
     """See `Inference`."""
+    _chunks: list[float] | None = None
 
     def __init__(self, template: InferenceTemplate, context: Context, conversation: str | None) -> None:
         self._template = template
         self._conversation = conversation
-        self._chunks: list[float] = []
         self.attributes: dict[str, AttributeValue] = {}
         """Attributes of the span in addition to the library's."""
         self.span = template.backend.tracer.start_span(
@@ -57,6 +57,8 @@ class InferenceCall:
 
     def record_stream_chunk(self) -> None:
         """Record the time of a chunk of a streamed response."""
+        if self._chunks is None:
+            self._chunks = []
         self._chunks.append(timeit.default_timer())
 
     def invocation(self, *, late: float = 0.0) -> Inference:
@@ -66,6 +68,6 @@ class InferenceCall:
         invocation.set_start(self.context, self._started + late)
         invocation.measured = self.measured
         invocation.attributes.update(self.attributes)
-        for chunk in self._chunks:
+        for chunk in self._chunks or ():
             invocation.add_chunk(chunk + late)
         return invocation

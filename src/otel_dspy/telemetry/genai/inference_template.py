@@ -18,6 +18,7 @@ from otel_dspy.telemetry.genai.invocation_copies import copies_of
 if TYPE_CHECKING:
     from opentelemetry.util.types import AttributeValue
 
+    from otel_dspy.telemetry.deferred.aggregation_cache import AttributeSet
     from otel_dspy.telemetry.genai.inference import InvocationBackend
 
 _FIRST: Final[tuple[tuple[Literal["provider", "request_model", "server_address", "server_port"], str], ...]] = (
@@ -60,7 +61,10 @@ class InferenceTemplate:
             value = request[name]
             if value is not None:
                 self.attributes[attribute] = value
-        shared = (backend, backend.tracer, backend.instruments, backend.logger, backend.completion_hook)
+        self._metric_sets: dict[object, AttributeSet] = {}
+        shared = (
+            backend, backend.tracer, backend.instruments, backend.logger, backend.completion_hook, self._metric_sets,
+        )  # fmt: skip
         first, second = self.create(Context(), None), self.create(Context(), None)
         for one in (first, second):
             one.set_start(Context(), 0.0)  # each call sets its own
@@ -99,6 +103,7 @@ class InferenceTemplate:
             **self._request,
         )
         invocation.backend = backend
+        invocation.metric_sets = self._metric_sets
         invocation.has_own_span()
         return invocation
 

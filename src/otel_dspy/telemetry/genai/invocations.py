@@ -62,8 +62,8 @@ def end_call(
         invocation = call.invocation()
         _record(invocation, record, lambda: _finish(telemetry, invocation, failure))
         return
-    end = partial(call.span.end, time.time_ns()) if has_span else None
-    telemetry.ends.submit(_PART, _finish_deferred, call, failure, record, timeit.default_timer(), end)
+    at = time.time_ns() if has_span else None
+    telemetry.ends.submit(_PART, _finish_deferred, call, failure, record, timeit.default_timer(), at)
 
 
 def _finish_deferred(
@@ -71,13 +71,13 @@ def _finish_deferred(
     failure: Error | None,
     record: Callable[[InferenceInvocation], object],
     ended: float,
-    end: Callable[[], object] | None,
+    at: int | None,
 ) -> None:
-    """Finish an ended call; `ended` is its end time by `timeit.default_timer`, `end` ends its recorded span."""
+    """Finish an ended call; `ended` is its end time by `timeit.default_timer`, `at` that of its recorded span."""
     invocation = call.invocation(late=timeit.default_timer() - ended)
     finish = partial(_apply, invocation, failure)
-    if end is not None and call.span.is_recording():  # otherwise the application has ended it
-        _record(invocation, record, lambda: replace_end(call.span, finish, end))
+    if at is not None and call.span.is_recording():  # otherwise the application has ended it
+        _record(invocation, record, lambda: replace_end(call.span, finish, partial(call.span.end, at)))
     else:
         _record(invocation, record, finish)
 

@@ -13,7 +13,7 @@ from opentelemetry.sdk.metrics.export import AggregationTemporality, InMemoryMet
 from opentelemetry.sdk.metrics.view import DropAggregation, ExponentialBucketHistogramAggregation, View
 from opentelemetry.trace import NonRecordingSpan, SpanContext, TraceFlags, set_span_in_context
 
-from otel_dspy.telemetry.deferred.aggregation_cache import KnownAggregations
+from otel_dspy.telemetry.deferred.aggregation_cache import AttributeSet, KnownAggregations
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -26,6 +26,8 @@ _DELTA: Final[dict[type, AggregationTemporality]] = {
 }
 _SAMPLED: Final = set_span_in_context(NonRecordingSpan(SpanContext(0xA, 0xB, False, TraceFlags(1))), Context())  # noqa: FBT003
 _UNSAMPLED: Final = set_span_in_context(NonRecordingSpan(SpanContext(0xC, 0xD, False)), Context())  # noqa: FBT003
+_SHARED: Final = AttributeSet({"model": "shared"})
+_SHARED_LIST: Final = AttributeSet({"reasons": ["stop", "length"]})
 _MEASUREMENTS: Final[list[tuple[float, Any, Context]]] = [
     (0.5, {"model": "one"}, _SAMPLED),
     (1.5, {"model": "one"}, _UNSAMPLED),
@@ -41,6 +43,12 @@ _MEASUREMENTS: Final[list[tuple[float, Any, Context]]] = [
     (-1, {"model": "one"}, _SAMPLED),
     (float("nan"), {"model": "one"}, _SAMPLED),
     *((8, {"model": name}, _SAMPLED) for name in "abcabcd"),
+    *((9, _SHARED, _SAMPLED) for _ in range(3)),
+    *((10, _SHARED | {"type": name}, _SAMPLED) for name in ("input", "output", "input", "output")),
+    *((11, _SHARED | {"port": port}, _SAMPLED) for port in (1, True, 1.0, 1)),
+    (12, {"model": "shared"}, _SAMPLED),
+    *((13, AttributeSet({"model": "shared"}), _SAMPLED) for _ in range(2)),
+    *((14, _SHARED_LIST, _SAMPLED) for _ in range(2)),
 ]  # fmt: skip
 _TIMES: Final = {"time_unix_nano", "start_time_unix_nano"}
 
