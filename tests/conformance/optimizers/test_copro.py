@@ -176,7 +176,7 @@ def test_the_runs_in_mlflow(tmp_path: Path) -> None:
             "      metrics score/full=66.67, score/num_examples=6.0, usage/lm_calls=6.0",
             "      artifacts candidate.json, changes.md, model.json, result_table.json",
             "      6 traces",
-            "    trial 2: depth 0, self, candidate 2: FINISHED",
+            "    trial 2: start, depth 0, self, candidate 2: FINISHED",
             "      params candidate=2, depth=0, predictor=self",
             "      tags dspy.trial.index=2, dspy.trial.is_best=false, dspy.trial.kind=baseline, dspy.trial.label=depth 0, self, candidate 2, dspy.trial.scope=full, dspy.trial.score.unit=percent, dspy.trial.state=complete",
             "      metrics score/full=50.0, score/num_examples=6.0, usage/lm_calls=6.0",

@@ -172,7 +172,7 @@ def test_the_run_tree(tmp_path: Path) -> None:
             '  metrics score/best={"0": 40.0, "1": 40.0, "2": 40.0, "3": 40.0, "4": 40.0}, score/full={"0": 40.0, "2": 40.0, "3": 40.0}, score/initial=40.0, search/groups={"1": 1.0, "2": 1.0, "3": 1.0}, search/reward={"1": 0.0, "2": 1.0, "3": 1.0}, search/rollouts={"1": 4.0, "2": 4.0, "3": 4.0}, usage/lm_calls={"0": 5.0, "1": 9.0, "2": 18.0, "3": 27.0, "4": 27.0}',
             "  artifacts best_model.json, initial_model.json, optimization_summary.json, trainset.json, valset.json",
             "  1 traces",
-            "    trial 0: before training: FINISHED",
+            "    trial 0: start, before training: FINISHED",
             "      params model=openai/scripted",
             "      tags dspy.trial.index=0, dspy.trial.is_best=true, dspy.trial.kind=baseline, dspy.trial.label=before training, dspy.trial.scope=full, dspy.trial.score.unit=percent, dspy.trial.state=complete",
             "      metrics score/full=40.0, score/num_examples=5.0, usage/lm_calls=5.0",

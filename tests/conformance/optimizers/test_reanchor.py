@@ -141,7 +141,7 @@ def test_the_run_tree(tmp_path: Path) -> None:
             '  metrics score/best={"0": 0.5, "1": 0.5, "2": 0.5, "3": 0.5, "4": 0.5, "5": 0.5, "6": 0.6666666666666666, "7": 0.8333333333333334, "8": 1.0, "9": 1.0, "10": 1.0, "11": 1.0, "12": 1.0, "13": 1.0, "14": 1.0}, score/full={"0": 0.5, "2": 0.5, "3": 0.5, "4": 0.5, "5": 0.5, "6": 0.6666666666666666, "7": 0.8333333333333334, "8": 1.0, "9": 0.8333333333333334, "10": 0.6666666666666666, "11": 0.5, "12": 1.0}, score/initial=0.5, search/validation_score={"1": 0.6666666666666666, "13": 1.0}, usage/lm_calls={"0": 12.0, "1": 15.0, "2": 27.0, "3": 39.0, "4": 51.0, "5": 63.0, "6": 75.0, "7": 87.0, "8": 99.0, "9": 111.0, "10": 123.0, "11": 135.0, "12": 147.0, "13": 150.0, "14": 150.0}',
             "  artifacts best_model.json, initial_model.json, optimization_summary.json, trainset.json, valset.json",
             "  1 traces",
-            "    trial 0: before: FINISHED",
+            "    trial 0: start: FINISHED",
             "      tags dspy.trial.index=0, dspy.trial.is_best=false, dspy.trial.kind=baseline, dspy.trial.label=before, dspy.trial.scope=full, dspy.trial.score.unit=ratio, dspy.trial.state=complete",
             "      metrics score/full=0.5, score/num_examples=12.0, usage/lm_calls=12.0",
             "      artifacts changes.md, model.json, result_table.json",

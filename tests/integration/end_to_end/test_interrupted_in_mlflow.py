@@ -44,7 +44,7 @@ def test_simba_interrupted_in_mlflow(tmp_path: Path, at: int, phase: str) -> Non
                     ("SIMBA Predict", "KILLED"),
                     ("trial 0: step 0, candidate 0", "FINISHED"),
                     ("trial 1: step 0, candidate 1", "FINISHED"),
-                    ("trial 2: validation 0", "KILLED"),
+                    ("trial 2: start, validation 0", "KILLED"),
                     ("trial 3: validation 1", "KILLED"),
                 ]
             ),
@@ -66,7 +66,7 @@ def test_interrupted_in_mlflow(tmp_path: Path, name: str) -> None:
                 [
                     ("COPRO Predict", "KILLED"),
                     ("trial 0: depth 0, self, candidate 0", "FINISHED"),
-                    ("trial 1: depth 0, self, candidate 1", "FINISHED"),
+                    ("trial 1: start, depth 0, self, candidate 1", "FINISHED"),
                     ("trial 2: depth 1, self, candidate 0", "FINISHED"),
                     ("trial 3: depth 1, self, candidate 1", "KILLED"),
                 ]
@@ -170,12 +170,12 @@ INTERRUPTED: Final[Mapping[tuple[str, int], list[str]]] = {
         ]
     ),
     ("BetterTogether", 0): snapshot(
-        ["BetterTogether Predict: KILLED KeyboardInterrupt", "  trial 0: no step: KILLED KeyboardInterrupt"]
+        ["BetterTogether Predict: KILLED KeyboardInterrupt", "  trial 0: start, no step: KILLED KeyboardInterrupt"]
     ),
     ("BetterTogether", 9): snapshot(
         [
             "BetterTogether Predict: KILLED KeyboardInterrupt",
-            "  trial 0: no step: FINISHED",
+            "  trial 0: start, no step: FINISHED",
             "  trial 1: l: FINISHED",
             "    LabeledFewShot Predict: FINISHED",
             "  trial 2: l -> p: KILLED KeyboardInterrupt",
@@ -186,7 +186,7 @@ INTERRUPTED: Final[Mapping[tuple[str, int], list[str]]] = {
     ("BetterTogether", 17): snapshot(
         [
             "BetterTogether Predict: KILLED KeyboardInterrupt",
-            "  trial 0: no step: FINISHED",
+            "  trial 0: start, no step: FINISHED",
             "  trial 1: l: FINISHED",
             "    LabeledFewShot Predict: FINISHED",
             "  trial 2: l -> p: KILLED KeyboardInterrupt",
@@ -202,7 +202,7 @@ INTERRUPTED: Final[Mapping[tuple[str, int], list[str]]] = {
     ("BetterTogether", 33): snapshot(
         [
             "BetterTogether Predict: KILLED KeyboardInterrupt",
-            "  trial 0: no step: FINISHED",
+            "  trial 0: start, no step: FINISHED",
             "  trial 1: l: FINISHED",
             "    LabeledFewShot Predict: FINISHED",
             "  trial 2: l -> p: KILLED KeyboardInterrupt",
@@ -221,30 +221,30 @@ INTERRUPTED: Final[Mapping[tuple[str, int], list[str]]] = {
     ("BootstrapFinetune", 0): snapshot(["BootstrapFinetune Twice: KILLED KeyboardInterrupt"]),
     ("BootstrapFinetune", 11): snapshot(["BootstrapFinetune Twice: KILLED KeyboardInterrupt"]),
     ("GRPO", 0): snapshot(
-        ["GRPO Predict: KILLED KeyboardInterrupt", "  trial 0: before training: KILLED KeyboardInterrupt"]
+        ["GRPO Predict: KILLED KeyboardInterrupt", "  trial 0: start, before training: KILLED KeyboardInterrupt"]
     ),
     ("GRPO", 19): snapshot(
         [
             "GRPO Predict: KILLED KeyboardInterrupt",
-            "  trial 0: before training: FINISHED",
+            "  trial 0: start, before training: FINISHED",
             "  trial 1: train step 0: KILLED KeyboardInterrupt",
         ]
     ),
     ("GRPO", 37): snapshot(
         [
             "GRPO Predict: KILLED KeyboardInterrupt",
-            "  trial 0: before training: FINISHED",
+            "  trial 0: start, before training: FINISHED",
             "  trial 1: train step 0: FINISHED",
             "  trial 2: train step 1: KILLED KeyboardInterrupt",
         ]
     ),
     ("ReAnchor", 0): snapshot(
-        ["ReAnchor Predict: KILLED KeyboardInterrupt", "  trial 0: before: KILLED KeyboardInterrupt"]
+        ["ReAnchor Predict: KILLED KeyboardInterrupt", "  trial 0: start: KILLED KeyboardInterrupt"]
     ),
     ("ReAnchor", 20): snapshot(
         [
             "ReAnchor Predict: KILLED KeyboardInterrupt",
-            "  trial 0: before: FINISHED",
+            "  trial 0: start: FINISHED",
             "  trial 1: validation before: FINISHED",
             "  trial 2: before the next output: FINISHED",
             "  trial 3: self.large: observed: FINISHED",
@@ -255,7 +255,7 @@ INTERRUPTED: Final[Mapping[tuple[str, int], list[str]]] = {
     ("ReAnchor", 39): snapshot(
         [
             "ReAnchor Predict: KILLED KeyboardInterrupt",
-            "  trial 0: before: FINISHED",
+            "  trial 0: start: FINISHED",
             "  trial 1: validation before: FINISHED",
             "  trial 2: before the next output: FINISHED",
             "  trial 3: self.large: observed: FINISHED",

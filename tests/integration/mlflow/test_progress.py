@@ -92,9 +92,13 @@ def _search(candidates: int = 1) -> Any:
         return optimizer.compile(dspy.Predict("question -> answer"), trainset=examples(6))
 
 
+def _without_bar(line: str) -> str:
+    return re.sub(r"^.*(it/s|s/it)\]", "", line).rstrip()
+
+
 def _shown(text: str, uri: str) -> str:
     """The lines of otel-dspy, without durations; DSPy's progress bars may stand before them."""
-    lines = [re.sub(r"^.*(it/s|s/it)\]", "", line).rstrip() for line in text.splitlines()]
+    lines = [_without_bar(line) for line in text.splitlines()]
     kept = [line for line in lines if re.match(r"otel-dspy: (?!\d+ spans)|\[|\d+ trial| *\*? *\d+  |  trial", line)]
     return re.sub(r"\d+\.\d(?= s|$)", "N", "\n".join(kept), flags=re.MULTILINE).replace(uri, "STORE")
 
@@ -223,7 +227,8 @@ def test_every_example_failed(monkeypatch: pytest.MonkeyPatch, capsys: pytest.Ca
     )
     with _progress(color=False), dspy.context(lm=learning_lm()):
         optimizer.compile(dspy.Predict("question -> answer"), trainset=examples(3))
-    lines = [line for line in capsys.readouterr().err.splitlines() if re.match(r"otel-dspy: |\[", line)]
+    written = [_without_bar(line) for line in capsys.readouterr().err.splitlines()]
+    lines = [line for line in written if re.match(r"otel-dspy: |\[", line)]
     assert re.sub(r"\d+\.\d s", "N s", "\n".join(lines[3:])) == snapshot("""\
 [1/4] trial 0: start, seed -3: 0.0 %, full, N s, every example failed
 otel-dspy: every example of trial 0 failed: ValueError: no labels here

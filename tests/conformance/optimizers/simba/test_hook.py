@@ -164,7 +164,7 @@ def test_the_runs_in_mlflow(tmp_path: Path) -> None:
             "      metrics score/minibatch=0.75, score/num_examples=4.0, usage/lm_calls=4.0",
             "      artifacts candidate.json, changes.md, model.json, result_table.json",
             "      4 traces",
-            "    trial 8: validation 0: FINISHED",
+            "    trial 8: start, validation 0: FINISHED",
             "      params position=0, simba_idx=0",
             "      tags dspy.trial.index=8, dspy.trial.is_best=false, dspy.trial.kind=baseline, dspy.trial.label=validation 0, dspy.trial.scope=full, dspy.trial.score.unit=ratio, dspy.trial.state=complete",
             "      metrics score/full=0.6666666666666666, score/num_examples=6.0, usage/lm_calls=6.0",
