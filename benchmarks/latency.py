@@ -169,7 +169,8 @@ def main() -> None:
         with ExitStack() as stack:
             folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
             store = stack.enter_context(postgres()) if backend == "postgresql" else None
-            processes = ("--workers", str(workers))
+            # uvicorn kills a process that does not answer it for 5 s, as while it imports litellm on a busy machine.
+            processes = ("--workers", str(workers), "--uvicorn-opts", "--timeout-worker-healthcheck 120")
             server = stack.enter_context(mlflow_server(folder, backend=store, options=processes, forked=False))
             warm_up(server)
             measure(server, RECORDERS[0], 0, WARM_UP, -1)
