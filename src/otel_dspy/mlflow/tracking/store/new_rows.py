@@ -56,7 +56,7 @@ class NewRows:
             sqlalchemy.exc.IntegrityError: one exists already.
         """
         queued, self._entities = self._entities, {}
-        connection = self._session.connection() if queued else None
+        connection: Any = self._session.connection() if queued else None
         for entities, found in queued.items():
             table = _table(entities)
             for _, rows in groupby(sorted(map(table.row, found), key=tuple), key=tuple):
