@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # DSPy: each prediction of a KNNFewShot program first runs the program on its neighbors: four calls of the model for one.
 #
-# Seen on 2026-11-29 with dspy 3.4.1, CPython 3.11.
+# Seen on 2026-11-29 with dspy 3.4.1, numpy 2.4.6, CPython 3.11.
 # Expected: after compile the program "attaches them (the k most similar examples) as demonstrations": a prediction is one
 #           call, as with LabeledFewShot.
 # Seen:     a prediction runs BootstrapFewShot on the k neighbors, a call for each, and then itself. The demos are answers
@@ -19,7 +19,7 @@ set -eu
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
 "${PYTHON:-python3}" -m venv "$folder/venv"
-"$folder/venv/bin/python" -m pip install --quiet --disable-pip-version-check dspy==3.4.1
+"$folder/venv/bin/python" -m pip install --quiet --disable-pip-version-check dspy==3.4.1 numpy==2.4.6
 cd "$folder"
 export DSPY_CACHEDIR="$folder/cache" LITELLM_LOCAL_MODEL_COST_MAP=True
 cat >finding.py <<'PYTHON'

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # DSPy: of ten trials of MIPROv2 with auto="light", two or three evaluate a program that an earlier trial has evaluated.
 #
-# Seen on 2026-11-29 with dspy 3.4.1, optuna 5.0.0, CPython 3.11.
+# Seen on 2026-11-29 with dspy 3.4.1, optuna 5.0.0, numpy 2.4.6, CPython 3.11.
 # Expected: a trial costs a run of the program on the whole validation set, so that each tries something new: there are 18
 #           combinations of instructions and demos for ten trials.
 # Seen:     Optuna's sampler proposes combinations again, and MIPROv2 does not compare them with those that it has: the
@@ -18,7 +18,7 @@ set -eu
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
 "${PYTHON:-python3}" -m venv "$folder/venv"
-"$folder/venv/bin/python" -m pip install --quiet --disable-pip-version-check dspy==3.4.1 optuna==5.0.0
+"$folder/venv/bin/python" -m pip install --quiet --disable-pip-version-check dspy==3.4.1 optuna==5.0.0 numpy==2.4.6
 cd "$folder"
 export DSPY_CACHEDIR="$folder/cache" LITELLM_LOCAL_MODEL_COST_MAP=True
 cat >finding.py <<'PYTHON'
