@@ -14,7 +14,7 @@ from otel_dspy.diagnosis import command as doctor_command
 from otel_dspy.exit_status import INTERRUPTED
 from otel_dspy.mlflow.spool_replay import command as replay_command
 from otel_dspy.model_registry import command as register_command
-from otel_dspy.reporting import compare_command, gate_command, report_command, watch_command
+from otel_dspy.reporting.commands import compare_command, gate_command, report_command, watch_command
 from otel_dspy.rerun import command as rerun_command
 from otel_dspy.version import __version__
 

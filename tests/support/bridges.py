@@ -9,9 +9,9 @@ from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExport
 from opentelemetry.exporter.otlp.proto.http import Compression
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter as HttpExporter
 
-from otel_dspy.bridge.listen_addresses import Address
+from otel_dspy.bridge.configuration.listen_addresses import Address
+from otel_dspy.bridge.configuration.settings import BridgeSettings
 from otel_dspy.bridge.service import Bridge
-from otel_dspy.bridge.settings import BridgeSettings
 
 if TYPE_CHECKING:
     from collections.abc import Generator

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from otel_dspy.bridge.setting_definitions import MEBIBYTE, TOKEN_VARIABLE
+from otel_dspy.bridge.configuration.setting_definitions import MEBIBYTE, TOKEN_VARIABLE
 
 if TYPE_CHECKING:
-    from otel_dspy.bridge.settings import BridgeSettings
+    from otel_dspy.bridge.configuration.settings import BridgeSettings
 
 _TEMPLATE: Final = """\
 # Receives OTLP and queues it on disk until the bridge acknowledges it.

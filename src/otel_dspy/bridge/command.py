@@ -11,8 +11,8 @@ import sys
 import threading
 from typing import TYPE_CHECKING, Any, Final, NoReturn, cast
 
-from otel_dspy.bridge import setting_definitions, settings
 from otel_dspy.bridge.collector_config import collector_config
+from otel_dspy.bridge.configuration import setting_definitions, settings
 from otel_dspy.bridge.garbage_collection import exclude_modules
 from otel_dspy.optional_modules import is_installed
 from otel_dspy.tracking_uri import without_passwords

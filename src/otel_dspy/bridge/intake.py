@@ -20,10 +20,10 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from otel_dspy.bridge.acknowledgment import Acknowledgment
+    from otel_dspy.bridge.configuration.settings import BridgeSettings
     from otel_dspy.bridge.durable_queue.durable_queue import DurableQueue
     from otel_dspy.bridge.experiment_routing import ExperimentRouter
     from otel_dspy.bridge.metrics import Metrics
-    from otel_dspy.bridge.settings import BridgeSettings
 
     Body = Callable[[], Awaitable[bytes]]
     from otel_dspy.bridge.request_writer import RequestWriter

@@ -15,11 +15,11 @@ import uvicorn
 
 from otel_dspy.bridge.durable_queue.durable_queue import DurableQueue
 from otel_dspy.bridge.experiment_routing import ExperimentRouter
-from otel_dspy.bridge.grpc_server import GrpcFront
-from otel_dspy.bridge.http_server import HttpFront
 from otel_dspy.bridge.intake import Intake
 from otel_dspy.bridge.metrics import Metrics
 from otel_dspy.bridge.request_writer import RequestWriter
+from otel_dspy.bridge.servers.grpc_server import GrpcFront
+from otel_dspy.bridge.servers.http_server import HttpFront
 from otel_dspy.mlflow.tracking.requests import http_policy, workspaces
 from otel_dspy.mlflow.tracking.store.store import Store
 from otel_dspy.tracking_uri import without_passwords
@@ -27,8 +27,8 @@ from otel_dspy.tracking_uri import without_passwords
 if TYPE_CHECKING:
     from collections.abc import Awaitable
 
-    from otel_dspy.bridge.listen_addresses import Address
-    from otel_dspy.bridge.settings import BridgeSettings
+    from otel_dspy.bridge.configuration.listen_addresses import Address
+    from otel_dspy.bridge.configuration.settings import BridgeSettings
 
 _logger = logging.getLogger(__name__)
 

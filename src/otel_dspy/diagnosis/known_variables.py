@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import fields
 from typing import Final
 
-from otel_dspy.bridge import setting_definitions as bridge
+from otel_dspy.bridge.configuration import setting_definitions as bridge
 from otel_dspy.environment_variables import KNOWN
 from otel_dspy.mlflow.delivery import drain_timeout, spool_folder
 from otel_dspy.settings import BUDGET_VARIABLES, CONTENT_VARIABLE, Settings

@@ -11,7 +11,7 @@ from otel_dspy.hooks.optimizers.plans.call_plan import Amount
 from otel_dspy.reporting.errors import ReportError
 
 if TYPE_CHECKING:
-    from otel_dspy.reporting.trial_row import ModelUse
+    from otel_dspy.reporting.trials.trial_row import ModelUse
 
 
 def past_rates(run: str, program: str, tracking_uri: str | None, experiment: str | None) -> Rates:

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any, Final
 from starlette.middleware import Middleware
 from starlette.routing import Match, Mount
 
-from otel_dspy.bridge import settings
+from otel_dspy.bridge.configuration import settings
+from otel_dspy.bridge.configuration.setting_error import BridgeSettingError
 from otel_dspy.bridge.intake import Intake
 from otel_dspy.bridge.metrics import Metrics
 from otel_dspy.bridge.request_writer import RequestWriter
-from otel_dspy.bridge.setting_error import BridgeSettingError
 from otel_dspy.mlflow.tracking.store import server_artifacts
 from otel_dspy.mlflow_server_app import base_app
 from otel_dspy.mlflow_server_app.request_experiment_routing import RequestExperimentRouter
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from starlette.applications import Starlette
 
-    from otel_dspy.bridge.settings import BridgeSettings
+    from otel_dspy.bridge.configuration.settings import BridgeSettings
 
 _logger = logging.getLogger(__name__)
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Final
 
-from otel_dspy.bridge.http_responses import PROTOBUF
+from otel_dspy.bridge.servers.http_responses import PROTOBUF
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send

@@ -18,8 +18,8 @@ from typing import TYPE_CHECKING, Final
 
 from starlette.datastructures import Headers
 
-from otel_dspy.bridge import http_responses
 from otel_dspy.bridge.intake import Verdict
+from otel_dspy.bridge.servers import http_responses
 from otel_dspy.mlflow.tracking.requests import workspaces
 from otel_dspy.mlflow_server_app import mlflow_ingest, split_request
 from otel_dspy.mlflow_server_app.request_body import ReceivedBody

@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from otel_dspy.reporting.trial_row import ModelUse
+from otel_dspy.reporting.trials.trial_row import ModelUse
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from otel_dspy.reporting.trial_row import TrialRow
+    from otel_dspy.reporting.trials.trial_row import TrialRow
 
 
 @dataclass(frozen=True)

@@ -8,29 +8,29 @@ from typing import TYPE_CHECKING, Any
 
 from otel_dspy.reporting.comparison.json_comparison import json_text
 from otel_dspy.reporting.sections.answers_outside_labels import answers_outside_labels
-from otel_dspy.reporting.sections.changed_parts import changed_parts
 from otel_dspy.reporting.sections.choices import choices
 from otel_dspy.reporting.sections.cost import cost
 from otel_dspy.reporting.sections.forecast import forecast
-from otel_dspy.reporting.sections.gains import gains
 from otel_dspy.reporting.sections.hard_cases import hard_cases
 from otel_dspy.reporting.sections.lineage import lineage
 from otel_dspy.reporting.sections.production import production
-from otel_dspy.reporting.sections.repeated_programs import repeated_programs
+from otel_dspy.reporting.sections.prompts.changed_parts import changed_parts
+from otel_dspy.reporting.sections.result.gains import gains
+from otel_dspy.reporting.sections.result.repeated_programs import repeated_programs
 from otel_dspy.reporting.sections.timeline import timeline
-from otel_dspy.reporting.trial_row_text import choice_text
+from otel_dspy.reporting.trials.trial_row_text import choice_text
 
 if TYPE_CHECKING:
     from otel_dspy.reporting.comparison.run_comparison import RunsComparison
     from otel_dspy.reporting.compile_result import Compile, Predictor, Trial
-    from otel_dspy.reporting.sections.changed_parts import ChangedParts
     from otel_dspy.reporting.sections.choices import Choices
-    from otel_dspy.reporting.sections.gains import Gains
     from otel_dspy.reporting.sections.hard_cases import HardCases
     from otel_dspy.reporting.sections.lineage import Lineage
     from otel_dspy.reporting.sections.production import Production
+    from otel_dspy.reporting.sections.prompts.changed_parts import ChangedParts
+    from otel_dspy.reporting.sections.result.gains import Gains
+    from otel_dspy.reporting.sections.result.verdict import Verdict
     from otel_dspy.reporting.sections.timeline import Timeline
-    from otel_dspy.reporting.sections.verdict import Verdict
 
 
 def json_report(found: Compile, judged: Verdict, against: RunsComparison | None = None) -> str:

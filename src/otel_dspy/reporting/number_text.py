@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from otel_dspy.reporting.trial_row import ModelUse
+    from otel_dspy.reporting.trials.trial_row import ModelUse
 
 _SMALLEST_P: Final = 0.001
 UNOBSERVED: Final = "model calls were not observed"

@@ -15,7 +15,7 @@ from otel_dspy.reporting.required_packages import check_packages
 if TYPE_CHECKING:
     from otel_dspy.reporting.comparison.run_comparison import RunsComparison
     from otel_dspy.reporting.compile_result import Compile
-    from otel_dspy.reporting.sections.verdict import Verdict
+    from otel_dspy.reporting.sections.result.verdict import Verdict
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ class Report(HtmlResult):
     @cached_property
     def verdict(self) -> Verdict:
         """Which trial won, whether the gain is more than chance, what it cost."""
-        from otel_dspy.reporting.sections.verdict import verdict  # noqa: PLC0415 - SciPy: seconds
+        from otel_dspy.reporting.sections.result.verdict import verdict  # noqa: PLC0415 - SciPy: seconds
 
         return verdict(self.compile)
 

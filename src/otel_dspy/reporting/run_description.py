@@ -9,16 +9,16 @@ from otel_dspy.reporting.errors import ReportError
 from otel_dspy.reporting.markdown import markdown_row, markdown_text
 from otel_dspy.reporting.required_packages import check_packages
 from otel_dspy.reporting.runs.read_compile import read_unfinished
-from otel_dspy.reporting.sections.headline import cost, headline
-from otel_dspy.reporting.sections.stopped_text import after_stop
-from otel_dspy.reporting.trial_row_text import choice_text
+from otel_dspy.reporting.sections.result.headline import cost, headline
+from otel_dspy.reporting.sections.result.stopped_text import after_stop
+from otel_dspy.reporting.trials.trial_row_text import choice_text
 from otel_dspy.trial_text import difference_text, score_value_text
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from otel_dspy.reporting.compile_result import Compile, Trial
-    from otel_dspy.reporting.sections.verdict import Verdict
+    from otel_dspy.reporting.sections.result.verdict import Verdict
 
 TRIALS: Final = 5
 """Number of the best trials that the description lists."""

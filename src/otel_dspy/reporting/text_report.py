@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Final
 
 from otel_dspy.reporting.comparison.text_comparison import text as comparison_text
 from otel_dspy.reporting.rich_classes import Console
-from otel_dspy.reporting.sections.repeated_programs import repeated_programs
+from otel_dspy.reporting.sections.result.repeated_programs import repeated_programs
 from otel_dspy.reporting.terminal.trials_table import trials_table
 
 if TYPE_CHECKING:
     from otel_dspy.reporting.comparison.run_comparison import RunsComparison
     from otel_dspy.reporting.compile_result import Compile
-    from otel_dspy.reporting.sections.verdict import Verdict
+    from otel_dspy.reporting.sections.result.verdict import Verdict
 
 _WIDTH: Final = 100
 

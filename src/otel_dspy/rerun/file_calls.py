@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from otel_dspy.otlp_requests.json_spans import spans_in_json
 from otel_dspy.otlp_requests.protobuf_spans import BadSpanError, MalformedError
-from otel_dspy.reporting.request_files import SUFFIXES, RequestFileError, requests_in_file
+from otel_dspy.reporting.files.request_files import SUFFIXES, RequestFileError, requests_in_file
 from otel_dspy.rerun.errors import RerunError
 from otel_dspy.rerun.recorded_call import OPERATION, is_call, recorded_call
 

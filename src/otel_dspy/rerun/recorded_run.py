@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from mlflow import MlflowClient
     from mlflow.entities import Run
 
-    from otel_dspy.reporting.trial_row import TrialRow
+    from otel_dspy.reporting.trials.trial_row import TrialRow
 
 _PROGRAM: Final = "model.json"
 _BEST_PROGRAM: Final = "best_model.json"

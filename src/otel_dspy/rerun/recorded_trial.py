@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from mlflow.entities import Run
 
-    from otel_dspy.reporting.trial_row import TrialRow
+    from otel_dspy.reporting.trials.trial_row import TrialRow
     from otel_dspy.rerun.recorded_run import RecordedRun
 
 _RECORD: Final = (

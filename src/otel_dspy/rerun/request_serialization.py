@@ -15,7 +15,7 @@ from otel_dspy.hooks.lm.provider_name import provider_and_model
 from otel_dspy.rerun.errors import UnknownCallError
 from otel_dspy.rerun.recorded_call import SETTINGS, request_of
 from otel_dspy.settings import Settings
-from otel_dspy.telemetry.content_filter import ContentFilter
+from otel_dspy.telemetry.content.content_filter import ContentFilter
 from otel_dspy.telemetry.secrets.scrubber import SecretKeeper
 
 if TYPE_CHECKING:

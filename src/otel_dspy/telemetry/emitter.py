@@ -11,7 +11,8 @@ from opentelemetry.trace import get_tracer, get_tracer_provider
 from otel_dspy.runtime.deferred_queue import DeferredQueue
 from otel_dspy.runtime.error_guard import guarded
 from otel_dspy.span_format import SCOPE_NAME
-from otel_dspy.telemetry.content_filter import ContentFilter, plain_json
+from otel_dspy.telemetry.content.content_filter import ContentFilter, plain_json
+from otel_dspy.telemetry.content.payloads import Outflow, put_payload
 from otel_dspy.telemetry.conventions.conversations import ConversationTracer
 from otel_dspy.telemetry.conventions.translating_tracer import with_extra_conventions
 from otel_dspy.telemetry.deferred.span_ends import SpanEnds
@@ -19,7 +20,6 @@ from otel_dspy.telemetry.events import Events
 from otel_dspy.telemetry.genai.handler import GenAIHandler
 from otel_dspy.telemetry.instruments import Instruments
 from otel_dspy.telemetry.model_names import ModelNames
-from otel_dspy.telemetry.payloads import Outflow, put_payload
 from otel_dspy.telemetry.random_source import own_ids
 from otel_dspy.telemetry.secrets.scrubber import SecretKeeper
 from otel_dspy.version import __version__

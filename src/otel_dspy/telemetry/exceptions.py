@@ -15,7 +15,7 @@ from otel_dspy.budget import BudgetExceeded
 if TYPE_CHECKING:
     from opentelemetry.trace import Span
 
-    from otel_dspy.telemetry.content_filter import ContentFilter
+    from otel_dspy.telemetry.content.content_filter import ContentFilter
 
 
 _OF_A_PARSE_ERROR: Final = {"adapter_name", "signature", "lm_response"}

@@ -7,9 +7,9 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, cast
 
-from otel_dspy.telemetry.leaderboard import Leaderboard
-from otel_dspy.telemetry.objective_scores import ObjectiveMeans
 from otel_dspy.telemetry.optimizer_hook_state import HookState
+from otel_dspy.telemetry.tallies.leaderboard import Leaderboard
+from otel_dspy.telemetry.tallies.objective_scores import ObjectiveMeans
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from opentelemetry.util.types import AttributeValue
 
     from otel_dspy.serialization.datasets import ExampleRegistry
-    from otel_dspy.telemetry.compile_budget import CompileBudget
-    from otel_dspy.telemetry.usage_tally import UsageTally
+    from otel_dspy.telemetry.tallies.compile_budget import CompileBudget
+    from otel_dspy.telemetry.tallies.usage_tally import UsageTally
 
 
 @dataclass(slots=True, eq=False)

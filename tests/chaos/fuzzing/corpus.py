@@ -10,7 +10,7 @@ import dspy
 from opentelemetry.exporter.otlp.proto.common.trace_encoder import encode_spans
 
 from otel_dspy import semconv
-from otel_dspy.telemetry import payloads
+from otel_dspy.telemetry.content import payloads
 from tests.behavior.model import model
 from tests.behavior.observation import Stage
 from tests.behavior.optimizations import OPTIMIZATIONS

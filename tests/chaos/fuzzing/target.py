@@ -11,7 +11,7 @@ from otel_dspy.bridge.pending_request import PendingRequest
 from otel_dspy.mlflow.delivery.span_pipeline import SpanPipeline
 from otel_dspy.mlflow.mapping.trace_operations import LogSpan
 from otel_dspy.mlflow.records.payload_joiner import MAX_FOREIGN_TEXT, PayloadShelf
-from otel_dspy.mlflow.tracking.store.mlflow_span import mlflow_span
+from otel_dspy.mlflow.tracking.store.traces.mlflow_span import mlflow_span
 from otel_dspy.otlp_requests.protobuf_spans import MalformedError, TooLargeError
 from otel_dspy.otlp_requests.span_route import is_ours
 

@@ -20,7 +20,7 @@ import requests
 from mlflow import MlflowClient
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceResponse
 
-from otel_dspy.bridge.grpc_server import SERVICE
+from otel_dspy.bridge.servers.grpc_server import SERVICE
 from tests.chaos.fuzzing.mutations import cases
 from tests.support.blank_store import blank_store
 from tests.support.bridge_process import bridge_process

@@ -22,7 +22,7 @@ from otel_dspy.demo.task import SentimentOfTweet, as_examples, optimizer_of
 from otel_dspy.demo.tweets import sample_tweets
 from otel_dspy.forecasting.measurement import MeasuredCall, price_of_input
 from otel_dspy.reporting.runs.past_usage import past_usage
-from otel_dspy.telemetry.usage_tally import Spending
+from otel_dspy.telemetry.tallies.usage_tally import Spending
 from tests.support.dspy_answers import dspy_script
 from tests.support.in_process_lm import ScriptedEngine
 from tests.support.lm_server import Reply, scripted_lm

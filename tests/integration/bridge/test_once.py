@@ -14,7 +14,7 @@ from opentelemetry.exporter.otlp.proto.common.trace_encoder import encode_spans
 from otel_dspy.bridge.delivery import Delivery
 from otel_dspy.bridge.experiment_routing import ExperimentRouter
 from otel_dspy.bridge.request_writer import RequestWriter
-from otel_dspy.mlflow.tracking.store.trace_store import TraceStore
+from otel_dspy.mlflow.tracking.store.traces.trace_store import TraceStore
 from otel_dspy.otlp_requests.span_route import routed
 from tests.chaos.twins import differences, record
 from tests.integration.bridge.test_same_tree import comparable

@@ -20,7 +20,7 @@ from otel_dspy.bridge.request_writer import RequestWriter
 from otel_dspy.mlflow.tracking.artifacts.logged_artifacts_tag import LOGGED_ARTIFACTS_TAG
 from otel_dspy.mlflow.tracking.store.model_store import ModelStore
 from otel_dspy.mlflow.tracking.store.store import Store
-from otel_dspy.mlflow.tracking.store.trace_store import TraceStore
+from otel_dspy.mlflow.tracking.store.traces.trace_store import TraceStore
 from otel_dspy.otlp_requests.span_route import routed
 from tests.chaos.twins import differences, record
 from tests.integration.bridge.test_once import PATIENCE

@@ -16,7 +16,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 from opentelemetry.sdk.trace.export import BatchSpanProcessor
 
 from otel_dspy.bridge import command
-from otel_dspy.bridge.grpc_server import SERVICE
+from otel_dspy.bridge.servers.grpc_server import SERVICE
 from otel_dspy.bridge.service import TEARDOWN
 from tests.chaos.twins import optimize
 from tests.integration.bridge.test_same_tree import instrumented_by

@@ -9,8 +9,8 @@ import pytest
 import requests
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceResponse
 
-from otel_dspy.bridge.grpc_server import SERVICE
-from otel_dspy.bridge.listen_addresses import Tls
+from otel_dspy.bridge.configuration.listen_addresses import Tls
+from otel_dspy.bridge.servers.grpc_server import SERVICE
 from tests.integration.bridge.certificates import Authority
 from tests.support.bridges import running_bridge
 

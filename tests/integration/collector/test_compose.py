@@ -10,7 +10,8 @@ import click
 import pytest
 import yaml
 
-from otel_dspy.bridge import command, settings
+from otel_dspy.bridge import command
+from otel_dspy.bridge.configuration import settings
 from tests.support.collectors import FOLDER, ROOT
 
 VARIABLES = {"OTEL_DSPY_BRIDGE_TOKEN": "token", "POSTGRES_PASSWORD": "password", "S3_SECRET": "secret"}

@@ -8,7 +8,7 @@ import pytest
 import yaml
 
 from otel_dspy import cli
-from otel_dspy.bridge import settings
+from otel_dspy.bridge.configuration import settings
 from tests.support.collectors import FOLDER
 from tests.support.kafka_broker import LARGEST_MESSAGE
 

@@ -12,7 +12,7 @@ import pytest
 from mlflow import MlflowClient
 
 from otel_dspy import cli
-from otel_dspy.reporting import watch_command
+from otel_dspy.reporting.commands import watch_command
 from otel_dspy.reporting.runs import read_compile
 from tests.integration.mlflow.conftest import DELIVERY, CallContext
 from tests.integration.mlflow.contract_spans import program_state

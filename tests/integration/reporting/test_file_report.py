@@ -22,7 +22,7 @@ from otel_dspy.mlflow.records.route import Destination, Experiment
 from otel_dspy.mlflow.records.sdk_span import span_record
 from otel_dspy.otlp_requests.protobuf_spans import ReceivedSpan
 from otel_dspy.otlp_requests.span_route import routed
-from otel_dspy.reporting.file_report import report_on_files
+from otel_dspy.reporting.files.file_report import report_on_files
 from otel_dspy.reporting.report import report
 from tests.support.blank_store import blank_store
 from tests.support.dspy_answers import dspy_script

@@ -7,7 +7,7 @@ from mlflow import MlflowClient
 
 from otel_dspy.reporting.compile_result import CallUse, Candidates, Phase, Predictor
 from otel_dspy.reporting.report import Report
-from otel_dspy.reporting.trial_row import ModelUse
+from otel_dspy.reporting.trials.trial_row import ModelUse
 from tests.support.browser import NEEDS_CHROMIUM, chromium
 from tests.unit.reporting.optimizations import LABELS, optimization, trial
 

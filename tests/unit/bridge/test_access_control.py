@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from otel_dspy.bridge.access_control import is_allowed, is_loopback
+from otel_dspy.bridge.configuration.access_control import is_allowed, is_loopback
 
 
 @pytest.mark.parametrize(

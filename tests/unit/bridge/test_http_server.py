@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any, cast
 from google.rpc import code_pb2
 from google.rpc.status_pb2 import Status
 
-from otel_dspy.bridge.http_server import PROTOBUF, HttpFront
+from otel_dspy.bridge.configuration.listen_addresses import Address
+from otel_dspy.bridge.configuration.settings import BridgeSettings
 from otel_dspy.bridge.intake import RETRY_AFTER
-from otel_dspy.bridge.listen_addresses import Address
-from otel_dspy.bridge.settings import BridgeSettings
+from otel_dspy.bridge.servers.http_server import PROTOBUF, HttpFront
 
 if TYPE_CHECKING:
     from otel_dspy.bridge.intake import Intake

@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from otel_dspy.bridge.configuration.listen_addresses import Address
+from otel_dspy.bridge.configuration.settings import BridgeSettings
 from otel_dspy.bridge.experiment_routing import ExperimentRouter
 from otel_dspy.bridge.intake import Intake, Verdict
-from otel_dspy.bridge.listen_addresses import Address
 from otel_dspy.bridge.metrics import Metrics
 from otel_dspy.bridge.request_writer import RequestWriter
-from otel_dspy.bridge.settings import BridgeSettings
 from otel_dspy.otlp_requests import protobuf_spans as otlp
 
 if TYPE_CHECKING:

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from otel_dspy.bridge.grpc_server import GrpcFront
-from otel_dspy.bridge.listen_addresses import Address
+from otel_dspy.bridge.configuration.listen_addresses import Address
+from otel_dspy.bridge.configuration.settings import BridgeSettings
+from otel_dspy.bridge.servers.grpc_server import GrpcFront
 from otel_dspy.bridge.service import Bridge
-from otel_dspy.bridge.settings import BridgeSettings
 from tests.support.blank_store import blank_store
 
 if TYPE_CHECKING:

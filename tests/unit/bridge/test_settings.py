@@ -9,9 +9,9 @@ import pytest
 from inline_snapshot import snapshot
 
 from otel_dspy import cli
-from otel_dspy.bridge.setting_definitions import FLAGS, variable
-from otel_dspy.bridge.setting_error import BridgeSettingError
-from otel_dspy.bridge.settings import resolve
+from otel_dspy.bridge.configuration.setting_definitions import FLAGS, variable
+from otel_dspy.bridge.configuration.setting_error import BridgeSettingError
+from otel_dspy.bridge.configuration.settings import resolve
 from tests.integration.bridge.certificates import Authority
 
 MLFLOW = {"MLFLOW_TRACKING_URI": "sqlite:///m.db"}

@@ -11,7 +11,7 @@ import pytest
 from dspy.teleprompt import Teleprompter
 from inline_snapshot import snapshot
 
-from otel_dspy.telemetry.payloads import PIECE_BYTES
+from otel_dspy.telemetry.content.payloads import PIECE_BYTES
 from tests.support.dspy_answers import dspy_script
 from tests.support.in_process_lm import in_process_lm
 from tests.support.optimizers import Rounds

@@ -13,12 +13,12 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
     ExportTraceServiceResponse,
 )
 
+from otel_dspy.bridge.configuration.listen_addresses import Address
+from otel_dspy.bridge.configuration.settings import BridgeSettings
 from otel_dspy.bridge.intake import Intake
-from otel_dspy.bridge.listen_addresses import Address
 from otel_dspy.bridge.metrics import Metrics
 from otel_dspy.bridge.multi_writer.multi_writer_pipeline import MultiWriterPipeline
 from otel_dspy.bridge.request_writer import RequestWriter
-from otel_dspy.bridge.settings import BridgeSettings
 from otel_dspy.mlflow_server_app.request_experiment_routing import RequestExperimentRouter
 from otel_dspy.mlflow_server_app.traces_middleware import TracesMiddleware
 from tests.support.blank_store import blank_store

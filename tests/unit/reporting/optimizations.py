@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from otel_dspy.reporting.compile_result import Compile, Example, ExampleResult, Trial
-from otel_dspy.reporting.trial_row import ModelUse, TrialRow
+from otel_dspy.reporting.trials.trial_row import ModelUse, TrialRow
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -6,7 +6,7 @@ import pytest
 
 from otel_dspy.reporting.report import Report
 from otel_dspy.reporting.sections.answers_outside_labels import AnswersOutsideLabels, Outside, answers_outside_labels
-from otel_dspy.reporting.sections.verdict import verdict
+from otel_dspy.reporting.sections.result.verdict import verdict
 from tests.unit.reporting.optimizations import optimization, trial
 
 LABELS = ("yes", "no", "yes", "no")

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 from otel_dspy.reporting.compile_result import Predictor
 from otel_dspy.reporting.report import Report
-from otel_dspy.reporting.sections.changed_parts import ChangedParts, PartAlone, changed_parts
+from otel_dspy.reporting.sections.prompts.changed_parts import ChangedParts, PartAlone, changed_parts
 from tests.unit.reporting.optimizations import optimization, trial
 
 if TYPE_CHECKING:

@@ -17,7 +17,7 @@ from otel_dspy.reporting.comparison.run_figures import run_figures
 from otel_dspy.reporting.comparison.text_comparison import curve_text, text
 from otel_dspy.reporting.comparison.winner_comparison import compare_examples
 from otel_dspy.reporting.compile_result import Example, Predictor
-from otel_dspy.reporting.trial_row import ModelUse
+from otel_dspy.reporting.trials.trial_row import ModelUse
 from tests.unit.reporting.optimizations import optimization, trial
 from tests.unit.reporting.test_page import MARKUP, parsed
 

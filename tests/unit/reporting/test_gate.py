@@ -18,7 +18,7 @@ from otel_dspy.reporting.gating.junit_xml import junit
 from otel_dspy.reporting.gating.markdown_gate import markdown
 from otel_dspy.reporting.markdown import markdown_text
 from otel_dspy.reporting.runs.registered_models import baseline_run
-from otel_dspy.reporting.trial_row import ModelUse
+from otel_dspy.reporting.trials.trial_row import ModelUse
 from tests.support.blank_store import blank_store
 from tests.unit.reporting.test_comparison import run, without_content
 from tests.unit.reporting.test_page import MARKUP

@@ -17,7 +17,7 @@ from otel_dspy.reporting.notebook.progress_table import progress_html, progress_
 from otel_dspy.reporting.terminal.compile_lines import Place
 from otel_dspy.reporting.terminal.compile_observers import CompileObservers
 from otel_dspy.reporting.terminal.compile_progress import CompileResult, CompileView
-from otel_dspy.reporting.trial_row import ModelUse
+from otel_dspy.reporting.trials.trial_row import ModelUse
 from tests.unit.reporting.optimizations import trial
 
 PLACE = Place("MLflow at http://h, experiment 'e'", "http://h/#/experiments/1", "otel-dspy report")

@@ -4,7 +4,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from otel_dspy.mlflow.delivery.spool_line import parse_line
-from otel_dspy.reporting.otlp_files import is_spool_file, spool_of_files
+from otel_dspy.reporting.files.otlp_files import is_spool_file, spool_of_files
 
 if TYPE_CHECKING:
     from pathlib import Path

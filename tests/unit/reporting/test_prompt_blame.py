@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 from otel_dspy.reporting.compile_result import Predictor
 from otel_dspy.reporting.report import Report
-from otel_dspy.reporting.sections.prompt_blame import Origin, Passage, prompt_blame
+from otel_dspy.reporting.sections.prompts.prompt_blame import Origin, Passage, prompt_blame
 from tests.unit.reporting.optimizations import optimization, trial
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from otel_dspy import cli
-from otel_dspy.reporting import report_command
+from otel_dspy.reporting.commands import report_command
 from otel_dspy.reporting.report import Report
 from tests.unit.reporting.optimizations import optimization, trial
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from otel_dspy.reporting.request_files import FileRequest, RequestFileError, requests_in_file
+from otel_dspy.reporting.files.request_files import FileRequest, RequestFileError, requests_in_file
 
 if sys.version_info >= (3, 14):
     from compression import zstd

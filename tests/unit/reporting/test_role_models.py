@@ -7,7 +7,7 @@ import pytest
 from otel_dspy.reporting.report import Report
 from otel_dspy.reporting.sections.cost import cost
 from otel_dspy.reporting.sections.role_models import role_models
-from otel_dspy.reporting.trial_row import ModelUse
+from otel_dspy.reporting.trials.trial_row import ModelUse
 from tests.unit.reporting.optimizations import LABELS, optimization, trial
 
 TASK, PROMPT, JUDGE = ModelUse(100, 9000, 0.1), ModelUse(10, 2000, 0.2), ModelUse(40, 800, 0.01)

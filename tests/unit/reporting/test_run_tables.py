@@ -5,7 +5,7 @@ from otel_dspy.reporting.compile_result import Example, ExampleResult, Predictor
 from otel_dspy.reporting.runs.programs import candidates, predictors
 from otel_dspy.reporting.runs.result_tables import ExampleIndex, Table, table_rows
 from otel_dspy.reporting.runs.summary_rows import trial_rows, use
-from otel_dspy.reporting.trial_row import ModelUse
+from otel_dspy.reporting.trials.trial_row import ModelUse
 
 COLUMNS = ["index", "example_q", "example_a", "pred_a", "score"]
 VALIDATION = [{"q": "one", "a": "1"}, {"q": "two", "a": "2"}, {"q": "one", "a": "1"}]

@@ -10,15 +10,15 @@ from otel_dspy.reporting.report import Report
 from otel_dspy.reporting.sections.choices import Cell, choices
 from otel_dspy.reporting.sections.cost import cost
 from otel_dspy.reporting.sections.flip_matrix import flip_matrix
-from otel_dspy.reporting.sections.gains import Confusion, Slice, gains
 from otel_dspy.reporting.sections.hard_cases import Answer, hard_cases
 from otel_dspy.reporting.sections.lineage import lineage
-from otel_dspy.reporting.sections.prompt_diff import prompt_diff, word_diff
-from otel_dspy.reporting.sections.repeated_programs import repeated_programs
+from otel_dspy.reporting.sections.prompts.prompt_diff import prompt_diff, word_diff
+from otel_dspy.reporting.sections.result.gains import Confusion, Slice, gains
+from otel_dspy.reporting.sections.result.repeated_programs import repeated_programs
 from otel_dspy.reporting.sections.score_history import score_history
 from otel_dspy.reporting.sections.setup import setup
-from otel_dspy.reporting.trial_row import ModelUse
-from otel_dspy.reporting.trial_row_text import choice_text
+from otel_dspy.reporting.trials.trial_row import ModelUse
+from otel_dspy.reporting.trials.trial_row_text import choice_text
 from tests.unit.reporting.optimizations import LABELS, optimization, trial
 
 

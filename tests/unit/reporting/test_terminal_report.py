@@ -9,7 +9,7 @@ from rich.console import Console
 
 from otel_dspy.reporting.terminal.live_progress import live_progress
 from otel_dspy.reporting.terminal.trials_table import trials_table
-from otel_dspy.reporting.trial_row import ModelUse, TrialRow
+from otel_dspy.reporting.trials.trial_row import ModelUse, TrialRow
 from tests.support.waiting import awaited
 from tests.unit.reporting.compile_spans import speaking_to
 

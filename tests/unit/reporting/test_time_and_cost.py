@@ -10,7 +10,7 @@ from otel_dspy.reporting.sections.cost import cost
 from otel_dspy.reporting.sections.forecast import ForecastLine, forecast
 from otel_dspy.reporting.sections.production import CallCost, Production, production
 from otel_dspy.reporting.sections.timeline import timeline
-from otel_dspy.reporting.trial_row import ModelUse
+from otel_dspy.reporting.trials.trial_row import ModelUse
 from tests.unit.reporting.optimizations import LABELS, optimization, trial
 
 

@@ -5,8 +5,8 @@ from inline_snapshot import snapshot
 
 from otel_dspy.reporting.compile_result import Predictor
 from otel_dspy.reporting.report import Report
-from otel_dspy.reporting.sections.unusable_instructions import is_unusable
-from otel_dspy.reporting.sections.verdict import verdict
+from otel_dspy.reporting.sections.prompts.unusable_instructions import is_unusable
+from otel_dspy.reporting.sections.result.verdict import verdict
 from tests.unit.reporting.optimizations import optimization, trial
 
 

@@ -8,9 +8,9 @@ from inline_snapshot import snapshot
 
 from otel_dspy.reporting.compile_result import Predictor
 from otel_dspy.reporting.report import Report
-from otel_dspy.reporting.sections.prompt_change import prompt_change
-from otel_dspy.reporting.sections.verdict import verdict
-from otel_dspy.reporting.trial_row import ModelUse
+from otel_dspy.reporting.sections.prompts.prompt_change import prompt_change
+from otel_dspy.reporting.sections.result.verdict import verdict
+from otel_dspy.reporting.trials.trial_row import ModelUse
 from tests.unit.reporting.optimizations import LABELS, optimization, trial
 
 CHOICE = {"0_predictor_instruction": 1, "0_predictor_demos": 2}

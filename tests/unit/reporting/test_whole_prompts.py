@@ -4,7 +4,7 @@ import json
 
 from otel_dspy.reporting.compile_result import Predictor
 from otel_dspy.reporting.report import Report
-from otel_dspy.reporting.sections.whole_prompts import WholePrompt, WholeText, whole_prompts
+from otel_dspy.reporting.sections.prompts.whole_prompts import WholePrompt, WholeText, whole_prompts
 from tests.unit.reporting.optimizations import optimization
 
 DEMOS = ({"augmented": True, "question": "1 < 2?", "answer": ["yes", 1]}, {"question": "3?", "answer": "no"})

@@ -5,9 +5,9 @@ import logging
 import pytest
 
 from otel_dspy.budget import Budget, BudgetExceeded
-from otel_dspy.telemetry.compile_budget import CompileBudget
-from otel_dspy.telemetry.leaderboard import Leaderboard
-from otel_dspy.telemetry.usage_tally import CallUsage, UsageTally
+from otel_dspy.telemetry.tallies.compile_budget import CompileBudget
+from otel_dspy.telemetry.tallies.leaderboard import Leaderboard
+from otel_dspy.telemetry.tallies.usage_tally import CallUsage, UsageTally
 
 
 def test_the_cost_of_nested_tallies_counts(caplog: pytest.LogCaptureFixture) -> None:

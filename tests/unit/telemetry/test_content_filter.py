@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from otel_dspy.runtime.error_guard import failures
 from otel_dspy.settings import Settings
-from otel_dspy.telemetry.content_filter import ContentFilter, as_json
+from otel_dspy.telemetry.content.content_filter import ContentFilter, as_json
 from otel_dspy.telemetry.secrets.scrubber import REDACTED, SecretKeeper
 
 if TYPE_CHECKING:
@@ -139,7 +139,7 @@ def test_in_a_row_an_image_is_whole_or_named() -> None:
 
 def test_rows_with_many_images_have_none(monkeypatch: pytest.MonkeyPatch) -> None:
     """A receiver omits results of more than 64 MiB: then every image is named, since a column is of images or of texts."""
-    monkeypatch.setattr("otel_dspy.telemetry.content_filter._ROWS_WITH_IMAGES", 20_000)
+    monkeypatch.setattr("otel_dspy.telemetry.content.content_filter._ROWS_WITH_IMAGES", 20_000)
     encoded = base64.b64encode(bytes(range(256)) * 16).decode()
     row: Any = {"picture": f"data:image/png;base64,{encoded}"}
     assert json.loads(content().rows([row] * 3)) == [row] * 3

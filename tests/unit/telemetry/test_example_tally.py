@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from otel_dspy.telemetry.example_tally import ExampleFailure, ExampleTally
+from otel_dspy.telemetry.tallies.example_tally import ExampleFailure, ExampleTally
 
 
 def test_a_tally_adds_to_those_around() -> None:

@@ -12,7 +12,7 @@ from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
 from opentelemetry.trace import INVALID_SPAN, StatusCode
 
 from otel_dspy.settings import Settings
-from otel_dspy.telemetry.content_filter import ContentFilter
+from otel_dspy.telemetry.content.content_filter import ContentFilter
 from otel_dspy.telemetry.exceptions import describe, error_message, error_type, forget, mark_failed
 from otel_dspy.telemetry.secrets.patterns import REDACTED
 from otel_dspy.telemetry.secrets.scrubber import SecretKeeper

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from hypothesis import given
 from hypothesis import strategies as st
 
-from otel_dspy.telemetry.leaderboard import Entry as Trial
-from otel_dspy.telemetry.leaderboard import Leaderboard, Standing, first_unless_greater
+from otel_dspy.telemetry.tallies.leaderboard import Entry as Trial
+from otel_dspy.telemetry.tallies.leaderboard import Leaderboard, Standing, first_unless_greater
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from otel_dspy.telemetry.media_digests import without_large_media
+from otel_dspy.telemetry.content.media_digests import without_large_media
 
 BYTES = bytes(range(256)) * 4
 ENCODED = base64.b64encode(BYTES).decode()

@@ -15,7 +15,7 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
-from otel_dspy.telemetry.payloads import FLUSH_BYTES, PIECE_BYTES, Outflow, put_payload
+from otel_dspy.telemetry.content.payloads import FLUSH_BYTES, PIECE_BYTES, Outflow, put_payload
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

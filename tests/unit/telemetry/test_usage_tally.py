@@ -6,7 +6,7 @@ from typing import Any, Final, get_args
 from hypothesis import given
 from hypothesis import strategies as st
 
-from otel_dspy.telemetry.usage_tally import CallUsage, Role, UsageTally
+from otel_dspy.telemetry.tallies.usage_tally import CallUsage, Role, UsageTally
 
 ROLES: Final[tuple[Role, ...]] = get_args(Role)
 MODELS: Final = [f"provider/model-{number}.5" for number in range(10)]

@@ -15,7 +15,7 @@ from otel_dspy.mlflow.tracking.state.compile_state_lookup import INITIAL_TAG, St
 from otel_dspy.mlflow.tracking.state.run_lookup import Runs
 from otel_dspy.mlflow.tracking.store.experiment_connection import Connection
 from otel_dspy.mlflow.tracking.store.store import Store
-from otel_dspy.mlflow.tracking.store.trace_ends import end_of
+from otel_dspy.mlflow.tracking.store.traces.trace_ends import end_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping

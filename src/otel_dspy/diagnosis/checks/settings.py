@@ -16,7 +16,7 @@ from otel_dspy.mlflow.delivery import drain_timeout, spool_folder
 from otel_dspy.quantities import number_of_bytes, number_of_seconds
 from otel_dspy.reporting.terminal.progress_mode import named_mode
 from otel_dspy.settings import CONTENT_VARIABLE, Settings
-from otel_dspy.telemetry.payloads import PIECE_BYTES
+from otel_dspy.telemetry.content.payloads import PIECE_BYTES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping

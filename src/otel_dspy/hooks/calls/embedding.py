@@ -19,7 +19,7 @@ from otel_dspy.runtime.error_guard import guarded
 from otel_dspy.telemetry.call_context import call_context_in, context_for_call
 from otel_dspy.telemetry.genai.invocations import end_invocation
 from otel_dspy.telemetry.secrets.scrubber import host_and_port
-from otel_dspy.telemetry.usage_tally import CallUsage
+from otel_dspy.telemetry.tallies.usage_tally import CallUsage
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

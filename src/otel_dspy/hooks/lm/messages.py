@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from otel_dspy.hooks.lm.result import LMCallRecord
     from otel_dspy.telemetry.emitter import Telemetry
     from otel_dspy.telemetry.prompt_names import Prompt
-    from otel_dspy.telemetry.usage_tally import CallUsage
+    from otel_dspy.telemetry.tallies.usage_tally import CallUsage
 
 _NUMBERS: Final = ("temperature", "top_p", "top_k", "max_tokens", "seed", "presence_penalty", "frequency_penalty")
 """Keywords of a request with an attribute of the same name on `InferenceInvocation`."""

@@ -9,7 +9,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeVar, cast
 
 from otel_dspy.telemetry.parameter_attributes import LARGEST_INT
-from otel_dspy.telemetry.usage_tally import CallUsage
+from otel_dspy.telemetry.tallies.usage_tally import CallUsage
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from opentelemetry.util.types import AttributeValue
 
     from otel_dspy.telemetry.emitter import Telemetry
-    from otel_dspy.telemetry.usage_tally import CallUsage, Role, UsageTally
+    from otel_dspy.telemetry.tallies.usage_tally import CallUsage, Role, UsageTally
 
 
 def add_to_totals(

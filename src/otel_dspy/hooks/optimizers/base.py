@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any, ClassVar, cast
 from otel_dspy.hooks.optimizers.plans.call_plan import CallPlan
 from otel_dspy.serialization.programs import program_name
 from otel_dspy.telemetry.call_context import current_call_context
-from otel_dspy.telemetry.leaderboard import greatest
 from otel_dspy.telemetry.spans.setup import DatasetInfo
 from otel_dspy.telemetry.spans.trial_info import TrialInfo
-from otel_dspy.telemetry.usage_tally import TASK
+from otel_dspy.telemetry.tallies.leaderboard import greatest
+from otel_dspy.telemetry.tallies.usage_tally import TASK
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -20,10 +20,10 @@ if TYPE_CHECKING:
     from otel_dspy.hooks.patching.patches import Patches
     from otel_dspy.serialization.programs import ProgramSnapshot
     from otel_dspy.telemetry.emitter import Telemetry
-    from otel_dspy.telemetry.leaderboard import Entry
     from otel_dspy.telemetry.open_scopes import CompileScope
     from otel_dspy.telemetry.spans.evaluate import EvaluateInfo
-    from otel_dspy.telemetry.usage_tally import Role
+    from otel_dspy.telemetry.tallies.leaderboard import Entry
+    from otel_dspy.telemetry.tallies.usage_tally import Role
 
 _THREADS = "num_threads"
 _SETTINGS = (_THREADS, "max_errors", "provide_traceback")

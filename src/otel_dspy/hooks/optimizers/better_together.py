@@ -32,9 +32,9 @@ if TYPE_CHECKING:
     from otel_dspy.hooks.patching.patches import Patches
     from otel_dspy.serialization.programs import ProgramSnapshot
     from otel_dspy.telemetry.emitter import Telemetry
-    from otel_dspy.telemetry.leaderboard import Entry
     from otel_dspy.telemetry.open_scopes import CompileScope
     from otel_dspy.telemetry.spans.evaluate import EvaluateInfo
+    from otel_dspy.telemetry.tallies.leaderboard import Entry
 
 
 class BetterTogetherHook(OptimizerHook):

@@ -20,7 +20,7 @@ from otel_dspy.hooks.optimizers.predictors import predictor_name, predictors, pr
 from otel_dspy.runtime.error_guard import guarded
 from otel_dspy.telemetry.optimizer_hook_state import StateKey
 from otel_dspy.telemetry.spans.trial_info import TrialInfo, TrialKind
-from otel_dspy.telemetry.usage_tally import PROMPT
+from otel_dspy.telemetry.tallies.usage_tally import PROMPT
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Mapping, Sequence
@@ -29,9 +29,9 @@ if TYPE_CHECKING:
     from otel_dspy.hooks.patching.call_hook import Args, Kwargs
     from otel_dspy.hooks.patching.patches import Patches
     from otel_dspy.telemetry.emitter import Telemetry
-    from otel_dspy.telemetry.leaderboard import Entry
     from otel_dspy.telemetry.open_scopes import CompileScope
     from otel_dspy.telemetry.spans.evaluate import EvaluateInfo
+    from otel_dspy.telemetry.tallies.leaderboard import Entry
 
 _SEARCH: Final[StateKey[_Search]] = StateKey("COPRO")
 

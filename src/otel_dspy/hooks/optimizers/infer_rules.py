@@ -18,11 +18,11 @@ from otel_dspy.hooks.optimizers.phase import PhaseHook
 from otel_dspy.hooks.optimizers.plans.infer_rules import infer_rules
 from otel_dspy.hooks.optimizers.predictors import predictor_name
 from otel_dspy.hooks.patching.call_hook import wrap_call
-from otel_dspy.telemetry.leaderboard import greatest
 from otel_dspy.telemetry.optimizer_hook_state import StateKey
 from otel_dspy.telemetry.spans.trial import open_trial
 from otel_dspy.telemetry.spans.trial_info import TrialInfo
-from otel_dspy.telemetry.usage_tally import PROMPT
+from otel_dspy.telemetry.tallies.leaderboard import greatest
+from otel_dspy.telemetry.tallies.usage_tally import PROMPT
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -31,10 +31,10 @@ if TYPE_CHECKING:
     from otel_dspy.hooks.patching.call_hook import Args, CallHook, Kwargs
     from otel_dspy.hooks.patching.patches import Patches
     from otel_dspy.telemetry.emitter import Telemetry
-    from otel_dspy.telemetry.leaderboard import Entry
     from otel_dspy.telemetry.open_scopes import CompileScope
     from otel_dspy.telemetry.spans.evaluate import EvaluateInfo
     from otel_dspy.telemetry.spans.setup import DatasetInfo
+    from otel_dspy.telemetry.tallies.leaderboard import Entry
 
 _RULES: Final[StateKey[list[tuple[Any, str]]]] = StateKey("rules")
 

@@ -23,11 +23,11 @@ from otel_dspy.hooks.optimizers.predictors import predictors
 from otel_dspy.hooks.patching.call_hook import CallHook, wrap_call
 from otel_dspy.runtime.error_guard import guarded
 from otel_dspy.serialization.programs import snapshot_if_program
-from otel_dspy.telemetry.leaderboard import first_unless_greater
 from otel_dspy.telemetry.optimizer_hook_state import StateKey
 from otel_dspy.telemetry.spans.trial import close_trial, open_trial
 from otel_dspy.telemetry.spans.trial_info import Scope, TrialInfo, TrialKind, TrialOutcome
-from otel_dspy.telemetry.usage_tally import PROMPT
+from otel_dspy.telemetry.tallies.leaderboard import first_unless_greater
+from otel_dspy.telemetry.tallies.usage_tally import PROMPT
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -39,8 +39,8 @@ if TYPE_CHECKING:
     from otel_dspy.hooks.patching.patches import Patches
     from otel_dspy.serialization.programs import ProgramSnapshot
     from otel_dspy.telemetry.emitter import Telemetry
-    from otel_dspy.telemetry.leaderboard import Entry
     from otel_dspy.telemetry.open_scopes import CompileScope
+    from otel_dspy.telemetry.tallies.leaderboard import Entry
 
 _RESOLVED: Final = ("num_trials", "valset", "minibatch", "num_instruct_candidates", "num_fewshot_candidates")
 """What `_set_hyperparams_from_run_mode` returns, in its order."""

@@ -22,9 +22,9 @@ from otel_dspy.hooks.patching.subclasses import wrap_with_subclasses
 from otel_dspy.runtime.error_guard import guarded
 from otel_dspy.serialization.programs import snapshot_if_program
 from otel_dspy.telemetry.call_context import current_call_context
-from otel_dspy.telemetry.leaderboard import first_unless_greater
 from otel_dspy.telemetry.spans.trial import close_trial, open_trial
 from otel_dspy.telemetry.spans.trial_info import TrialInfo, TrialOutcome, TrialState
+from otel_dspy.telemetry.tallies.leaderboard import first_unless_greater
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -35,9 +35,9 @@ if TYPE_CHECKING:
     from otel_dspy.hooks.patching.call_hook import Args, Kwargs
     from otel_dspy.hooks.patching.patches import Patches
     from otel_dspy.telemetry.emitter import Telemetry
-    from otel_dspy.telemetry.leaderboard import Entry
     from otel_dspy.telemetry.open_scopes import CompileScope
     from otel_dspy.telemetry.spans.setup import DatasetInfo
+    from otel_dspy.telemetry.tallies.leaderboard import Entry
 
 
 class OptunaHook(OptimizerHook):

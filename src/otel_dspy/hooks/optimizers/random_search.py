@@ -15,17 +15,17 @@ from typing_extensions import override
 from otel_dspy.hooks.optimizers.base import OptimizerHook
 from otel_dspy.hooks.optimizers.plans.random_search import random_search
 from otel_dspy.hooks.optimizers.predictors import demo_counts, demos
-from otel_dspy.telemetry.leaderboard import first_unless_greater
 from otel_dspy.telemetry.spans.trial_info import TrialInfo, TrialKind
+from otel_dspy.telemetry.tallies.leaderboard import first_unless_greater
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from otel_dspy.hooks.optimizers.plans.call_plan import CallPlan, NestedPlan
-    from otel_dspy.telemetry.leaderboard import Entry
     from otel_dspy.telemetry.open_scopes import CompileScope
     from otel_dspy.telemetry.spans.evaluate import EvaluateInfo
     from otel_dspy.telemetry.spans.setup import DatasetInfo
+    from otel_dspy.telemetry.tallies.leaderboard import Entry
 
 _FIRST_SEED: Final = -3
 

@@ -23,11 +23,11 @@ from otel_dspy.hooks.optimizers.predictors import predictor_name
 from otel_dspy.hooks.patching.call_hook import CallHook, wrap_call
 from otel_dspy.runtime.error_guard import guarded
 from otel_dspy.serialization.programs import program_name, snapshot_if_program
-from otel_dspy.telemetry.leaderboard import greatest
 from otel_dspy.telemetry.optimizer_hook_state import StateKey
 from otel_dspy.telemetry.spans.evaluate import EvaluateInfo, EvaluateOutcome, close_evaluate, open_evaluate
 from otel_dspy.telemetry.spans.trial import close_trial, open_trial
 from otel_dspy.telemetry.spans.trial_info import Scope, ScoreUnit, TrialInfo, TrialKind, TrialOutcome
+from otel_dspy.telemetry.tallies.leaderboard import greatest
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -38,8 +38,8 @@ if TYPE_CHECKING:
     from otel_dspy.hooks.patching.patches import Patches
     from otel_dspy.serialization.programs import ProgramSnapshot
     from otel_dspy.telemetry.emitter import Telemetry
-    from otel_dspy.telemetry.leaderboard import Entry
     from otel_dspy.telemetry.open_scopes import CompileScope
+    from otel_dspy.telemetry.tallies.leaderboard import Entry
 
 _PROGRESS: Final[StateKey[_Progress]] = StateKey("reanchor")
 _CALIBRATED: Final = "calibrated"

@@ -9,7 +9,7 @@ from otel_dspy.reporting.comparison.comparison_verdict import outcome, sentence
 from otel_dspy.reporting.comparison.parameters import differing_parameters
 from otel_dspy.reporting.comparison.run_figures import run_figures, run_name
 from otel_dspy.reporting.comparison.winner_comparison import compare_examples
-from otel_dspy.reporting.sections.prompt_diff import program_diff
+from otel_dspy.reporting.sections.prompts.prompt_diff import program_diff
 from otel_dspy.reporting.statistics.significance import SIGNIFICANT
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from otel_dspy.reporting.comparison.run_figures import RunFigures
     from otel_dspy.reporting.comparison.winner_comparison import ExampleComparison
     from otel_dspy.reporting.compile_result import Compile, Predictor
-    from otel_dspy.reporting.sections.prompt_diff import PredictorDiff
+    from otel_dspy.reporting.sections.prompts.prompt_diff import PredictorDiff
 
 
 @dataclass(frozen=True)

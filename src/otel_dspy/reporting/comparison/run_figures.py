@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from otel_dspy.reporting.compile_result import Compile
-    from otel_dspy.reporting.trial_row import ModelUse
+    from otel_dspy.reporting.trials.trial_row import ModelUse
 
 _SHORT: Final = 8
 _PERCENT: Final = 100.0

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from otel_dspy.reporting.comparison.run_comparison import RunPair, RunsComparison
     from otel_dspy.reporting.comparison.run_figures import RunFigures
-    from otel_dspy.reporting.sections.prompt_diff import PredictorDiff
+    from otel_dspy.reporting.sections.prompts.prompt_diff import PredictorDiff
 
 _WIDTH: Final = 100
 _SHOWN_TRIALS: Final = 12

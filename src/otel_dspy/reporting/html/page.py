@@ -16,22 +16,22 @@ from otel_dspy.reporting.html.timeline_chart import timeline_chart
 from otel_dspy.reporting.metric_value_text import metric_difference_text, metric_mean_text
 from otel_dspy.reporting.number_text import counted, duration_text, probability_text, unpriced_text, use_text
 from otel_dspy.reporting.sections.answers_outside_labels import answers_outside_labels
-from otel_dspy.reporting.sections.changed_parts import changed_parts
 from otel_dspy.reporting.sections.choices import choices
 from otel_dspy.reporting.sections.cost import cost
 from otel_dspy.reporting.sections.flip_matrix import flip_matrix
 from otel_dspy.reporting.sections.forecast import forecast
-from otel_dspy.reporting.sections.gains import gains
 from otel_dspy.reporting.sections.hard_cases import hard_cases
 from otel_dspy.reporting.sections.lineage import lineage
 from otel_dspy.reporting.sections.production import production
-from otel_dspy.reporting.sections.prompt_blame import prompt_blame
-from otel_dspy.reporting.sections.prompt_diff import prompt_diff
-from otel_dspy.reporting.sections.repeated_programs import repeated_programs
+from otel_dspy.reporting.sections.prompts.changed_parts import changed_parts
+from otel_dspy.reporting.sections.prompts.prompt_blame import prompt_blame
+from otel_dspy.reporting.sections.prompts.prompt_diff import prompt_diff
+from otel_dspy.reporting.sections.prompts.whole_prompts import whole_prompts
+from otel_dspy.reporting.sections.result.gains import gains
+from otel_dspy.reporting.sections.result.repeated_programs import repeated_programs
 from otel_dspy.reporting.sections.score_history import score_history
 from otel_dspy.reporting.sections.setup import setup
 from otel_dspy.reporting.sections.timeline import timeline
-from otel_dspy.reporting.sections.whole_prompts import whole_prompts
 from otel_dspy.trial_text import difference_text, score_value_text
 from otel_dspy.version import __version__
 
@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 
     from otel_dspy.reporting.comparison.run_comparison import RunsComparison
     from otel_dspy.reporting.compile_result import Compile
-    from otel_dspy.reporting.sections.verdict import Verdict
+    from otel_dspy.reporting.sections.result.verdict import Verdict
 
 
 def page(found: Compile, judged: Verdict, against: RunsComparison | None = None) -> str:

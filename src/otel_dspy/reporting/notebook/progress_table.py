@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Final
 from otel_dspy.reporting.number_text import counted
 from otel_dspy.reporting.terminal.compile_lines import forecast_text, has_gain, result_text
 from otel_dspy.reporting.terminal.running_text import running_steps
-from otel_dspy.reporting.trial_row_text import choice_text, kind_text, score_text
-from otel_dspy.reporting.trial_selection import shown_trials
+from otel_dspy.reporting.trials.trial_row_text import choice_text, kind_text, score_text
+from otel_dspy.reporting.trials.trial_selection import shown_trials
 from otel_dspy.trial_text import NONE, score_value_text
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from otel_dspy.reporting.terminal.compile_lines import Place
     from otel_dspy.reporting.terminal.compile_progress import CompileView
-    from otel_dspy.reporting.trial_row import TrialRow
+    from otel_dspy.reporting.trials.trial_row import TrialRow
 
 _MOST: Final = 10
 _COLUMNS: Final = (

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from mlflow.entities import Run
 
-    from otel_dspy.reporting.trial_row import ModelUse
+    from otel_dspy.reporting.trials.trial_row import ModelUse
 
 
 @dataclass(frozen=True)

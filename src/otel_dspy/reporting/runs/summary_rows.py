@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final, cast
 
 from otel_dspy.mlflow.records.param_names import FORECAST
 from otel_dspy.reporting.compile_result import CallForecast, CallUse, Phase
-from otel_dspy.reporting.trial_row import ModelUse, TrialRow
+from otel_dspy.reporting.trials.trial_row import ModelUse, TrialRow
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

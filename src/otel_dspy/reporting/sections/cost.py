@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from otel_dspy.reporting.number_text import counted
 from otel_dspy.reporting.sections.role_models import role_models
-from otel_dspy.reporting.trial_row import ModelUse
+from otel_dspy.reporting.trials.trial_row import ModelUse
 
 if TYPE_CHECKING:
     from otel_dspy.reporting.compile_result import Compile, Predictor

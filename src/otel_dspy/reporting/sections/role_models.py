@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from otel_dspy.reporting.trial_row import ModelUse
+    from otel_dspy.reporting.trials.trial_row import ModelUse
 
 
 class _Counts(NamedTuple):

@@ -7,7 +7,7 @@ from itertools import accumulate
 from typing import TYPE_CHECKING, Final, Literal
 
 from otel_dspy.reporting.statistics.intervals import Interval, mean_interval
-from otel_dspy.reporting.trial_row_text import choice_text
+from otel_dspy.reporting.trials.trial_row_text import choice_text
 
 if TYPE_CHECKING:
     from otel_dspy.reporting.compile_result import Compile, Trial

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 from otel_dspy.reporting.errors import ReportError
 from otel_dspy.reporting.number_text import counted, duration_text, use_text
 from otel_dspy.reporting.required_packages import check_packages
-from otel_dspy.reporting.trial_row_text import choice_text, trial_line
+from otel_dspy.reporting.trials.trial_row_text import choice_text, trial_line
 from otel_dspy.stop_reasons import stop_text
 from otel_dspy.trial_text import score_value_text
 

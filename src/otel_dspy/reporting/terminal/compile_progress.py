@@ -12,7 +12,7 @@ from typing_extensions import override
 
 from otel_dspy import semconv
 from otel_dspy.reporting.planned_trials import planned_trials
-from otel_dspy.reporting.trial_row import NANOSECONDS, ModelUse, below, failure_of_all, trial_row
+from otel_dspy.reporting.trials.trial_row import NANOSECONDS, ModelUse, below, failure_of_all, trial_row
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from opentelemetry.sdk.trace import ReadableSpan, Span
     from opentelemetry.util.types import AttributeValue
 
-    from otel_dspy.reporting.trial_row import TrialRow
+    from otel_dspy.reporting.trials.trial_row import TrialRow
 
 _INNER: Final = frozenset({semconv.DSPY_COMPILE_PARENT_ID, semconv.DSPY_COMPILE_IN_CALL})
 """Attributes of a compile inside another compile or call."""

@@ -6,15 +6,15 @@ from typing import TYPE_CHECKING, Final
 
 from otel_dspy.reporting.number_text import counted, use_text
 from otel_dspy.reporting.rich_classes import SIMPLE_HEAD, Table, Text, escape
-from otel_dspy.reporting.trial_row import ModelUse
-from otel_dspy.reporting.trial_row_text import choice_text, score_text
-from otel_dspy.reporting.trial_selection import best_index, shown_trials
+from otel_dspy.reporting.trials.trial_row import ModelUse
+from otel_dspy.reporting.trials.trial_row_text import choice_text, score_text
+from otel_dspy.reporting.trials.trial_selection import best_index, shown_trials
 from otel_dspy.trial_text import NONE
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from otel_dspy.reporting.trial_row import TrialRow
+    from otel_dspy.reporting.trials.trial_row import TrialRow
 
 
 _MINIBATCH: Final = "minibatch: a part of the validation set; only full scores compete."

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from opentelemetry.util.genai.types import MessagePart, ToolDefinition
     from opentelemetry.util.types import AnyValue
 
-    from otel_dspy.telemetry.content_filter import ContentFilter
+    from otel_dspy.telemetry.content.content_filter import ContentFilter
 
 _TEXTS: Final = frozenset({"text", "input_text", "output_text"})
 _REASONING: Final = frozenset({"thinking", "reasoning"})

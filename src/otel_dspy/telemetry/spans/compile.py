@@ -11,22 +11,22 @@ from opentelemetry.semconv.attributes.error_attributes import ERROR_TYPE
 from otel_dspy import semconv
 from otel_dspy.serialization.datasets import ExampleRegistry
 from otel_dspy.telemetry.call_context import CallContext, call_context_in, inside, parent_context
-from otel_dspy.telemetry.compile_budget import CompileBudget
 from otel_dspy.telemetry.emitter import now
 from otel_dspy.telemetry.exceptions import error_type, mark_failed
 from otel_dspy.telemetry.instruments import UNSPANNED
-from otel_dspy.telemetry.leaderboard import Leaderboard, greatest
 from otel_dspy.telemetry.open_scopes import CompileScope
 from otel_dspy.telemetry.spans.setup import compile_identity, put_program
-from otel_dspy.telemetry.usage_tally import TASK, UsageTally
+from otel_dspy.telemetry.tallies.compile_budget import CompileBudget
+from otel_dspy.telemetry.tallies.leaderboard import Leaderboard, greatest
+from otel_dspy.telemetry.tallies.usage_tally import TASK, UsageTally
 
 if TYPE_CHECKING:
     from opentelemetry.util.types import AttributeValue
 
     from otel_dspy.serialization.programs import ProgramSnapshot
     from otel_dspy.telemetry.emitter import Telemetry
-    from otel_dspy.telemetry.leaderboard import Selection
-    from otel_dspy.telemetry.usage_tally import Role
+    from otel_dspy.telemetry.tallies.leaderboard import Selection
+    from otel_dspy.telemetry.tallies.usage_tally import Role
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,7 +11,7 @@ from otel_dspy import semconv
 from otel_dspy.telemetry.call_context import CallContext, call_context_in, inside
 from otel_dspy.telemetry.exceptions import mark_failed
 from otel_dspy.telemetry.spans import compile as compile_spans
-from otel_dspy.telemetry.usage_tally import UsageTally
+from otel_dspy.telemetry.tallies.usage_tally import UsageTally
 
 if TYPE_CHECKING:
     from opentelemetry.context import Context

@@ -18,7 +18,7 @@ from otel_dspy.settings import TraceShape
 from otel_dspy.telemetry.call_context import call_context_in, inside
 from otel_dspy.telemetry.random_source import chance, random_id
 from otel_dspy.telemetry.spans.metric import MetricGate, named_after
-from otel_dspy.telemetry.usage_tally import JUDGE, UsageTally
+from otel_dspy.telemetry.tallies.usage_tally import JUDGE, UsageTally
 
 if TYPE_CHECKING:
     from opentelemetry.context import Context

@@ -12,11 +12,11 @@ from otel_dspy import semconv
 from otel_dspy.runtime.error_guard import guarded
 from otel_dspy.serialization.datasets import fields
 from otel_dspy.serialization.plain_data import plain
-from otel_dspy.telemetry.content_filter import plain_json
-from otel_dspy.telemetry.example_tally import ExampleFailure
+from otel_dspy.telemetry.content.content_filter import plain_json
 from otel_dspy.telemetry.exceptions import describe, error_type, mark_failed
 from otel_dspy.telemetry.instruments import UNSPANNED
 from otel_dspy.telemetry.spans.metric import metric_attribute
+from otel_dspy.telemetry.tallies.example_tally import ExampleFailure
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -13,12 +13,12 @@ from otel_dspy.telemetry.call_context import CallContext, call_context_in, insid
 from otel_dspy.telemetry.emitter import now
 from otel_dspy.telemetry.exceptions import error_type, mark_failed
 from otel_dspy.telemetry.instruments import UNSPANNED
-from otel_dspy.telemetry.leaderboard import Entry
 from otel_dspy.telemetry.open_scopes import TrialScope
 from otel_dspy.telemetry.parameter_attributes import parameter_attributes
 from otel_dspy.telemetry.spans.setup import put_program
 from otel_dspy.telemetry.spans.trial_info import Scope, TrialKind, TrialState
-from otel_dspy.telemetry.usage_tally import UsageTally
+from otel_dspy.telemetry.tallies.leaderboard import Entry
+from otel_dspy.telemetry.tallies.usage_tally import UsageTally
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -28,9 +28,9 @@ if TYPE_CHECKING:
     from opentelemetry.util.types import AttributeValue
 
     from otel_dspy.telemetry.emitter import Telemetry
-    from otel_dspy.telemetry.leaderboard import Standing
     from otel_dspy.telemetry.open_scopes import CompileScope
     from otel_dspy.telemetry.spans.trial_info import TrialInfo, TrialOutcome
+    from otel_dspy.telemetry.tallies.leaderboard import Standing
 
 
 def open_trial(telemetry: Telemetry, scope: CompileScope, context: Context | None = None) -> TrialScope:

@@ -10,7 +10,7 @@ from dspy.clients.call_result import CallResult
 from dspy.lm15 import Message, Response, TextPart, Usage
 
 from otel_dspy.hooks.lm.result import LMCallRecord, TokenCounts, read_result
-from otel_dspy.telemetry.usage_tally import CallUsage
+from otel_dspy.telemetry.tallies.usage_tally import CallUsage
 
 if TYPE_CHECKING:
     from collections.abc import Callable

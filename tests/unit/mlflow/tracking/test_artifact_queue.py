@@ -17,7 +17,7 @@ from otel_dspy.mlflow.mapping.run_keys import CompileRun
 from otel_dspy.mlflow.records.route import Destination, Experiment
 from otel_dspy.mlflow.tracking.artifact_queue import artifact_queue
 from otel_dspy.mlflow.tracking.artifact_queue.artifact_queue import ArtifactQueue
-from otel_dspy.mlflow.tracking.artifact_queue.attempt import ArtifactWrite
+from otel_dspy.mlflow.tracking.artifact_queue.artifact_write import ArtifactWrite
 from otel_dspy.mlflow.tracking.artifact_queue.store_state import store_name
 from otel_dspy.mlflow.tracking.operation_applier import OperationApplier
 from otel_dspy.mlflow.tracking.requests import retry

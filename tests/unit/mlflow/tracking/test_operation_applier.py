@@ -17,7 +17,7 @@ from otel_dspy.mlflow.records.span import SpanRecord
 from otel_dspy.mlflow.tracking.operation_applier import OperationApplier
 from otel_dspy.mlflow.tracking.requests import retry
 from otel_dspy.mlflow.tracking.store.store import Store
-from otel_dspy.mlflow.tracking.store.trace_store import TraceStore
+from otel_dspy.mlflow.tracking.store.traces.trace_store import TraceStore
 from otel_dspy.mlflow.tracking.writers.exclusive_writer import ExclusiveWriter
 from tests.support.blank_store import blank_store
 

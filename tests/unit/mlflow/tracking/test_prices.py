@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from mlflow.utils.providers import cost_per_token
 
-from otel_dspy.mlflow.tracking.store import prices
+from otel_dspy.mlflow.tracking.store.traces import prices
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,7 @@ from otel_dspy.mlflow.tracking.operation_applier import OperationApplier
 from otel_dspy.mlflow.tracking.store.local_writes import TOGETHER
 from otel_dspy.mlflow.tracking.store.store import Store
 from otel_dspy.mlflow.tracking.store.store_transaction import one_transaction
-from otel_dspy.mlflow.tracking.store.trace_ends import PREFIX
+from otel_dspy.mlflow.tracking.store.traces.trace_ends import PREFIX
 from otel_dspy.mlflow.tracking.writers.exclusive_writer import ExclusiveWriter
 from otel_dspy.runtime.fork_gate import ForkGate
 from tests.support.blank_store import blank_store

@@ -10,7 +10,7 @@ import pytest
 from otel_dspy.mlflow.mapping.trace_operations import LogTrace
 from otel_dspy.mlflow.tracking.state.compile_state_lookup import StateLookup
 from otel_dspy.mlflow.tracking.store.store_reader import FoundTraceInfo, StoreReader
-from otel_dspy.mlflow.tracking.store.trace_ends import end_of, noted_end
+from otel_dspy.mlflow.tracking.store.traces.trace_ends import end_of, noted_end
 from otel_dspy.mlflow.tracking.traces.trace_batches import merged
 
 CALLER = LogTrace(

@@ -12,7 +12,7 @@ from mlflow.tracing.otel import translation
 from otel_dspy.mlflow.mapping.trace_operations import LogSpan
 from otel_dspy.mlflow.records.span import SpanRecord
 from otel_dspy.mlflow.tracking.store.store import Store
-from otel_dspy.mlflow.tracking.store.unpriced_models import unpriced
+from otel_dspy.mlflow.tracking.store.traces.unpriced_models import unpriced
 from tests.support.blank_store import blank_store
 
 if TYPE_CHECKING:

@@ -16,7 +16,7 @@ from otel_dspy.mlflow.mapping.trace_operations import LogSpan, LogTrace
 from otel_dspy.mlflow.records.route import Destination, Experiment
 from otel_dspy.mlflow.records.span import SpanRecord
 from otel_dspy.mlflow.tracking.operation_applier import OperationApplier
-from otel_dspy.mlflow.tracking.store.trace_store import TraceStore
+from otel_dspy.mlflow.tracking.store.traces.trace_store import TraceStore
 from otel_dspy.mlflow.tracking.writers.exclusive_writer import ExclusiveWriter
 from tests.support.blank_store import blank_store
 from tests.support.database_statements import COMMIT, database_statements, mlflow_store
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
-    from otel_dspy.mlflow.tracking.store.trace_store import Correction
+    from otel_dspy.mlflow.tracking.store.traces.trace_store import Correction
 
 USAGE: Final = "mlflow.chat.tokenUsage"
 SUM: Final = "mlflow.trace.tokenUsage"

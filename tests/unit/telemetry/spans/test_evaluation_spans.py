@@ -22,7 +22,7 @@ from otel_dspy.telemetry.spans.example import open_example
 from otel_dspy.telemetry.spans.example_result import ExampleOutcome, close_example
 from otel_dspy.telemetry.spans.setup import DatasetInfo, SetupInfo, emit_setup
 from otel_dspy.telemetry.spans.trial_info import Scope
-from otel_dspy.telemetry.usage_tally import CallUsage
+from otel_dspy.telemetry.tallies.usage_tally import CallUsage
 from tests.unit.telemetry.spans.emitted import Emitted, current, identity
 
 if TYPE_CHECKING:

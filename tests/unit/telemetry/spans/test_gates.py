@@ -15,7 +15,7 @@ from otel_dspy.telemetry.spans.attempt import AttemptGate
 from otel_dspy.telemetry.spans.compile import CompileInfo
 from otel_dspy.telemetry.spans.compile_in_call import close_compile_in_call, open_compile_in_call
 from otel_dspy.telemetry.spans.metric import MetricGate
-from otel_dspy.telemetry.usage_tally import CallUsage, UsageTally
+from otel_dspy.telemetry.tallies.usage_tally import CallUsage, UsageTally
 from tests.unit.telemetry.spans.emitted import Emitted, current, identity
 
 if TYPE_CHECKING:

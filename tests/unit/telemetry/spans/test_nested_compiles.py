@@ -12,7 +12,7 @@ from otel_dspy.telemetry.spans.compile import close_compile
 from otel_dspy.telemetry.spans.setup import DatasetInfo, SetupInfo, emit_setup
 from otel_dspy.telemetry.spans.trial import close_trial, open_trial
 from otel_dspy.telemetry.spans.trial_info import TrialInfo, TrialOutcome, TrialState
-from otel_dspy.telemetry.usage_tally import CallUsage
+from otel_dspy.telemetry.tallies.usage_tally import CallUsage
 from tests.unit.telemetry.spans.emitted import Emitted, current
 from tests.unit.telemetry.spans.opened_spans import CANDIDATE, EVERYTHING, EXAMPLE, INITIAL, opened_compile
 

@@ -13,7 +13,6 @@ from opentelemetry.trace import get_current_span, set_span_in_context
 
 from otel_dspy.serialization.programs import ProgramSnapshot
 from otel_dspy.telemetry.call_context import CallContext, call_context_in, with_call_context
-from otel_dspy.telemetry.leaderboard import Entry, greatest
 from otel_dspy.telemetry.spans.compile import CompileInfo, close_compile, open_compile
 from otel_dspy.telemetry.spans.evaluate import EvaluateInfo, EvaluateOutcome, close_evaluate, open_evaluate
 from otel_dspy.telemetry.spans.example import open_example
@@ -21,7 +20,8 @@ from otel_dspy.telemetry.spans.example_result import ExampleOutcome, close_examp
 from otel_dspy.telemetry.spans.setup import SetupInfo, emit_setup
 from otel_dspy.telemetry.spans.trial import close_trial, open_trial
 from otel_dspy.telemetry.spans.trial_info import Scope, TrialInfo, TrialKind, TrialOutcome
-from otel_dspy.telemetry.usage_tally import CallUsage, UsageTally
+from otel_dspy.telemetry.tallies.leaderboard import Entry, greatest
+from otel_dspy.telemetry.tallies.usage_tally import CallUsage, UsageTally
 from tests.unit.telemetry.spans.emitted import Emitted, current, identity
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from opentelemetry.trace import Span
 
     from otel_dspy.telemetry.open_scopes import CompileScope
-    from otel_dspy.telemetry.usage_tally import Role
+    from otel_dspy.telemetry.tallies.usage_tally import Role
 
 KEY = "sk-proj-Ab3dEf6hIj9kLm2nOp5q"
 

@@ -19,7 +19,7 @@ from otel_dspy.hooks.optimizers.gepa.callback import GepaEvents
 from otel_dspy.hooks.optimizers.gepa.phases import EVENTS, evaluation_info
 from otel_dspy.hooks.optimizers.plans.gepa import gepa
 from otel_dspy.hooks.patching.call_hook import CallHook, wrap_call
-from otel_dspy.telemetry.leaderboard import first_unless_greater
+from otel_dspy.telemetry.tallies.leaderboard import first_unless_greater
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -29,9 +29,9 @@ if TYPE_CHECKING:
     from otel_dspy.hooks.patching.patches import Patches
     from otel_dspy.serialization.programs import ProgramSnapshot
     from otel_dspy.telemetry.emitter import Telemetry
-    from otel_dspy.telemetry.leaderboard import Entry
     from otel_dspy.telemetry.open_scopes import CompileScope
     from otel_dspy.telemetry.spans.evaluate import EvaluateInfo
+    from otel_dspy.telemetry.tallies.leaderboard import Entry
 
 _EFFECTIVE: Final = (
     "max_metric_calls",

@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 from statistics import fmean
 from typing import TYPE_CHECKING, Any
 
-from otel_dspy.telemetry.objective_scores import ObjectiveMeans
 from otel_dspy.telemetry.spans.trial_info import Scope, ScoreUnit, TrialInfo, TrialOutcome, TrialState
+from otel_dspy.telemetry.tallies.objective_scores import ObjectiveMeans
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -23,7 +23,7 @@ from otel_dspy.hooks.optimizers.gepa.parameters import call_arguments
 from otel_dspy.hooks.optimizers.gepa.phases import evaluation_info
 from otel_dspy.hooks.patching.call_hook import wrap_call
 from otel_dspy.runtime.error_guard import guarded
-from otel_dspy.telemetry.leaderboard import first_unless_greater
+from otel_dspy.telemetry.tallies.leaderboard import first_unless_greater
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -32,8 +32,8 @@ if TYPE_CHECKING:
     from otel_dspy.hooks.patching.patches import Patches
     from otel_dspy.serialization.programs import ProgramSnapshot
     from otel_dspy.telemetry.emitter import Telemetry
-    from otel_dspy.telemetry.leaderboard import Entry
     from otel_dspy.telemetry.spans.evaluate import EvaluateInfo
+    from otel_dspy.telemetry.tallies.leaderboard import Entry
 
 _ENGINE: Final = "gepa.core.engine"
 

@@ -22,8 +22,8 @@ from otel_dspy.hooks.optimizers.simba.strategy import StrategyHook
 from otel_dspy.hooks.patching.attribute_probe import AttributeProbe
 from otel_dspy.hooks.patching.call_hook import wrap_call
 from otel_dspy.runtime.error_guard import guarded
-from otel_dspy.telemetry.leaderboard import first_unless_greater
 from otel_dspy.telemetry.optimizer_hook_state import StateKey
+from otel_dspy.telemetry.tallies.leaderboard import first_unless_greater
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -32,8 +32,8 @@ if TYPE_CHECKING:
     from otel_dspy.hooks.patching.call_hook import Args, CallHook, Kwargs
     from otel_dspy.hooks.patching.patches import Patches
     from otel_dspy.telemetry.emitter import Telemetry
-    from otel_dspy.telemetry.leaderboard import Entry
     from otel_dspy.telemetry.open_scopes import CompileScope
+    from otel_dspy.telemetry.tallies.leaderboard import Entry
 
 _SEARCH: Final[StateKey[Search]] = StateKey("SIMBA")
 

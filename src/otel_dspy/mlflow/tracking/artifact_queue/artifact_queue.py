@@ -10,7 +10,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Final
 
-from otel_dspy.mlflow.tracking.artifact_queue.attempt import ArtifactAttempt
+from otel_dspy.mlflow.tracking.artifact_queue.artifact_write import ArtifactAttempt
 from otel_dspy.mlflow.tracking.artifact_queue.store_state import QueuedStore, store_name
 from otel_dspy.mlflow.tracking.requests.error_classification import ErrorClass, classify
 from otel_dspy.mlflow.tracking.requests.retry import MAX_RETRIES, Stopped
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from threading import Event
 
-    from otel_dspy.mlflow.tracking.artifact_queue.attempt import ArtifactWrite
+    from otel_dspy.mlflow.tracking.artifact_queue.artifact_write import ArtifactWrite
     from otel_dspy.mlflow.tracking.store.artifact_store import ArtifactContent
 
 MAX_WAIT: Final = 3.0

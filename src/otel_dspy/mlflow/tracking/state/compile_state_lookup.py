@@ -10,7 +10,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from otel_dspy.mlflow.tracking.state.run_lookup import RUN_TAG, run_tag
-from otel_dspy.mlflow.tracking.store.trace_ends import end_of
+from otel_dspy.mlflow.tracking.store.traces.trace_ends import end_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -12,7 +12,7 @@ from mlflow.exceptions import MlflowException
 from otel_dspy.mlflow.tracking.store import capabilities
 
 if TYPE_CHECKING or (capabilities.MODELS and capabilities.TRACES):
-    from otel_dspy.mlflow.tracking.store import trace_entities
+    from otel_dspy.mlflow.tracking.store.traces import trace_entities
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

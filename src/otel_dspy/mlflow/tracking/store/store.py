@@ -35,7 +35,7 @@ from otel_dspy.mlflow.tracking.store.model_store import ModelStore
 from otel_dspy.mlflow.tracking.store.open_store import open_store
 from otel_dspy.mlflow.tracking.store.paging import every_page
 from otel_dspy.mlflow.tracking.store.store_transaction import one_transaction
-from otel_dspy.mlflow.tracking.store.trace_store import TraceStore
+from otel_dspy.mlflow.tracking.store.traces.trace_store import TraceStore
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence

@@ -15,13 +15,13 @@ from otel_dspy.mlflow.tracking.requests.error_classification import artifact_acc
 from otel_dspy.mlflow.tracking.store import capabilities
 from otel_dspy.mlflow.tracking.store.open_store import open_store
 from otel_dspy.mlflow.tracking.store.paging import every_page
-from otel_dspy.mlflow.tracking.store.trace_ends import noted_end
+from otel_dspy.mlflow.tracking.store.traces.trace_ends import noted_end
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from otel_dspy.mlflow.mapping.trace_operations import TraceState as State
-    from otel_dspy.mlflow.tracking.store.trace_ends import TraceEnd
+    from otel_dspy.mlflow.tracking.store.traces.trace_ends import TraceEnd
 
 _MISSING: Final = "RESOURCE_DOES_NOT_EXIST"
 _STATES: Final[Mapping[TraceState, State]] = {TraceState.OK: "OK", TraceState.ERROR: "ERROR"}

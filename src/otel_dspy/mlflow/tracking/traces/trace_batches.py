@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
-from otel_dspy.mlflow.tracking.store.trace_ends import end_of
+from otel_dspy.mlflow.tracking.store.traces.trace_ends import end_of
 from otel_dspy.runtime.bounded_dict import BoundedDict
 
 if TYPE_CHECKING:

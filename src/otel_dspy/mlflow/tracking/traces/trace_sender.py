@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Final
 
 from otel_dspy.mlflow.tracking.requests.concurrent_requests import ConcurrentRequests
 from otel_dspy.mlflow.tracking.requests.operation_outcome import Outcome
-from otel_dspy.mlflow.tracking.store import capabilities, trace_sums
+from otel_dspy.mlflow.tracking.store import capabilities
 from otel_dspy.mlflow.tracking.store.local_writes import MOST_SPANS, LocalRequests
+from otel_dspy.mlflow.tracking.store.traces import trace_sums
 from otel_dspy.mlflow.tracking.traces.shared_traces import SharedTraces
 from otel_dspy.mlflow.tracking.traces.split_span_batch import send_trace
 from otel_dspy.mlflow.tracking.traces.trace_batches import POSTPONED, TraceBatch

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from otel_dspy.mlflow.mapping.run_keys import UserRun
 from otel_dspy.mlflow.tracking.artifact_queue.artifact_queue import ArtifactQueue
-from otel_dspy.mlflow.tracking.artifact_queue.attempt import ArtifactWrite
+from otel_dspy.mlflow.tracking.artifact_queue.artifact_write import ArtifactWrite
 from otel_dspy.mlflow.tracking.requests import workspaces
 from otel_dspy.mlflow.tracking.requests.attempt_counters import CountedAttempts
 from otel_dspy.mlflow.tracking.requests.operation_outcome import Outcome

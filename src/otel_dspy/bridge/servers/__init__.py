@@ -1,0 +1,1 @@
+"""OTLP servers of the bridge, over HTTP and gRPC."""

@@ -1,0 +1,1 @@
+"""Traces in MLflow's tracking store: infos, spans, sums of tokens and cost."""

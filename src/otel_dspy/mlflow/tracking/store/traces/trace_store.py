@@ -1,0 +1,185 @@
+"""Traces in MLflow's tracking store: infos with assessments, spans, and traces that no process will end."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, cast
+
+from mlflow.exceptions import MlflowException
+from mlflow.store.entities import PagedList
+from mlflow.utils import uri as mlflow_uri
+
+from otel_dspy.mlflow.tracking.store import capabilities
+from otel_dspy.mlflow.tracking.store.paging import every_page
+from otel_dspy.mlflow.tracking.store.store_transaction import adding, spans_of
+from otel_dspy.mlflow.tracking.store.traces.mlflow_span import mlflow_span
+from otel_dspy.mlflow.tracking.store.traces.prices import NO_PRICE
+from otel_dspy.mlflow.tracking.store.traces.trace_ends import reverted_end
+from otel_dspy.mlflow.tracking.store.traces.trace_sums import corrected_sums
+from otel_dspy.mlflow.tracking.store.traces.unpriced_models import unpriced
+
+if TYPE_CHECKING or (capabilities.MODELS and capabilities.TRACES):
+    from otel_dspy.mlflow.tracking.store.traces import trace_entities
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping, Sequence
+
+    from otel_dspy.mlflow.mapping.trace_operations import LogSpan, LogTrace
+    from otel_dspy.mlflow.tracking.store.traces.trace_ends import TraceEnd
+
+_TAKES_WHOLE_HEADS = ("tried to blank-out primary key", "assessments.trace_id")
+"""Errors of MLflow 3.6 and 3.10 for a trace info without a tag, metadata or an assessment that the trace has."""
+_UNREADABLE = ("RESOURCE_DOES_NOT_EXIST", "NOT_IMPLEMENTED")
+"""Error codes of a trace that does not exist, or that the server cannot return."""
+_WITHOUT_SPANS = "Trace data not stored in tracking store"
+"""Error of MLflow 3.17 (store/tracking/sqlalchemy_store.py, `get_trace`) for a trace that has no spans."""
+
+
+@dataclass(frozen=True, slots=True)
+class Correction:
+    """What MLflow has wrong of a trace.
+
+    Attributes:
+        sums: token usage and cost as metadata, where MLflow's sums differ from those of the spans.
+        end: the recorded end, if the trace has another state.
+    """
+
+    sums: Mapping[str, str]
+    end: TraceEnd | None
+
+
+class TraceStore:
+    """Traces of one tracking store. Every method may raise errors of MLflow and its transports."""
+
+    def __init__(self, store: Any) -> None:  # noqa: ANN401 - MLflow's AbstractStore, which it types in part
+        self._store = store
+
+    def start_trace(
+        self, experiment_id: str, trace: LogTrace, run_id: str | None, metadata: Mapping[str, str] | None = None
+    ) -> None:
+        """Log a trace's info with its assessments, merged into the existing one; state and times are overwritten.
+
+        Args:
+            experiment_id: the experiment's id.
+            trace: state, times, tags, metadata and assessments.
+            run_id: the run that the trace belongs to, if any.
+            metadata: more metadata.
+        """
+        info = trace_entities.trace_info(experiment_id, trace, run_id, metadata or {})
+        try:
+            with adding(self._store):
+                self._store.start_trace(info)
+        except Exception as error:
+            if not any(text in str(error) for text in _TAKES_WHOLE_HEADS):
+                raise
+            self._store.start_trace(trace_entities.whole(info, self._store.get_trace_info(info.trace_id)))
+
+    def log_spans(self, experiment_id: str, spans: Iterable[LogSpan]) -> None:
+        """Log spans of one or several traces in one request."""
+        logged = list(spans)
+        models = {span.unpriced_model for span in logged if span.unpriced_model is not None}
+        try:
+            with unpriced(models | {model + NO_PRICE for model in models}):
+                converted = [mlflow_span(span) for span in logged]
+                with spans_of(self._store, {span.trace_id for span in converted}):
+                    self._store.log_spans(experiment_id, converted)
+        except NotImplementedError:
+            # MLflow requests the server's version once, and caches a failure forever.
+            version: Any = getattr(self._store, "_get_server_version", None)
+            if hasattr(version, "cache_clear"):
+                version.cache_clear()
+            # In a missing workspace the version request fails too; this request returns the reason.
+            self._store.get_experiment(experiment_id)
+            raise
+
+    def trace_artifact_uri(self, experiment_id: str, trace_id: str) -> str:
+        """Return the artifact URI that MLflow's stores give a trace.
+
+        Source: `_get_trace_artifact_location_tag` of MLflow 3.17 (store/tracking/sqlalchemy_store.py).
+
+        Args:
+            experiment_id: the experiment's id.
+            trace_id: 32 hex digits.
+        """
+        location = self._store.get_experiment(experiment_id).artifact_location
+        append = cast("Callable[..., str]", cast("Any", mlflow_uri).append_to_uri_path)
+        return append(location, "traces", f"tr-{trace_id}", "artifacts")
+
+    def end_open_traces(self, experiment_ids: Sequence[str], run_id: str, tags: Mapping[str, str]) -> None:
+        """End the run's IN_PROGRESS traces with an error and without a duration, which is unknown.
+
+        Args:
+            experiment_ids: the experiments' ids.
+            run_id: the run's id.
+            tags: tags to set on each trace.
+        """
+        if not capabilities.TRACES:
+            return
+        wanted = f"metadata.`mlflow.sourceRun` = '{run_id}' AND attributes.status = 'IN_PROGRESS'"
+        pages = every_page(
+            lambda token: PagedList(*self._store.search_traces(list(experiment_ids), wanted, page_token=token))
+        )
+        # All pages first: a trace that has ended is not found again, which would move the next page.
+        for trace in list(pages):
+            trace_id = trace.trace_id.removeprefix("tr-")
+            sums = self.corrected_sums([trace_id]).get(trace_id, {})
+            self._store.start_trace(trace_entities.interrupted(trace, tags, sums))
+
+    def runs_with_open_traces(self, experiment_ids: Sequence[str]) -> list[str]:
+        """Return the ids of the runs of the experiments' IN_PROGRESS traces, each once."""
+        if not capabilities.TRACES:
+            return []
+        wanted = "attributes.status = 'IN_PROGRESS'"
+        found = every_page(
+            lambda token: PagedList(*self._store.search_traces(list(experiment_ids), wanted, page_token=token))
+        )
+        runs = (trace.trace_metadata.get("mlflow.sourceRun") for trace in found)
+        return list(dict.fromkeys(run for run in runs if run is not None))
+
+    def corrected_sums(self, trace_ids: Sequence[str]) -> dict[str, dict[str, str]]:
+        """Return token usage and cost of traces as metadata where MLflow's sums differ from those of their spans.
+
+        Args:
+            trace_ids: 32 hex digits each. A trace that does not exist, or that the server cannot return, is left out.
+        """
+        found = self.corrections(trace_ids)
+        return {trace_id: dict(correction.sums) for trace_id, correction in found.items() if correction.sums}
+
+    def corrections(self, trace_ids: Sequence[str]) -> dict[str, Correction]:
+        """Return what MLflow has wrong of traces; none of it for a trace left out.
+
+        Args:
+            trace_ids: 32 hex digits each. A trace that does not exist, or that the server cannot return, is left out.
+        """
+        found: dict[str, Correction] = {}
+        for trace in self._traces([f"tr-{trace_id}" for trace_id in trace_ids]):
+            metadata = trace.info.trace_metadata
+            sums, end = corrected_sums(metadata, trace.data.spans), reverted_end(metadata, trace.info.state)
+            if sums or end is not None:
+                found[str(trace.info.trace_id).removeprefix("tr-")] = Correction(sums, end)
+        return found
+
+    def _traces(self, trace_ids: Sequence[str]) -> list[Any]:
+        """Return traces with the spans that MLflow has of them."""
+        if not hasattr(self._store, "get_trace"):  # MLflow 3.6
+            return self._readable(lambda: self._store.batch_get_traces(list(trace_ids)))
+        found: list[Any] = []
+        if len(trace_ids) > 1:
+            # Without those that lack spans according to MLflow.
+            found = self._readable(lambda: self._store.batch_get_traces(list(trace_ids)))
+        there = {trace.info.trace_id for trace in found}
+        for trace_id in trace_ids:
+            if trace_id not in there:
+                found += self._readable(lambda trace_id=trace_id: [self._store.get_trace(trace_id, allow_partial=True)])
+        return found
+
+    @staticmethod
+    def _readable(read: Callable[[], list[Any]]) -> list[Any]:
+        try:
+            return read()
+        except NotImplementedError:
+            return []
+        except MlflowException as error:
+            if error.error_code in _UNREADABLE or _WITHOUT_SPANS in str(error):
+                return []
+            raise

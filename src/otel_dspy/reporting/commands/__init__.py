@@ -1,0 +1,1 @@
+"""Commands of otel-dspy that read a recorded optimization."""

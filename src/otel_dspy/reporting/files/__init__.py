@@ -1,0 +1,1 @@
+"""Reports on optimizations from files, without MLflow."""

@@ -1,0 +1,1 @@
+"""Sections of the report on prompts: what changed, which trial introduced it."""

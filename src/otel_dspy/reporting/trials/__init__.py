@@ -1,0 +1,1 @@
+"""Trials as rows of a table, and their text in terminals and logs."""

@@ -1,0 +1,1 @@
+"""Content of spans: filtered, serialized, bounded in size."""

@@ -1,0 +1,1 @@
+"""Sums over the calls and examples of an evaluation, a trial or a compile."""
