@@ -15,7 +15,6 @@ import statistics
 import subprocess
 import sys
 import tempfile
-import time
 import urllib.request
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, suppress
@@ -45,8 +44,8 @@ DEFAULT_WORKERS: Final = 4
 """Processes of `mlflow server`, unless its option `--workers` is set."""
 AT_ONCE: Final = 16
 """Requests that `warm_up` sends at the same time, so that every process of a server receives some."""
-WARM: Final = 0.5
-"""Seconds within which a server answers all of them once each of its processes has imported litellm."""
+WARM_UP_ROUNDS: Final = 8
+"""How often `warm_up` sends them: a process that imports litellm accepts no requests, so that others receive them."""
 _REQUEST: Final = re.compile(r'"(?:GET|POST|PATCH|PUT|DELETE) \S+ HTTP')
 _PACKAGES: Final = ("dspy", "mlflow", "opentelemetry-sdk", "psycopg2-binary")
 
@@ -78,7 +77,7 @@ def measure(server: MlflowServer, recorder: str, round_trip: int, count: int, nu
 
 
 def warm_up(server: MlflowServer) -> None:
-    """Send spans until every process of the server has imported litellm, which takes seconds at its first spans."""
+    """Send spans to every process of the server: each imports litellm, for seconds, when it receives its first ones."""
     experiment = MlflowClient(server.uri).create_experiment("warm-up")
 
     def send(_: int) -> None:
@@ -95,11 +94,8 @@ def warm_up(server: MlflowServer) -> None:
         urllib.request.urlopen(request).close()  # noqa: S310 - a server of the benchmark's own
 
     with ThreadPoolExecutor(AT_ONCE) as pool:
-        seconds = WARM + 1
-        while seconds > WARM:
-            began = time.perf_counter()
+        for _ in range(WARM_UP_ROUNDS):
             list(pool.map(send, range(AT_ONCE)))
-            seconds = time.perf_counter() - began
 
 
 def cpu_seconds(group: int) -> float:
