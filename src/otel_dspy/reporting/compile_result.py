@@ -148,8 +148,8 @@ class Compile:
     """Type of the exception that ended the compile, with its message if that was recorded."""
     stop_reason: str | None = None
     """Why the run was ended as KILLED without the end of the compile: its process exited."""
-    ended_phase: str | None = None
-    """Name of the phase outside of trials that ended last; None if none has."""
+    ended_phases: frozenset[str] = frozenset()
+    """Names of the phases outside of trials that have ended."""
     parameters: Mapping[str, object] = field(default_factory=dict[str, object])
     usage: ModelUse = field(default_factory=ModelUse)
     usage_by_role: Mapping[str, ModelUse] = field(default_factory=dict[str, ModelUse])

@@ -74,19 +74,21 @@ def test_while_it_runs(optimizer: str, parameters: dict[str, int], progress: str
 
 
 @pytest.mark.parametrize(
-    ("optimizer", "ended_phase", "phase"),
+    ("optimizer", "ended_phases", "phase"),
     [
-        ("MIPROv2", None, "phase bootstrap, "),
+        ("MIPROv2", "", "phase bootstrap, "),
         ("MIPROv2", "bootstrap", "phase propose, "),
         ("MIPROv2", "propose", "phase search, "),
-        ("BootstrapFewShot", None, "phase bootstrap, "),
-        ("SIMBA", None, ""),
-        ("GEPA", None, ""),
+        ("MIPROv2", "propose bootstrap", "phase search, "),
+        ("BootstrapFewShot", "", "phase bootstrap, "),
+        ("SIMBA", "", ""),
+        ("GEPA", "", ""),
     ],
 )
-def test_before_the_first_trial(optimizer: str, ended_phase: str | None, phase: str) -> None:
+def test_before_the_first_trial(optimizer: str, ended_phases: str, phase: str) -> None:
     """The phase after the one that ended last; there is no table, and no usage is recorded."""
-    found = optimization(status="RUNNING", optimizer=optimizer, ended_phase=ended_phase, parameters={"num_trials": 8})
+    ended = frozenset(ended_phases.split())
+    found = optimization(status="RUNNING", optimizer=optimizer, ended_phases=ended, parameters={"num_trials": 8})
     trials = "0 of 9 trials" if optimizer == "MIPROv2" else "0 trials"
     assert running_description(found).splitlines() == [
         f"**{optimizer} on Classify, so far: {phase}{trials}, no full score yet**",

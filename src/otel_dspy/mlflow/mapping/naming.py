@@ -35,8 +35,8 @@ _MAX_PART: Final = 200
 
 DESCRIPTION: Final = "mlflow.note.content"
 """Tag that MLflow shows as a run's description, in Markdown."""
-ENDED_PHASE: Final = "otel_dspy.ended_phase"
-"""Tag of a compile's run: name of the phase outside of trials that ended last."""
+ENDED_PHASE: Final = "otel_dspy.ended_phase."
+"""Prefix of a tag of a compile's run: a phase outside of trials has ended. One tag for each, whatever their order."""
 PARENT_RUN: Final = "mlflow.parentRunId"
 DATASET_ROLE: Final = "mlflow.data.context"
 """Tag of a dataset input."""

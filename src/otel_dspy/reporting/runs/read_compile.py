@@ -150,7 +150,7 @@ def _compile(recorded: _Recorded, summary: Mapping[str, Any], tracking_uri: str)
         experiment_id=str(run.info.experiment_id),
         error=_error(run, summary.get("error")),
         stop_reason=run.data.tags.get(REASON_TAG),
-        ended_phase=run.data.tags.get(ENDED_PHASE),
+        ended_phases=frozenset(tag.removeprefix(ENDED_PHASE) for tag in run.data.tags if tag.startswith(ENDED_PHASE)),
         parameters=mapping(summary.get("parameters")) | _models(run),
         usage=use(summary.get("usage")),
         usage_by_role=uses(mapping(summary.get("usage")).get("by_role")),

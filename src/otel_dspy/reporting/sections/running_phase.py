@@ -21,7 +21,7 @@ def running_phase(found: Compile) -> str | None:
         return None
     match found.optimizer:
         case "MIPROv2":
-            return _after(found.ended_phase) if not found.trials else _MIPRO_V2[-1]
+            return _after(found.ended_phases) if not found.trials else _MIPRO_V2[-1]
         case "BootstrapFewShot":
             return "bootstrap"
         case "SIMBA":
@@ -31,7 +31,6 @@ def running_phase(found: Compile) -> str | None:
             return None
 
 
-def _after(ended: str | None) -> str:
-    if ended not in _MIPRO_V2[:-1]:
-        return _MIPRO_V2[0]
-    return _MIPRO_V2[_MIPRO_V2.index(ended) + 1]
+def _after(ended: frozenset[str]) -> str:
+    known = [number for number, phase in enumerate(_MIPRO_V2[:-1], 1) if phase in ended]
+    return _MIPRO_V2[max(known, default=0)]

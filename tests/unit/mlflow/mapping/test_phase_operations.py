@@ -24,7 +24,7 @@ def phase(name: str, **products: str) -> Any:
 def test_a_phase_that_produces_candidates() -> None:
     """They are artifacts; the run has the name of the phase that ended, and is described as in the next one."""
     assert mapped(phase("bootstrap", demos='{"a": [[]]}')) == [
-        LogMetrics(key="s/phase", run=RUN, tags={"otel_dspy.ended_phase": "bootstrap"}),
+        LogMetrics(key="s/phase", run=RUN, tags={"otel_dspy.ended_phase.bootstrap": "true"}),
         DescribeRunning(key="s/running", run=RUN),
         LogText(key="s/candidates/demos", run=RUN, path="candidates/demos.json", text='{\n  "a": [\n    []\n  ]\n}'),
     ]

@@ -222,10 +222,8 @@ def test_the_same_verdict_whoever_observes() -> None:
             raise ConnectionError(verdict)
 
     kept = [Failing(), _Observer(), _Observer()]
-    for observer in kept:
-        report_observers.add_observer(observer)
+    list(map(report_observers.add_observer, kept))
     last = kept.pop().received
-    del observer
     gc.collect()
     report_observers.report_written("c", "It is chance.")
     assert (kept[1].received, last) == ([("c", "It is chance.")], [])

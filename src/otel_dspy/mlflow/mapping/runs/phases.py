@@ -30,7 +30,7 @@ def phase_operations(phase: PhaseRecord, options: Options) -> Iterator[Operation
     if run is None or (phase.instructions is None and phase.demos is None):
         return
     if phase.name in _BEFORE_TRIALS:
-        yield LogMetrics(key=f"{phase.span.span_id}/phase", run=run, tags=tags({ENDED_PHASE: phase.name}))
+        yield LogMetrics(key=f"{phase.span.span_id}/phase", run=run, tags=tags({f"{ENDED_PHASE}{phase.name}": True}))
         yield DescribeRunning(key=f"{phase.span.span_id}/running", run=run)
     for path, text in (
         ("candidates/instructions.json", phase.instructions),
