@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import math
+import re
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
@@ -188,7 +189,9 @@ def test_gepa(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     page, result = opened.found, best.detailed_results
     scores: list[float] = result.val_aggregate_scores
     assert page.headline.startswith(f"GEPA on Pair: from {scores[0]:.3f} to {scores[result.best_idx]:.3f}, trial ")
-    assert page.headline.endswith(f" won (candidate {result.best_idx})")
+    first, *others = result.parents[result.best_idx]
+    made = f"merge of {first} and {others[0]}" if others else f"of candidate {first} changed"
+    assert re.search(rf" won \(candidate {result.best_idx}, .*{made}\)$", page.headline)
     candidates = page.tables["lineage"]
     assert [(row["candidate"].removesuffix(" ★"), row["score"]) for row in candidates] == [
         (str(number), f"{score:.3f}") for number, score in enumerate(scores)
