@@ -31,13 +31,13 @@ _PARTS: Final = {
 """Of each optimizer the phases and trials that record an error which none of them catches."""
 
 
-@pytest.mark.parametrize("every", [15, pytest.param(1, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("every", [9, pytest.param(1, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("kind", [ArithmeticError, KeyboardInterrupt])
 @pytest.mark.parametrize("name", OPTIMIZATIONS)
 def test_whichever_call_breaks(name: str, kind: type[BaseException], every: int) -> None:
     """For every call of the model and of the metric: result, error and number of calls are the same with us.
 
-    `make test` breaks every fifteenth call, of the model and of the metric in turn, and the last one. What was open when it broke has ended and names the error where that came through to the user, each of the
+    `make test` breaks every ninth call, of the model and of the metric in turn, and the last one. What was open when it broke has ended and names the error where that came through to the user, each of the
     optimizer's own phases and trials too; the contract holds.
     """
     optimize = OPTIMIZATIONS[name]
