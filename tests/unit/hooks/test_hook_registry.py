@@ -183,3 +183,21 @@ def test_a_deprecated_name_is_an_alias_of_the_current_one(former: str, current: 
     with pytest.warns(DeprecationWarning, match=f"import {current} instead"):
         found: object = getattr(optimizers, former)
     assert found is getattr(optimizers, current)
+
+
+class FormerHook(OptimizerHook):
+    """A hook of another package that overrides a method by its former name."""
+
+    optimizer = "tests.support.optimizers.Rounds"
+
+    @override
+    def open_trial_facts(self, scope: CompileScope) -> TrialInfo:
+        return TrialInfo(label="draft")
+
+
+def test_a_method_with_its_former_name_is_called() -> None:
+    """`open_trial_facts` is `open_trial_info` now; overriding the former warns."""
+    scope: Any = None
+    with pytest.warns(DeprecationWarning, match="FormerHook.open_trial_facts is deprecated, name it open_trial_info"):
+        assert FormerHook().open_trial_info(scope) == TrialInfo(label="draft")
+    assert OptimizerHook().open_trial_info(scope) == TrialInfo()

@@ -155,7 +155,7 @@ class _CompileHook(CallHook):
         ahead, scope.open_trial = scope.open_trial, None
         if ahead is not None:
             with guarded("a trial that was never scored"):
-                close_trial(self._telemetry, ahead, self._hook.open_trial_facts(scope), TrialOutcome(error=error))
+                close_trial(self._telemetry, ahead, self._hook.open_trial_info(scope), TrialOutcome(error=error))
         with guarded("the end of an optimizer's hook"):
             self._hook.ended(self._telemetry, scope, self._program, error)
         close_compile(self._telemetry, scope, result=self._result, error=error)

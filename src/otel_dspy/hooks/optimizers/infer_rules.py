@@ -87,7 +87,7 @@ class InferRulesHook(BootstrapFewShotHook):
         return greatest([entry for entry in entries if entry.score != -math.inf])
 
     @override
-    def open_trial_facts(self, scope: CompileScope) -> TrialInfo:
+    def open_trial_info(self, scope: CompileScope) -> TrialInfo:
         number = scope.trial_count - 1
         return TrialInfo(label=f"candidate {number}", parameters={"candidate": number})
 

@@ -73,7 +73,7 @@ class RandomSearchHook(OptimizerHook):
         return first_unless_greater(entries)  # `score > max(scores)`
 
     @override
-    def open_trial_facts(self, scope: CompileScope) -> TrialInfo:
+    def open_trial_info(self, scope: CompileScope) -> TrialInfo:
         return self._info(scope, scope.trial_count - 1)
 
     @staticmethod
