@@ -51,6 +51,8 @@ def test_a_winner() -> None:
     [
         ("MIPROv2", {"num_trials": 8}, "phase search, 2 of 9 trials"),
         ("SIMBA", {}, "phase step 3, 2 trials"),
+        ("InferRules", {}, "2 trials"),
+        ("BootstrapFinetune", {}, "phase finetune, 2 trials"),
         ("GEPA", {}, "2 trials"),
     ],
 )
@@ -81,7 +83,9 @@ def test_while_it_runs(optimizer: str, parameters: dict[str, int], progress: str
         ("MIPROv2", "propose", "phase search, "),
         ("MIPROv2", "propose bootstrap", "phase search, "),
         ("BootstrapFewShot", "", "phase bootstrap, "),
-        ("SIMBA", "", ""),
+        ("InferRules", "", "phase bootstrap, "),
+        ("BootstrapFinetune", "", "phase bootstrap, "),
+        ("SIMBA", "", "phase step 0, "),
         ("GEPA", "", ""),
     ],
 )

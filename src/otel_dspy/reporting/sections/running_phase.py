@@ -14,8 +14,9 @@ _MIPRO_V2: Final = ("bootstrap", "propose", "search")
 def running_phase(found: Compile) -> str | None:
     """Return the phase that a running optimization is in; None if it is unknown, or if the trials are its only phase.
 
-    A phase is recorded at its end, so the one that runs is the next. Trials of SIMBA have the number of their step.
-    GEPA's phases are parts of its trials.
+    A phase is recorded at its end, so the one that runs is the next. Trials of SIMBA have the number of their step, and
+    its first step begins before the first trial. InferRules and BootstrapFinetune bootstrap before their first trial;
+    the trials of BootstrapFinetune are fine-tuning jobs. GEPA's phases are parts of its trials.
     """
     if found.status != "RUNNING":
         return None
@@ -26,7 +27,11 @@ def running_phase(found: Compile) -> str | None:
             return "bootstrap"
         case "SIMBA":
             steps = [step for trial in found.trials if isinstance(step := trial.row.parameters.get("step"), int)]
-            return f"step {max(steps)}" if steps else None
+            return f"step {max(steps, default=0)}"
+        case "BootstrapFinetune":
+            return "finetune" if found.trials else "bootstrap"
+        case "InferRules":
+            return None if found.trials else "bootstrap"
         case _:
             return None
 
