@@ -14,6 +14,10 @@ START: Final = "start"
 LONGEST_FAILURE: Final = 250
 """Maximum characters of a failure's type and message."""
 _BASELINE: Final = "baseline"
+_ERROR: Final = re.compile(r"(?P<type>[\w.]+): (?P<message>.*)", re.DOTALL)
+_NOT_BETTER: Final = re.compile(r"New subsample score (\S+) not better than old score (\S+)")
+_WORSE_MERGE: Final = re.compile(r"Merged score (\S+) worse than both parents (.+)")
+"""Reasons of gepa 0.1.4, whose scores are sums over the minibatch: those of the trial are means."""
 CHOICE_PARAMETER: Final = re.compile(r"(?P<predictor>.+)_predictor_(?P<part>instruction|demos)")
 """MIPROv2's parameters: the index of the predictor, and what is chosen for it."""
 
@@ -40,6 +44,14 @@ def failure_text(kind: str | None, message: str | None) -> str:
     name = (kind or "an error").rpartition(".")[2]
     first = (message or "").strip().partition("\n")[0].rstrip(". ")
     return f"{name}: {first}"[:LONGEST_FAILURE] if first else name
+
+
+def error_text(error: str) -> str:
+    """Format a recorded error, `TYPE: MESSAGE` or either alone, in one line: as `failure_text`."""
+    match = _ERROR.fullmatch(error)
+    if match is not None:
+        return failure_text(match["type"], match["message"])
+    return error.strip().partition("\n")[0].rstrip(". ")[:LONGEST_FAILURE]
 
 
 def tried_text(kind: str | None, label: str | None, parameters: Mapping[str, object]) -> str | None:
@@ -102,6 +114,10 @@ def proposal_text(parameters: Mapping[str, object]) -> str | None:
 
 def reason_text(reason: str) -> str:
     """Format why a trial was not accepted: GEPA has sentences and names such as `all_scores_perfect`."""
+    if (match := _NOT_BETTER.fullmatch(reason)) is not None:
+        return f"not better than before: sum of scores {match[1]} against {match[2]}"
+    if (match := _WORSE_MERGE.fullmatch(reason)) is not None:
+        return f"worse than both parents: sum of scores {match[1]} against {match[2]}"
     return reason.replace("_", " ") if reason.isidentifier() else reason
 
 

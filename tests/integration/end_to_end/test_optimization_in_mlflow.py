@@ -138,7 +138,7 @@ def test_the_whole_run_tree(tracking_uri: str, tmp_path: Path) -> None:
                 ["candidate.json", "changes.md", "model.json", "result_table.json"],
             ),
             (
-                "trial 3: instruction 1 + demos 0, full evaluation",
+                "trial 3: instruction 1 + demos 0",
                 "FINISHED",
                 {"0_predictor_instruction": "1", "0_predictor_demos": "0"},
                 50.0,
@@ -152,7 +152,7 @@ def test_the_whole_run_tree(tracking_uri: str, tmp_path: Path) -> None:
                 ["candidate.json", "changes.md", "model.json", "result_table.json"],
             ),
             (
-                "trial 5: instruction 1 + demos 1, full evaluation",
+                "trial 5: instruction 1 + demos 1",
                 "FINISHED",
                 {"0_predictor_instruction": "1", "0_predictor_demos": "1"},
                 50.0,

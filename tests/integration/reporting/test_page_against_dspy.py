@@ -88,7 +88,7 @@ def check_cost(page: ReportPage, **calls: int) -> None:
     figure, text = page.figures["Cost"]
     assert figure == f"{TOKENS * total:,} tokens"
     assert f"{total} calls, {TOKENS * total:,} tokens, price unknown" in text
-    rows = {row["part"]: (row["calls"], row["tokens"]) for row in page.tables["By role"]}
+    rows = {row["role"]: (row["calls"], row["tokens"]) for row in page.tables["By role"]}
     ordered = sorted(calls.items(), key=lambda one: -one[1])
     assert text.endswith(f"by role: {', '.join(f'{role} {TOKENS * number:,} tokens' for role, number in ordered)}")
     assert set(rows) == set(calls)
@@ -115,7 +115,7 @@ def test_random_search(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     )
     assert page.figures["Start: trial 0"][0] == f"{scored[0]['score']:.1f} %"
     assert page.figures[f"Winner: trial {place}"][0] == f"{highest['score']:.1f} %"
-    assert [(row["choice"], row["score"]) for row in page.tables["Table of trials"]] == [
+    assert [(row["tried"], row["score"]) for row in page.tables["Table of trials"]] == [
         (f"{'' if number else 'start, '}seed {found['seed']}", f"{found['score']:.1f} %")
         for number, found in enumerate(scored)
     ]

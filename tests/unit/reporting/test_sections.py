@@ -31,7 +31,7 @@ def test_score_history() -> None:
     """Full, minibatch and failed trials keep their marks; the interval is Wilson's in the unit of the score."""
     found = optimization(
         trial(0, "0000000111", best_score=30.0),
-        trial(1, "1111......", best_score=30.0),
+        trial(1, "1111......", best_score=30.0, reason="not_better"),
         trial(2, "", state="fail", scope=None, error="ValueError: no", best_score=30.0),
         trial(3, "1111111000", best_score=70.0),
         best=3,
@@ -44,7 +44,7 @@ def test_score_history() -> None:
         (3, "full", 70.0, 10, 70.0, True),
     ]
     assert points[3].interval == pytest.approx((39.68, 89.22), abs=0.01)  # Wilson's of 7 in 10
-    assert points[2].reason == "ValueError: no"
+    assert [one.reason for one in points] == [None, "not better", "ValueError: no", None]
     assert [(one.examples, one.tokens, one.ended) for one in points] == [
         (10, 1100, None), (14, 2200, None), (14, 3300, None), (24, 4400, None),
     ]  # fmt: skip

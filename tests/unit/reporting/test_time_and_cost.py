@@ -56,6 +56,22 @@ def test_phases_within_trials_are_not_outside_of_them() -> None:
     assert "no trial ran in 5.0 s of it. Trial 0" in Report(found).html
 
 
+def test_a_timeline_of_a_second() -> None:
+    """The tenths that are shown add up, and the ticks have the places that tell them apart."""
+    found = optimization(
+        trial(0, "01", started=0.26, seconds=0.76),
+        labels=LABELS[:2],
+        duration=1.03,
+        phases=(Phase("propose", 0.0, 0.2),),
+    )
+    result = timeline(found)
+    assert result is not None
+    assert (
+        "Trials ran for 0.8 s of 1.0 s; no trial ran in 0.2 s of it (phases then: propose 0.2 s)." in Report(found).html
+    )
+    assert [label for _, label in timeline_chart(result).ticks] == ["0.00 s", "0.26 s", "0.52 s", "0.77 s", "1.03 s"]
+
+
 def test_usage_outside_of_trials() -> None:
     """By role, and only the roles that were used there; in all where the trials' usage by role is not recorded."""
     inside = {"task": ModelUse(8, 900), "reflection": ModelUse(2, 200)}

@@ -59,7 +59,7 @@ def test_warnings() -> None:
             trial(0, "x101010101"),
             trial(1, "111......."),
             trial(2, "0101010100", answers=["no"] * 10),
-            trial(3, "", state="fail", error="RateLimitError: too many", scope=None),
+            trial(3, "", state="fail", error="litellm.RateLimitError: too many.\nWait.", scope=None),
             best=2,
         )
     )
@@ -91,7 +91,7 @@ def test_without_a_score_or_a_winner() -> None:
     other = verdict(optimization(trial(0, "01"), best_score=75.0, labels=("yes", "no")))
     assert other.headline == "MIPROv2 on Classify: from 50.0 % to 75.0 %; no trial has the returned program"
     assert other.evidence == "The winner is none of the trials: no test of chance."
-    failed = verdict(optimization(error="ValueError: no training set"))
+    failed = verdict(optimization(error="dspy.utils.ValueError: no training set.\n\n  To fix:\n  - pass one"))
     assert failed.headline == "MIPROv2 on Classify failed: ValueError: no training set"
     unscored = verdict(optimization(trial(0, ""), best=0, best_score=None))
     assert unscored.evidence == "The optimizer scored no candidates."
@@ -119,7 +119,7 @@ def test_what_changed_and_what_was_never_solved() -> None:
 @pytest.mark.parametrize(
     ("after", "title", "detail"),
     [
-        ((Predictor("a", "Old."), Predictor("b", "Old.")), "Nothing", "no instructions and no demos"),
+        ((Predictor("a", "Old."), Predictor("b", "Old.")), "Nothing", "nothing: it is the initial program"),
         ((Predictor("a", "New."), Predictor("b", "New.")), "Instructions", "new instructions of a and b; no demos"),
         ((Predictor("a", "Old.", ({"q": "a"},)), Predictor("b", "Old.")), "Demos",
          "1 demo, 0 before; the same instructions"),

@@ -18,6 +18,8 @@ _LEAST: Final = 1.0
 """Minimum width of a bar."""
 _GAP: Final = 0.5
 _TICKS: Final = 4
+_SHORT: Final = 4.0
+"""Seconds; the ticks of a shorter timeline are less than a second apart and have a decimal place more."""
 
 
 @dataclass(frozen=True)
@@ -53,7 +55,8 @@ def timeline_chart(found: Timeline) -> TimelineChart:
         tracks.append(TrackPath(track.name, y, _strokes(others, y, scale), _strokes(winners, y, scale)))
     base = _TOP + _TRACK * len(found.tracks)
     times = [found.duration * number / _TICKS for number in range(_TICKS + 1)]
-    ticks = tuple((_LEFT + time * scale, duration_text(time)) for time in times)
+    text = "{:.2f} s".format if found.duration < _SHORT else duration_text
+    ticks = tuple((_LEFT + time * scale, text(time)) for time in times)
     return TimelineChart(WIDTH, base + 22, _LEFT, base, tuple(tracks), ticks)
 
 

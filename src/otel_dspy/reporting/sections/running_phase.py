@@ -10,6 +10,9 @@ if TYPE_CHECKING:
 _MIPRO_V2: Final = ("bootstrap", "propose", "search")
 """Phases of MIPROv2 in order (dspy 3.4.1); its trials are all in the last one."""
 
+_BEFORE_TRIALS: Final = {"BootstrapFewShot": "bootstrap", "BootstrapFinetune": "bootstrap", "InferRules": "bootstrap"}
+_IN_TRIALS: Final = {"BootstrapFinetune": "finetune"}
+
 
 def running_phase(found: Compile) -> str | None:
     """Return the phase that a running optimization is in; None if it is unknown, or if the trials are its only phase.
@@ -23,17 +26,11 @@ def running_phase(found: Compile) -> str | None:
     match found.optimizer:
         case "MIPROv2":
             return _after(found.ended_phases) if not found.trials else _MIPRO_V2[-1]
-        case "BootstrapFewShot":
-            return "bootstrap"
         case "SIMBA":
             steps = [step for trial in found.trials if isinstance(step := trial.row.parameters.get("step"), int)]
             return f"step {max(steps, default=0)}"
-        case "BootstrapFinetune":
-            return "finetune" if found.trials else "bootstrap"
-        case "InferRules":
-            return None if found.trials else "bootstrap"
-        case _:
-            return None
+        case optimizer:
+            return (_IN_TRIALS if found.trials else _BEFORE_TRIALS).get(optimizer)
 
 
 def _after(ended: frozenset[str]) -> str:

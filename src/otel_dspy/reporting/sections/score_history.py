@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final, Literal
 
 from otel_dspy.reporting.statistics.intervals import Interval, mean_interval
 from otel_dspy.reporting.trials.trial_row_text import choice_text
+from otel_dspy.trial_text import reason_text
 
 if TYPE_CHECKING:
     from otel_dspy.reporting.compile_result import Compile, Trial
@@ -59,7 +60,7 @@ def score_history(found: Compile) -> tuple[Point, ...]:
             n=len(trial.results),
             best=trial.row.best_score,
             is_winner=trial.row.index == found.best_trial,
-            reason=trial.reason or trial.error,
+            reason=reason_text(trial.reason) if trial.reason else trial.error,
             examples=examples[place],
             tokens=tokens[place],
             ended=None if trial.started is None else trial.started + trial.row.seconds,

@@ -44,7 +44,7 @@ class Timeline:
     duration: float
     tracks: tuple[Track, ...]
     outside: float
-    """Seconds in which no trial ran."""
+    """Seconds in which no trial ran, to a tenth: with those of the trials they are the duration, as all are shown."""
     phases_outside: tuple[tuple[str, float], ...]
     """Phases that ran in at least 5 % of `outside`, with the seconds of it, the longest first; they may overlap."""
     longest: int
@@ -63,7 +63,7 @@ def timeline(found: Compile) -> Timeline | None:
     tracks = [_track("trials", bars), *(_track(name, phases) for name, phases in by_name.items())]
     duration = max(found.duration, *(bar.ended for track in tracks for bar in track.bars))
     longest = max(trials, key=lambda one: one[0].row.seconds)[0]
-    outside = max(0.0, duration - tracks[0].seconds)
+    outside = max(0.0, round(duration, 1) - round(tracks[0].seconds, 1))
     alone = [(track.name, _track(track.name, [*bars, *track.bars]).seconds - tracks[0].seconds) for track in tracks[1:]]
     phases = tuple(sorted((one for one in alone if one[1] >= _NOTABLE * outside > 0), key=lambda one: -one[1]))
     return Timeline(duration, tuple(tracks), outside, phases, longest.row.index)

@@ -187,7 +187,7 @@ def _step_description(ended: EndedCompile) -> str | None:
     done, identity = ended.done, ended.done.identity
     if identity.parent_id is None or done.trial_count or ended.trials or _raised(done):
         return None
-    whole = "its parent" if identity.parent_trial is None else f"trial {identity.parent_trial}"
+    whole = "its parent run" if identity.parent_trial is None else f"trial {identity.parent_trial}"
     calls = done.usage.lm_calls
     if calls is None:
         return f"step of {whole}"

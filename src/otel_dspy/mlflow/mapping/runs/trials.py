@@ -23,7 +23,7 @@ from otel_dspy.mlflow.mapping.operations import (
 from otel_dspy.mlflow.mapping.runs.run_status import run_status
 from otel_dspy.mlflow.records.metric_names import BEST_SCORE, NUM_EXAMPLES
 from otel_dspy.stop_reasons import stop_text
-from otel_dspy.trial_text import chosen_text, difference_text, reason_text, score_value_text, tried_text
+from otel_dspy.trial_text import difference_text, failure_text, reason_text, score_value_text, tried_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -130,16 +130,15 @@ def _description(trial: TrialRecord, *, broken: bool) -> str | None:
     if trial.failures is not None and trial.failures.every:
         return f"{tried}: every example failed{_cause(trial.failures.first_type, trial.failures.first_message)}"
     if trial.score is None:
-        return f"{tried}: no score. {reason_text(trial.reason)}" if trial.reason else None
+        return f"{tried}: no score; {reason_text(trial.reason)}" if trial.reason else None
     found = f"{tried}: {_score(trial)}"
     if trial.initial_score is not None:
         found += f", {difference_text(trial.score - trial.initial_score, trial.score_unit)} against the start"
-    return found + (f". {reason_text(trial.reason)}" if trial.reason else "")
+    return found + (f"; {reason_text(trial.reason)}" if trial.reason else "")
 
 
 def _cause(error_type: str | None, message: str | None) -> str:
-    cause = ": ".join(part for part in (error_type, message) if part)
-    return f" with {cause}" if cause else ""
+    return f" with {failure_text(error_type, message)}" if error_type or message else ""
 
 
 def _title(trial: TrialRecord) -> str:
@@ -167,11 +166,8 @@ def _with_one_score(row: tables.Row) -> tables.Row:
 
 
 def _tried(trial: TrialRecord) -> str | None:
-    """Return what the trial tried; None if that was not recorded."""
-    tried = tried_text(trial.kind, trial.label, trial.parameters)
-    # A candidate that did well on minibatches has a second trial with the same choice.
-    again = trial.kind == "full_evaluation" and chosen_text(trial.parameters) is not None
-    return f"{tried}, full evaluation" if again else tried
+    """Return what the trial tried, as every report names it; None if that was not recorded."""
+    return tried_text(trial.kind, trial.label, trial.parameters)
 
 
 def _progress(trial: TrialRecord) -> tuple[MetricPoint, ...]:

@@ -40,7 +40,7 @@ def prompt_change(found: Compile) -> PromptChange | None:
     rewritten = [one for one in found.best_program if one.instructions != _instructions(before.get(one.name))]
     other_demos = [one for one in found.best_program if one.demos != _demos(before.get(one.name))]
     if not rewritten and not other_demos:
-        return PromptChange("Nothing", "no instructions and no demos")
+        return PromptChange("Nothing", "nothing: it is the initial program")
     title = " and ".join([*(["instructions"] if rewritten else []), *(["demos"] if other_demos else [])])
     parts = [f"new instructions of {_names(rewritten, len(found.best_program))}"] if rewritten else []
     if other_demos:

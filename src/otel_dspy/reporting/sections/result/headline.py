@@ -9,7 +9,7 @@ from otel_dspy.reporting.planned_trials import ended_trials_text, planned_trials
 from otel_dspy.reporting.sections.result.stopped_text import is_stopped, stopped_text
 from otel_dspy.reporting.sections.running_phase import running_phase
 from otel_dspy.reporting.trials.trial_row_text import choice_text
-from otel_dspy.trial_text import score_value_text
+from otel_dspy.trial_text import error_text, score_value_text
 
 if TYPE_CHECKING:
     from otel_dspy.reporting.compile_result import Compile
@@ -21,7 +21,7 @@ def headline(found: Compile) -> str:
     if found.status == "KILLED":
         return f"{name}, {stopped_text(found, _trials(found), _best(found))}"
     if found.error is not None:
-        return f"{name} failed: {found.error}"
+        return f"{name} failed: {error_text(found.error)}"
     if found.status == "RUNNING":
         phase = running_phase(found)
         parts = [f"phase {phase}"] if phase is not None else []

@@ -17,7 +17,7 @@ from otel_dspy.reporting.sections.result.winner_against_initial import start_and
 from otel_dspy.reporting.statistics.intervals import Interval, mean_interval
 from otel_dspy.reporting.trials.trial_row_text import choice_text
 from otel_dspy.stop_reasons import stop_text
-from otel_dspy.trial_text import chosen_text, score_value_text
+from otel_dspy.trial_text import chosen_text, error_text, score_value_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -138,10 +138,11 @@ def _warnings(found: Compile, comparison: Comparison | None) -> Iterator[str]:
     every = [result for trial in found.trials for result in trial.results if stop_text(result.error) is None]
     errors = [result.error for result in every if result.error is not None]
     if errors:
-        yield f"{len(errors)} of {len(every)} example runs failed and count as score 0. The first error: {errors[0]}"
+        counts = f"{len(errors)} of {len(every)} example runs failed and count as score 0."
+        yield f"{counts} The first error: {error_text(errors[0])}"
     broken = [trial for trial in found.trials if trial.row.state == "fail" and not is_stopped(trial)]
     if broken:
-        reason = f", the first with {broken[0].error}" if broken[0].error else ""
+        reason = f", the first with {error_text(broken[0].error)}" if broken[0].error else ""
         yield f"{counted(len(broken), 'trial')} failed{reason}."
     if winner is None:
         return
