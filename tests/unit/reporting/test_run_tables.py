@@ -4,7 +4,7 @@ from otel_dspy.mlflow.mapping.artifacts.tables import result_table
 from otel_dspy.reporting.compile_result import Example, ExampleResult, Predictor
 from otel_dspy.reporting.runs.programs import candidates, predictors
 from otel_dspy.reporting.runs.result_tables import ExampleIndex, Table, table_rows
-from otel_dspy.reporting.runs.summary_rows import trial_rows, use
+from otel_dspy.reporting.runs.summary_rows import best_trial, trial_rows, use
 from otel_dspy.reporting.trials.trial_row import ModelUse
 
 COLUMNS = ["index", "example_q", "example_a", "pred_a", "score"]
@@ -181,3 +181,10 @@ def test_the_summary_becomes_rows() -> None:
     ]
     assert (rows[2].input_tokens, rows[2].output_tokens, rows[2].lm_calls, rows[2].seconds) == (10, 2, 3, 1.5)
     assert use(usage) == ModelUse(3, 12, None, 3)
+
+
+def test_a_trial_in_which_every_example_failed_wins_nothing() -> None:
+    """Though the optimizer returned its program; the next trial with the same score has not failed."""
+    trials = [{"index": 0, "score": 0.0, "failure": "ValueError: no"}, {"index": 1, "score": 0.0}]
+    assert [best_trial({"best_trial": index, "trials": trials}) for index in (0, 1, None)] == [None, 1, None]
+    assert [row.is_best for row in trial_rows({"best_trial": 0, "trials": trials})] == [False, False]

@@ -119,7 +119,7 @@ def test_what_changed_and_what_was_never_solved() -> None:
 @pytest.mark.parametrize(
     ("after", "title", "detail"),
     [
-        ((Predictor("a", "Old."), Predictor("b", "Old.")), "Nothing", "nothing: it is the initial program"),
+        ((Predictor("a", "Old."), Predictor("b", "Old.")), "Nothing", "the same instructions and demos"),
         ((Predictor("a", "New."), Predictor("b", "New.")), "Instructions", "new instructions of a and b; no demos"),
         ((Predictor("a", "Old.", ({"q": "a"},)), Predictor("b", "Old.")), "Demos",
          "1 demo, 0 before; the same instructions"),
@@ -135,6 +135,7 @@ def test_what_changed_in_the_prompt(after: tuple[Predictor, ...], title: str, de
     found = prompt_change(optimization(initial_program=before, best_program=after))
     assert found is not None
     assert (found.title, found.detail) == (title, detail)
+    assert found.text == f"Changed in the prompt: {'nothing' if title == 'Nothing' else detail}."
 
 
 def test_the_same_demos_are_no_change() -> None:

@@ -25,6 +25,17 @@ def test_every_example_failed() -> None:
     assert "best_model.json" not in report.html
 
 
+def test_every_example_of_the_returned_program_failed() -> None:
+    """It is no winner; the table of trials states the failure once, in one line."""
+    error = "dspy.NoKeyError: no key.\n\n  To fix:\n  …"
+    trials = [trial(index, "xx", failure="NoKeyError: no key", error=error) for index in range(2)]
+    report = Report(optimization(*trials, best_score=0.0, error=error))
+    assert report.verdict.headline == "MIPROv2 on Classify failed: NoKeyError: no key"
+    assert report.verdict.evidence == "No trial won: every example failed."
+    assert "every example failed: NoKeyError: no key</td>" in report.html
+    assert "★" not in report.description
+
+
 def test_some_examples_were_answered() -> None:
     """Then a wrong label may be the reason."""
     report = Report(optimization(trial(0, "0x11111111"), best=0))

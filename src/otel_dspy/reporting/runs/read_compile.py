@@ -19,6 +19,7 @@ from otel_dspy.reporting.runs.programs import candidates, parent_ids, predictors
 from otel_dspy.reporting.runs.result_tables import RESULT_TABLES, ExampleIndex, Table, table_rows
 from otel_dspy.reporting.runs.run_search import child_runs, find_run
 from otel_dspy.reporting.runs.summary_rows import (
+    best_trial,
     call_forecast,
     mapping,
     mappings,
@@ -143,7 +144,7 @@ def _compile(recorded: _Recorded, summary: Mapping[str, Any], tracking_uri: str)
         unit=summary.get("score_unit"),
         initial_score=number(summary.get("initial_score")),
         best_score=number(summary.get("best_score")),
-        best_trial=summary.get("best_trial"),
+        best_trial=best_trial(summary),
         duration=number(summary.get("duration")) or 0.0,
         status=str(run.info.status),
         tracking_uri="" if server_artifacts.in_server() else without_passwords(tracking_uri),

@@ -21,8 +21,16 @@ def trial_rows(summary: Mapping[str, Any]) -> list[TrialRow]:
     return list(_rows(found, summary))
 
 
+def best_trial(summary: Mapping[str, Any]) -> int | None:
+    """Return the index of the trial whose program was returned; None if every example failed in it: it won nothing."""
+    index = summary.get("best_trial")
+    failed = (trial for trial in mappings(summary.get("trials")) if trial.get("failure") is not None)
+    return None if any(trial["index"] == index for trial in failed) else index
+
+
 def _rows(trials: list[dict[str, Any]], summary: Mapping[str, Any]) -> Iterator[TrialRow]:
     best: float | None = None
+    best_index = best_trial(summary)
     for trial in trials:
         score, usage = number(trial.get("score")), mapping(trial.get("usage"))
         if score is not None and trial.get("scope") == "full" and trial.get("state") == "complete":
@@ -36,7 +44,7 @@ def _rows(trials: list[dict[str, Any]], summary: Mapping[str, Any]) -> Iterator[
             score=score,
             unit=trial.get("unit") or summary.get("score_unit"),
             best_score=best,
-            is_best=trial["index"] == summary.get("best_trial"),
+            is_best=trial["index"] == best_index,
             parameters=mapping(trial.get("parameters")),
             input_tokens=int(usage.get("input_tokens") or 0),
             output_tokens=int(usage.get("output_tokens") or 0),

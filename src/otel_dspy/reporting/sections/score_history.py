@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final, Literal
 
 from otel_dspy.reporting.statistics.intervals import Interval, mean_interval
 from otel_dspy.reporting.trials.trial_row_text import choice_text
-from otel_dspy.trial_text import reason_text
+from otel_dspy.trial_text import error_text, reason_text
 
 if TYPE_CHECKING:
     from otel_dspy.reporting.compile_result import Compile, Trial
@@ -54,19 +54,25 @@ def score_history(found: Compile) -> tuple[Point, ...]:
             trial=trial.row.index,
             choice=choice_text(trial.row),
             mark="none" if trial.row.score is None else ("full" if trial.row.scope == "full" else "minibatch"),
-            state=trial.row.state,
+            state=trial.row.state if trial.row.failure is None else "every example failed",
             score=trial.row.score,
             interval=_interval(trial),
             n=len(trial.results),
             best=trial.row.best_score,
             is_winner=trial.row.index == found.best_trial,
-            reason=reason_text(trial.reason) if trial.reason else trial.error,
+            reason=_reason(trial),
             examples=examples[place],
             tokens=tokens[place],
             ended=None if trial.started is None else trial.started + trial.row.seconds,
         )
         for place, trial in enumerate(found.trials)
     )
+
+
+def _reason(trial: Trial) -> str | None:
+    if trial.reason:
+        return reason_text(trial.reason)
+    return trial.row.failure if trial.error is None else error_text(trial.error)
 
 
 def _interval(trial: Trial) -> Interval | None:

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from otel_dspy.reporting.compile_result import Compile
 
 _NOTABLE: Final = 0.05
+_MINUTE: Final = 60.0
 
 
 @dataclass(frozen=True)
@@ -44,7 +45,7 @@ class Timeline:
     duration: float
     tracks: tuple[Track, ...]
     outside: float
-    """Seconds in which no trial ran, to a tenth: with those of the trials they are the duration, as all are shown."""
+    """Seconds in which no trial ran, as precise as the duration is shown: with those of the trials it is all of it."""
     phases_outside: tuple[tuple[str, float], ...]
     """Phases that ran in at least 5 % of `outside`, with the seconds of it, the longest first; they may overlap."""
     longest: int
@@ -63,7 +64,8 @@ def timeline(found: Compile) -> Timeline | None:
     tracks = [_track("trials", bars), *(_track(name, phases) for name, phases in by_name.items())]
     duration = max(found.duration, *(bar.ended for track in tracks for bar in track.bars))
     longest = max(trials, key=lambda one: one[0].row.seconds)[0]
-    outside = max(0.0, round(duration, 1) - round(tracks[0].seconds, 1))
+    places = 1 if duration < _MINUTE else 0
+    outside = max(0.0, round(duration, places) - round(tracks[0].seconds, places))
     alone = [(track.name, _track(track.name, [*bars, *track.bars]).seconds - tracks[0].seconds) for track in tracks[1:]]
     phases = tuple(sorted((one for one in alone if one[1] >= _NOTABLE * outside > 0), key=lambda one: -one[1]))
     return Timeline(duration, tuple(tracks), outside, phases, longest.row.index)

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
     from otel_dspy.reporting.compile_result import Compile, Predictor
 
+_NOTHING: Final = "Nothing"
 _NAMES: Final = 3
 """Most predictors that the sentence names."""
 _LONGEST: Final = 40
@@ -29,7 +30,7 @@ class PromptChange:
     @property
     def text(self) -> str:
         """One sentence."""
-        return f"Changed in the prompt: {self.detail}."
+        return f"Changed in the prompt: {self.title.lower() if self.title == _NOTHING else self.detail}."
 
 
 def prompt_change(found: Compile) -> PromptChange | None:
@@ -40,7 +41,7 @@ def prompt_change(found: Compile) -> PromptChange | None:
     rewritten = [one for one in found.best_program if one.instructions != _instructions(before.get(one.name))]
     other_demos = [one for one in found.best_program if one.demos != _demos(before.get(one.name))]
     if not rewritten and not other_demos:
-        return PromptChange("Nothing", "nothing: it is the initial program")
+        return PromptChange(_NOTHING, "the same instructions and demos")
     title = " and ".join([*(["instructions"] if rewritten else []), *(["demos"] if other_demos else [])])
     parts = [f"new instructions of {_names(rewritten, len(found.best_program))}"] if rewritten else []
     if other_demos:

@@ -104,7 +104,7 @@ def _evidence(found: Compile, comparison: Comparison | None) -> str:
     if all(trial.row.score is None for trial in found.trials):
         return "The optimizer scored no candidates."
     if winner is None:
-        return "No trial won." if found.best_score is None else "The winner is none of the trials: no test of chance."
+        return _without_winner(found)
     if start is None:
         return "The initial program was not scored: there is nothing to compare the winner with."
     if comparison is None:
@@ -115,6 +115,12 @@ def _evidence(found: Compile, comparison: Comparison | None) -> str:
         f"of {test.n} that both were scored on"
     )
     return f"{changes}: {_chance(comparison)} ({probability_text(test.p_value)}, {test.method})."
+
+
+def _without_winner(found: Compile) -> str:
+    if all(trial.row.failure is not None for trial in found.trials):
+        return "No trial won: every example failed."
+    return "No trial won." if found.best_score is None else "The winner is none of the trials: no test of chance."
 
 
 def _needed(comparison: Comparison | None) -> str | None:
