@@ -57,7 +57,7 @@ def test_phases_within_trials_are_not_outside_of_them() -> None:
 
 
 def test_a_timeline_of_a_second() -> None:
-    """The tenths that are shown add up, and the ticks have the places that tell them apart."""
+    """The tenths that are shown add up, and the ticks have enough decimal places to differ."""
     found = optimization(
         trial(0, "01", started=0.26, seconds=0.76),
         labels=LABELS[:2],
