@@ -26,20 +26,25 @@ if TYPE_CHECKING:
 
 
 def _straggling(monkeypatch: pytest.MonkeyPatch, trainset: list[dspy.Example]) -> Recorder:
-    """Evaluated once in an optimizer, in several threads; the first answer to `1+1` comes when all else is over."""
+    """Evaluated once in an optimizer, in two threads; the first answer to `1+1` comes when all else is over.
+
+    Other questions are answered once it was asked, so that the third example starts when the first one's question is under way.
+    """
     usual: Any = vars(ParallelExecutor)["__init__"]
 
     def impatient(self: Any, *args: Any, **kwargs: Any) -> None:
         usual(self, *args, **{**kwargs, "timeout": 1.0})
 
     monkeypatch.setattr(ParallelExecutor, "__init__", impatient)
-    over, late = threading.Event(), threading.Event()
+    asked, over, late = threading.Event(), threading.Event(), threading.Event()
     first = iter([True])
     answer = dspy_script({"answer": half_right})
 
     def script(messages: Sequence[Message]) -> str:
         if input_fields(messages)["question"] == "1+1" and next(first, False):
+            asked.set()
             over.wait(30)
+        assert asked.wait(30)
         return answer(messages)
 
     def noting(example: Any, prediction: Any, trace: object = None) -> bool:
@@ -48,11 +53,11 @@ def _straggling(monkeypatch: pytest.MonkeyPatch, trainset: list[dspy.Example]) -
         return exact(example, prediction, trace)
 
     class Wide(Rounds):
-        """Evaluates once, in several threads."""
+        """Evaluates once, in two threads: the third example starts when one of the first two has ended."""
 
         def compile(self, student: Any, *, trainset: list[Any], **_kwargs: Any) -> Any:
             """Evaluate."""
-            dspy.Evaluate(devset=trainset, metric=self.metric, num_threads=3)(student)
+            dspy.Evaluate(devset=trainset, metric=self.metric, num_threads=2)(student)
             return student
 
     with recording() as recorder:
