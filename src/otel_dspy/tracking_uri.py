@@ -93,6 +93,14 @@ def storable_uri(tracking_uri: str) -> str:
     return uri if path.is_absolute() else path.absolute().as_uri()
 
 
+def sqlite_folder(tracking_uri: str) -> Path | None:
+    """Return the folder of a SQLite database; None for another store, and for a database in memory."""
+    if (database := _SQLITE.fullmatch(tracking_uri)) is None:
+        return None
+    file = Path(_absolute_database(database["path"], database["query"]).removeprefix("file:"))
+    return file.parent if file.is_absolute() else None
+
+
 def _absolute_database(path: str, query: str) -> str:
     """Make SQLite's path absolute. Empty and `:memory:` are not paths; with `uri=true` one may follow `file:`."""
     before = "file:" if path.startswith("file:") and "uri=true" in query.lower() else ""

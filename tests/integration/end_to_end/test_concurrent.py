@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from typing import TYPE_CHECKING
+from typing import IO, TYPE_CHECKING
 
 from tests.support.mlflow_tree import read_tree
 from tests.support.optimizer_runs import drawn
 from tests.support.programs import ROOT, Program
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from tests.support.mlflow_tree import RunNode
 
 PROCESSES = 3
@@ -44,10 +46,12 @@ with ThreadPoolExecutor(len(sizes)) as pool:
 """
 
 
-def _started(tracking_uri: str, experiment: str, *sizes: int) -> Program:
-    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+def _started(
+    tracking_uri: str, experiment: str, *sizes: int, spool: Path | None = None, stderr: IO[str] | None = None
+) -> Program:
+    environment = os.environ | {"PYTHONPATH": str(ROOT)} | ({"OTEL_DSPY_SPOOL_DIR": str(spool)} if spool else {})
     arguments = (tracking_uri, experiment, *map(str, sizes))
-    return Program(*arguments, text=SCRIPT, environment=environment)
+    return Program(*arguments, text=SCRIPT, environment=environment, stderr=stderr)
 
 
 def _recorded(run: RunNode) -> tuple[list[str], list[Counter[str | None]]]:
@@ -72,6 +76,22 @@ def test_processes_and_threads_to_one_server(server_uri: str) -> None:
         assert {node.status for node in run.walk()} == {"FINISHED"}
         assert [len(child.artifacts["result_table.json"]["data"]) for child in run.children] == [size] * 3
         assert [len(child.traces) for child in run.children] == [size] * 3
+
+
+def test_processes_to_a_new_database(tmp_path: Path) -> None:
+    """Processes that start together, as the workers of a web server, and find no database: each one's run is there.
+
+    Migrations of two processes at the same time raise, and can leave a database that MLflow opens no more (3.17.2).
+    """
+    uri, spool, errors = f"sqlite:///{tmp_path / 'mlflow.db'}", tmp_path / "spool", tmp_path / "stderr"
+    with errors.open("w") as stderr:
+        together = [_started(uri, "at once", size, spool=spool, stderr=stderr) for size in (2, 3)]
+        assert [child.wait(300) for child in together] == [0, 0]
+    assert "unavailable" not in errors.read_text()
+    tree = read_tree(uri, "at once")
+    assert sorted(map(_size, tree.runs)) == [2, 3]
+    assert {node.status for run in tree.runs for node in run.walk()} == {"FINISHED"}
+    assert [*spool.glob("*")] == []
 
 
 def _size(run: RunNode) -> int:

@@ -9,6 +9,7 @@ from typing import Any, cast
 from mlflow.tracking._tracking_service.utils import _get_store  # pyright: ignore[reportPrivateUsage, reportUnknownVariableType] - the only door to AbstractStore by URI
 
 from otel_dspy.mlflow.tracking.store import server_artifacts
+from otel_dspy.mlflow.tracking.store.database_setup_lock import database_setup
 
 _engines: weakref.WeakSet[Any] = weakref.WeakSet()
 """Connection pools of databases that are written without a server."""
@@ -16,7 +17,8 @@ _engines: weakref.WeakSet[Any] = weakref.WeakSet()
 
 def open_store(tracking_uri: str) -> Any:  # noqa: ANN401 - MLflow's AbstractStore, which it types in part
     """Return MLflow's `AbstractStore` of a tracking URI."""
-    store: Any = cast("Any", _get_store)(tracking_uri, server_artifacts.root())
+    with database_setup(tracking_uri):
+        store: Any = cast("Any", _get_store)(tracking_uri, server_artifacts.root())
     engine: Any = getattr(store, "engine", None)
     if hasattr(engine, "dispose"):
         _engines.add(engine)

@@ -1,0 +1,61 @@
+"""One process at a time sets up a SQLite database.
+
+MLflow creates and migrates the tables when a process opens the store. Migrations of two processes at the same time
+raise in both, and can leave a database that MLflow opens no more (seen on 3.17.2).
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from contextlib import ExitStack, contextmanager
+from typing import TYPE_CHECKING, Final
+
+from otel_dspy.tracking_uri import sqlite_folder
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
+    from pathlib import Path
+
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None
+
+LONGEST_WAIT: Final = 60.0
+"""Seconds to wait for another process; MLflow 3.17 creates a database in 4 to 10."""
+PAUSE: Final = 0.05
+"""Seconds between two attempts."""
+
+
+@contextmanager
+def database_setup(tracking_uri: str) -> Generator[None]:
+    """Run the block, which opens the store, while no other process of otel-dspy opens a database in the same folder.
+
+    The folder itself is locked, so that no file is left: not the database, since closing it would release the locks
+    that SQLite holds on it in this process. Where a folder cannot be locked, as on Windows or over NFS, and after
+    `LONGEST_WAIT`, the block runs all the same. Not to be nested.
+    """
+    folder = sqlite_folder(tracking_uri)
+    with ExitStack() as stack:
+        if folder is not None:
+            _lock(folder, stack)
+        yield
+
+
+def _lock(folder: Path, stack: ExitStack) -> None:
+    if fcntl is None:
+        return
+    try:
+        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+        stack.callback(os.close, descriptor)
+        deadline = time.monotonic() + LONGEST_WAIT
+        while time.monotonic() < deadline:
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                time.sleep(PAUSE)
+            else:
+                return
+    except OSError:
+        return
