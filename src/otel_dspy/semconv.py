@@ -104,7 +104,8 @@ DSPY_PROGRAM_NAME: Final = "dspy.program.name"
 """Class name of the program."""
 DSPY_PROGRAM_ID: Final = "dspy.program.id"
 """Identity of a program state: the first 16 hex digits of the sha256 of the canonical JSON of the state without its
-`lm` and `metadata` keys.
+`lm` and `metadata` keys, and with the states of parts that were compiled on their own, which DSPy leaves out of the
+state.
 """
 DSPY_PROGRAM_PARENT_IDS: Final = "dspy.program.parent.ids"
 """Program ids that this program was made from."""

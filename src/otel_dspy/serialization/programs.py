@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol, cast
 from otel_dspy.serialization.plain_data import plain
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
 _ID_DIGITS: Final = 16
 
@@ -30,7 +30,8 @@ class ProgramSnapshot:
     """Snapshot of a program's state.
 
     Attributes:
-        id: the first 16 hex digits of the sha256 of the state's canonical JSON without `lm` and `metadata`.
+        id: the first 16 hex digits of the sha256 of the state's canonical JSON without `lm` and `metadata`. If the
+            program has parts that were compiled on their own, which DSPy leaves out of the state, theirs are added.
         state: JSON text that `dspy.Module.load` reads from a .json file. Every `lm` in it is null, because a saved LM
             contains its headers and, in some versions of DSPy, its key. For a system that is not a `dspy.Module`: its
             texts by component name.
@@ -47,7 +48,8 @@ def snapshot(program: object) -> ProgramSnapshot:
         Exception: any exception of a user-defined `dump_state`; call it inside `guarded`.
     """
     dumped = _dumped(program)
-    identity = {key: value for key, value in _map_lm(dumped, keep=False).items() if key != "metadata"}
+    whole = {**dumped, **_frozen(program)}
+    identity = {key: value for key, value in _map_lm(whole, keep=False).items() if key != "metadata"}
     loadable = {**_map_lm(dumped, keep=True), "metadata": {"dependency_versions": _versions()}}
     state = json.dumps(plain(loadable), ensure_ascii=False, default=_encoded)
     return ProgramSnapshot(id=digest(identity), state=state)
@@ -76,6 +78,36 @@ def _dumped(program: object) -> dict[str, Any]:
         if not _has_models(program):
             raise
         return {name: _without_model(part).dump_state() for name, part in cast("Any", program).named_parameters()}
+
+
+def _frozen(program: object, seen: frozenset[int] = frozenset()) -> dict[str, Any]:
+    """Return the states, by path, of the predictors that `dump_state` leaves out.
+
+    DSPy takes a compiled sub-module for frozen: `named_parameters` of a program around it skips it
+    (`dspy/primitives/base_module.py` of 3.4.1). All ensembles of compiled programs would be one program otherwise.
+    """
+    from dspy.predict.parameter import Parameter  # noqa: PLC0415 - dspy is optional for this package
+
+    found: dict[str, Any] = {}
+    for path, part in _parts(program):
+        if isinstance(part, Parameter) or not callable(getattr(part, "dump_state", None)) or id(part) in seen:
+            continue
+        states = _frozen(part, seen | {id(program)})
+        if getattr(part, "_compiled", False):
+            states |= _dumped(part)
+        found |= {f"{path}.{name}": state for name, state in states.items()}
+    return found
+
+
+def _parts(program: object) -> Iterator[tuple[str, object]]:
+    """Yield the program's attributes and the items of its lists, tuples and dicts, with DSPy's paths."""
+    for name, value in vars(program).items():
+        if isinstance(value, (list, tuple)):
+            yield from ((f"{name}[{index}]", item) for index, item in enumerate(cast("Sequence[object]", value)))
+        elif isinstance(value, dict):
+            yield from ((f"{name}['{key}']", item) for key, item in cast("dict[object, object]", value).items())
+        else:
+            yield name, value
 
 
 def _has_models(program: object) -> bool:

@@ -163,6 +163,54 @@ def test_identity_is_that_of_content_alone(kind: str) -> None:
             assert snapshot(changed).id != known
 
 
+class Around(dspy.Module):
+    """A program with other programs in it."""
+
+    def __init__(self, *programs: dspy.Module) -> None:
+        super().__init__()
+        self.step = programs[0]
+        self.programs = list(programs)
+        self.named = {"first": programs[0]}
+
+
+def frozen(program: dspy.Module) -> dspy.Module:
+    """The program as a few-shot optimizer returns it."""
+    vars(with_demos(program))["_compiled"] = True
+    return program
+
+
+def twice_around(*programs: dspy.Module) -> dspy.Module:
+    """The programs in a program that is not compiled, in another one."""
+    return Around(Around(*programs))
+
+
+@pytest.mark.parametrize("around", [Around, twice_around])
+def test_what_was_compiled_on_its_own_is_a_part_of_the_identity(around: Callable[..., dspy.Module]) -> None:
+    """DSPy leaves a compiled part out of the state of the program around it: two ensembles had one identity."""
+    first, second = frozen(Nested()), frozen(dspy.ChainOfThought("question -> answer"))
+    program = around(first, second)
+    known = snapshot(program)
+    assert json.loads(known.state).keys() == {"metadata"}
+    keyed = program.deepcopy()
+    for _, predictor in keyed.named_sub_modules(dspy.Predict):
+        with_keys(cast("dspy.Predict", predictor))
+    assert snapshot(keyed) == known
+    assert snapshot(around(second, first)).id != known.id
+    for change in CHANGES:
+        changed = program.deepcopy()
+        *_, (_, predictor) = changed.named_sub_modules(dspy.Predict)
+        change(cast("dspy.Predict", predictor))
+        assert snapshot(changed).id != known.id
+
+
+def test_a_compiled_part_that_has_its_program_ends() -> None:
+    """A part may hold the program around it; DSPy does not enter it, so that this is a valid program."""
+    part = frozen(dspy.ChainOfThought("question -> answer"))
+    program = Around(part)
+    vars(part)["owner"] = program
+    assert snapshot(program).id == snapshot(program).id
+
+
 def test_the_identity_of_a_flex_is_its_source() -> None:
     """A `dspy.Flex` has no predictors; another source is another program."""
     flex = dspy.Flex(Answer)
