@@ -1,7 +1,7 @@
 """Benchmark: CPU time of a bridge for a span, from the request's bytes to an sqlite database, in one process.
 
-`python -m benchmarks.bridge_cpu`. Other work on the machine disturbs CPU time less than a rate. Without the servers and
-the queue of a bridge, and without reports.
+`python -m benchmarks.bridge_cpu`. Other work on the machine disturbs CPU time less than a rate, and the numbers of
+statements and of transactions not at all. Without the servers and the queue of a bridge, and without reports.
 """
 
 from __future__ import annotations
@@ -12,9 +12,12 @@ import os
 import tempfile
 import threading
 import time
+from collections import Counter
 from pathlib import Path
 
 import mlflow
+from sqlalchemy import event
+from sqlalchemy.engine import Engine
 
 from benchmarks.bridge_load import requests_of
 from benchmarks.results import table
@@ -55,9 +58,13 @@ def main() -> None:
         if not options.no_freeze:  # as a bridge does once it has written
             gc.collect()
             gc.freeze()
+        counts: Counter[str] = Counter()
+        event.listen(Engine, "before_cursor_execute", lambda *_: counts.update(["statements"]))
+        event.listen(Engine, "commit", lambda *_: counts.update(["transactions"]))
         found = [cpu(pipeline, experiments, program, options.trials) for program in range(2, 2 + options.rounds)]
         each = sorted(1000 * seconds / spans for spans, seconds in found)
-        print(table([{"spans": found[0][0], "ms a span": each[len(each) // 2], "least": each[0], "most": each[-1]}]))
+        times = {"ms a span": each[len(each) // 2], "least": each[0], "most": each[-1]}
+        print(table([{"spans": found[0][0], **times, **{name: count // len(found) for name, count in counts.items()}}]))
 
 
 if __name__ == "__main__":

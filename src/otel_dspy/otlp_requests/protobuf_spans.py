@@ -36,6 +36,8 @@ TRACE_ID_BYTES: Final = 16
 SPAN_ID_BYTES: Final = 8
 _KINDS: Final = ("INTERNAL", "INTERNAL", "SERVER", "CLIENT", "PRODUCER", "CONSUMER")
 """Span kinds by number; unspecified counts as INTERNAL."""
+_SCALARS: Final = frozenset({"int_value", "double_value", "bool_value"})
+"""Kinds of values that are kept as they are."""
 _REMOTE: Final = SpanFlags.SPAN_FLAGS_CONTEXT_HAS_IS_REMOTE_MASK | SpanFlags.SPAN_FLAGS_CONTEXT_IS_REMOTE_MASK
 
 
@@ -175,7 +177,18 @@ def resource_attributes(resource: Resource) -> Attributes:
 
 
 def _attributes(entries: Iterable[KeyValue]) -> Attributes:
-    return {storable(entry.key): _value(entry.value, 0) for entry in entries if entry.value.WhichOneof("value")}
+    found: dict[str, AttributeValue] = {}
+    for entry in entries:
+        value = entry.value
+        # Read once: nearly all values are texts or numbers, and a request is parsed twice.
+        kind = value.WhichOneof("value")
+        if kind == "string_value":
+            found[storable(entry.key)] = storable(value.string_value)
+        elif kind in _SCALARS:
+            found[storable(entry.key)] = getattr(value, kind)
+        elif kind is not None:
+            found[storable(entry.key)] = _value(value, 0)
+    return found
 
 
 def _value(value: AnyValue, depth: int) -> AttributeValue:

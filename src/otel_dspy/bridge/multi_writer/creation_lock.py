@@ -37,7 +37,7 @@ def decided(
     own: str,
     look: Callable[[], tuple[list[Found], list[Found]]],
     give_up: Callable[[str], None],
-    settle: Callable[[Found], None],
+    settle: Callable[[Found], bool],
     patience: float,
 ) -> Found | None:
     """Wait for the entity that all writers use.
@@ -46,7 +46,7 @@ def decided(
         own: id of this writer's claim.
         look: returns the settled entities and the claims.
         give_up: deletes a claim by id; idempotent.
-        settle: turns a claim into a settled entity.
+        settle: turns a claim into a settled entity; returns False if another writer has deleted it.
         patience: seconds to wait for other writers.
 
     Returns:
@@ -65,6 +65,7 @@ def decided(
         if (smallest.id == own and not others) or time.monotonic() >= deadline:
             for gone in others:
                 give_up(gone.id)
-            settle(smallest)
+            if settle(smallest):
+                return smallest
         else:
             time.sleep(PAUSE)

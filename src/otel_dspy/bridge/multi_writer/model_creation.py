@@ -34,7 +34,7 @@ def ready_model(connection: Connection, operation: LogModel, run_id: str, text: 
         found = store.models.models_of(experiment_id, run_id, operation.name)
         return [model for model in found if model.ready], [model for model in found if not model.ready]
 
-    def settle(model: FoundModel) -> None:
+    def settle(model: FoundModel) -> bool:
         try:
             store.artifacts.write_text(model.artifact_uri, operation.path, text)
             store.models.finish_model(model.id)
@@ -42,6 +42,8 @@ def ready_model(connection: Connection, operation: LogModel, run_id: str, text: 
             # Another writer has timed out waiting for this claim, deleted it and settled its own.
             if error.error_code != GONE:
                 raise
+            return False
+        return True
 
     while True:
         ready, _ = look()

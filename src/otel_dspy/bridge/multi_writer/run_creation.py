@@ -57,13 +57,15 @@ class ConcurrentRunCreation:
             store.log_run(chosen.run_id, {}, [], {naming.RUN_NAME: new.name} | dict(new.tags))
         return RunHandle(chosen.run_id, chosen.artifact_uri)
 
-    def _settle(self, run: RunKey, claim: FoundRun) -> None:
+    def _settle(self, run: RunKey, claim: FoundRun) -> bool:
         try:
             self._connection.store().log_run(claim.run_id, {}, [], {RUN_TAG: run_tag(run)})
         except MlflowException as error:
             # Another writer has timed out waiting for this claim, deleted it and settled its own.
             if error.error_code != "INVALID_PARAMETER_VALUE":
                 raise
+            return False
+        return True
 
     def _candidates(self, run: RunKey) -> tuple[list[FoundRun], list[FoundRun]]:
         """Return settled runs and claims."""

@@ -176,12 +176,18 @@ class OperationApplier:
                 self._writer.attempts.run(type(operation).__name__, lambda: self._programs.write(operation))
             case LogReport() | DescribeRunning() | DescribeStopped():
                 self._report(operation)
-            case EndRun(run=run):
-                self._batches.send(run)
-                self._writer.attempts.run("a run's end", lambda: self._apply(operation))
+            case EndRun():
+                self._apply_end(operation)
             case _:
                 self._writer.attempts.run(type(operation).__name__, lambda: self._apply(operation))
         self._writer.artifacts.send()
+
+    def _apply_end(self, operation: EndRun) -> None:
+        if self._batches.send_with(operation.run, lambda: self._end(operation)):
+            self._ended(operation.run)
+            return
+        self._batches.send(operation.run)
+        self._writer.attempts.run("a run's end", lambda: self._apply(operation))
 
     def _apply(self, operation: _AtOnce) -> None:
         store, runs = self._writer.connection.store(), self._writer.runs
@@ -202,14 +208,21 @@ class OperationApplier:
                 store.log_dataset(runs.handle(run, start_ms).run_id, operation)
             case LogEvaluationDataset():
                 self._datasets.write(operation)
-            case EndRun(run=run, status=status, end_ms=end_ms):
-                store.end_run(runs.handle(run).run_id, status, end_ms)
-                self._tables.run_ended(run)
-                runs.ended(run)
-                if isinstance(run, TrialRun) and run.parent is not None:
-                    self._request_report(run.parent, ended=False)
+            case EndRun(run=run):
+                self._end(operation)
+                self._ended(run)
             case _:
                 assert_never(operation)
+
+    def _end(self, operation: EndRun) -> None:
+        run_id = self._writer.runs.handle(operation.run).run_id
+        self._writer.connection.store().end_run(run_id, operation.status, operation.end_ms)
+
+    def _ended(self, run: RunKey) -> None:
+        self._tables.run_ended(run)
+        self._writer.runs.ended(run)
+        if isinstance(run, TrialRun) and run.parent is not None:
+            self._request_report(run.parent, ended=False)
 
     def _named(self, run: RunKey, points: Sequence[MetricPoint]) -> Sequence[MetricPoint]:
         return autolog_names.with_autolog_names(run, points) if self._autolog_names else points

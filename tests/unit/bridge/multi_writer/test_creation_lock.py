@@ -33,15 +33,18 @@ class Writers:
         settled: ids of those that are.
         others: what other writers do between two looks of this one; the last one again and again.
         done: what this writer did, in order.
+        looks: how often it looked.
     """
 
     claims: set[str]
     settled: set[str] = field(default_factory=set[str])
     others: list[Callable[[Writers], None]] = field(default_factory=list)  # pyright: ignore[reportUnknownVariableType] - typed by its annotation
     done: list[str] = field(default_factory=list[str])
+    looks: int = 0
 
     def look(self) -> tuple[list[One], list[One]]:
         """What is settled, and the claims; then the others act."""
+        self.looks += 1
         found = [One(name) for name in self.settled], [One(name) for name in self.claims]
         if self.others:
             (self.others.pop(0) if len(self.others) > 1 else self.others[0])(self)
@@ -52,11 +55,14 @@ class Writers:
         self.done.append(f"gives up {claim}")
         self.claims.discard(claim)
 
-    def settle(self, claim: One) -> None:
-        """This writer settles one."""
+    def settle(self, claim: One) -> bool:
+        """This writer settles one, unless it has been deleted."""
         self.done.append(f"settles {claim.id}")
+        if claim.id not in self.claims | self.settled:
+            return False
         self.claims.discard(claim.id)
         self.settled.add(claim.id)
+        return True
 
     def decided(self, own: str, patience: float = PATIENCE) -> str | None:
         """What this writer takes."""
@@ -123,9 +129,22 @@ def test_what_is_settled_is_taken() -> None:
 
 
 def test_alone() -> None:
-    """Its own, at once."""
+    """Its own, at once: what it has settled it need not look for."""
     writers = Writers({"a"})
     assert writers.decided("a", patience=0) == "a"
+    assert writers.done == ["settles a"]
+    assert writers.looks == 1
+
+
+def test_a_writer_that_was_given_up() -> None:
+    """Another has deleted its claim after it looked, and settled its own: that one is taken."""
+
+    def replaced(writers: Writers) -> None:
+        writers.claims.clear()
+        writers.settled.add("b")
+
+    writers = Writers({"a"}, others=[replaced])
+    assert writers.decided("a") == "b"
     assert writers.done == ["settles a"]
 
 

@@ -11,6 +11,8 @@ from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
 
 from otel_dspy.bridge.multi_writer.concurrent_writer import ConcurrentWriter
+from otel_dspy.mlflow.mapping.operations import EndRun, EnsureRun, LogMetrics, MetricPoint
+from otel_dspy.mlflow.mapping.run_keys import CompileRun
 from otel_dspy.mlflow.mapping.trace_operations import Assessment, LogTrace
 from otel_dspy.mlflow.records.route import Destination, Experiment
 from otel_dspy.mlflow.tracking.operation_applier import OperationApplier
@@ -225,6 +227,69 @@ def test_parameters_of_a_run_in_a_transaction(uri: str) -> None:
     assert store.together(writes, ForkGate())
     assert MlflowClient(uri).get_run(run.run_id).data.params == {"a": "1", "b": "2"}
     assert store.run_tags(run.run_id)["t"] == "v"
+
+
+def test_parameters_metrics_and_tags_are_one_transaction(uri: str, statements: list[str]) -> None:
+    """MLflow has one for each; what it rejects, none of it is there."""
+    store = Store(uri)
+    run = store.create_run(store.experiment_id("e"), "r", 1, {})
+    statements.clear()
+    points = [MetricPoint("m", 1.0, 0, 2), MetricPoint("m", 2.0, 1, 3)]
+    store.log_run(run.run_id, {"a": "1"}, points, {"t": "v", "mlflow.runName": "other"})
+    assert statements.count(COMMIT) == 1
+    data: Any = MlflowClient(uri).get_run(run.run_id).data
+    assert (data.params, data.metrics, data.tags["t"]) == ({"a": "1"}, {"m": 2.0}, "v")
+    assert MlflowClient(uri).get_run(run.run_id).info.run_name == "other"
+    with pytest.raises(MlflowException) as raised:
+        store.log_run(run.run_id, {"a": "2"}, [MetricPoint("n", 1.0, 0, 2)], {"u": "v"})
+    assert raised.value.error_code == "INVALID_PARAMETER_VALUE"
+    data = MlflowClient(uri).get_run(run.run_id).data
+    assert (data.params, data.metrics, data.tags.get("u")) == ({"a": "1"}, {"m": 2.0}, None)
+
+
+def test_metrics_that_are_there_already(uri: str) -> None:
+    """MLflow undoes its transaction for them: what is new is logged nevertheless."""
+    store = Store(uri)
+    run = store.create_run(store.experiment_id("e"), "r", 1, {})
+    points = [MetricPoint("m", 1.0, 0, 2)]
+    for more in ([], [MetricPoint("n", 3.0, 0, 2)]):
+        store.log_run(run.run_id, {"a": "1"}, [*points, *more], {"t": "v"})
+    data: Any = MlflowClient(uri).get_run(run.run_id).data
+    assert (data.params, data.metrics, data.tags["t"]) == ({"a": "1"}, {"m": 1.0, "n": 3.0}, "v")
+    assert len(MlflowClient(uri).get_metric_history(run.run_id, "m")) == 1
+
+
+@pytest.mark.parametrize("writer", [ExclusiveWriter, ConcurrentWriter])
+def test_the_end_of_a_run_is_written_with_its_metrics(
+    uri: str, statements: list[str], writer: type[ExclusiveWriter | ConcurrentWriter]
+) -> None:
+    """In one transaction."""
+    applier, run = _applier(uri, writer), CompileRun("c")
+    applier.apply(EnsureRun(key="r", run=run, name="n", start_ms=1, parent=None, tags={}))
+    applier.apply(LogMetrics(key="m", run=run, metrics=(MetricPoint("m", 1.0, 0, 2),)))
+    statements.clear()
+    applier.apply(EndRun(key="e", run=run, status="FINISHED", end_ms=9))
+    assert statements.count(COMMIT) == 1
+    assert (applier.done, applier.lost, applier.failed) == (3, 0, 0)
+    (found,) = _runs(uri)
+    assert (found.info.status, found.info.end_time, found.data.metrics) == ("FINISHED", 9, {"m": 1.0})
+
+
+def test_a_rejected_metric_does_not_keep_a_run_from_its_end(uri: str) -> None:
+    """Its transaction is undone, and each part gets one of its own."""
+    applier, run = _applier(uri), CompileRun("c")
+    applier.apply(EnsureRun(key="r", run=run, name="n", start_ms=1, parent=None, tags={}))
+    points = (MetricPoint("good", 1.0, 0, 2), MetricPoint("not: allowed?", 1.0, 0, 2))
+    applier.apply(LogMetrics(key="m", run=run, metrics=points))
+    applier.apply(EndRun(key="e", run=run, status="FAILED", end_ms=9))
+    (found,) = _runs(uri)
+    assert (found.info.status, found.data.metrics) == ("FAILED", {"good": 1.0})
+    assert (applier.lost, applier.failed) == (1, 0)
+
+
+def _runs(uri: str) -> list[Any]:
+    client: Any = MlflowClient(uri)
+    return list(client.search_runs([client.get_experiment_by_name("e").experiment_id]))
 
 
 def test_a_fork_waits_for_one_write(uri: str) -> None:

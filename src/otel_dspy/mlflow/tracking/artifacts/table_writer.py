@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from otel_dspy.mlflow.mapping.artifacts import table_images
 from otel_dspy.mlflow.mapping.artifacts.tables import table_json
+from otel_dspy.mlflow.mapping.run_keys import UserRun
 from otel_dspy.mlflow.tracking.artifacts.logged_artifacts_tag import LOGGED_ARTIFACTS_TAG, logged_artifacts_tag
 from otel_dspy.mlflow.tracking.artifacts.table_list import PREFIX, free_path, list_table
 
@@ -58,11 +59,14 @@ class TableWriter:
     def _write_shared(self, operation: LogTable) -> None:
         run, store = self._writer.runs.handle(operation.run, operation.start_ms), self._writer.connection.store
         unlisted = self._tables.setdefault(operation.run, {})
-        path = free_path({**store().run_tags(run.run_id), **unlisted}, operation.path, operation.key)
+        tags = store().run_tags(run.run_id)
+        path = free_path({**tags, **unlisted}, operation.path, operation.key)
         unlisted[PREFIX + path] = operation.key
 
         def list_it() -> None:
-            list_table(store, run.run_id, store().run_tags(run.run_id), path, operation.key)
+            # `list_table` reads what other writers have listed since. A program lists tables of its own in its own run.
+            known = store().run_tags(run.run_id) if isinstance(operation.run, UserRun) else tags
+            list_table(store, run.run_id, known, path, operation.key)
             unlisted.pop(PREFIX + path, None)
 
         self._write(operation, run.artifact_uri, path, list_it)

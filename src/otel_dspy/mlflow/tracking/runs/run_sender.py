@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from otel_dspy.mlflow.tracking.requests.operation_outcome import Outcome
 from otel_dspy.mlflow.tracking.runs.run_batch import RunBatch
 from otel_dspy.mlflow.tracking.runs.split_run_batch import send_batch
+from otel_dspy.runtime.fork_gate import ForkGate
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from otel_dspy.mlflow.mapping.run_keys import RunKey
     from otel_dspy.mlflow.tracking.writers.writer_strategy import WriterStrategy
 
@@ -18,6 +22,7 @@ class RunSender:
     def __init__(self, writer: WriterStrategy) -> None:
         self._writer = writer
         self._batches: dict[RunKey, RunBatch] = {}
+        self._gate = ForkGate()
 
     def batch(self, run: RunKey) -> RunBatch:
         """Return the run's batch that is sent next."""
@@ -31,6 +36,29 @@ class RunSender:
         attempts = self._writer.attempts
         for outcome in send_batch(attempts.retrier, batch, lambda part: self._log(run, part)):
             attempts.count(outcome)
+
+    def send_with(self, run: RunKey, write: Callable[[], None]) -> bool:
+        """Send the run's batch in one transaction with another write of the run.
+
+        Args:
+            run: the run.
+            write: writes what follows the batch.
+
+        Returns:
+            Whether both were written. If not, none was: the store has no transactions, or fails, or rejects one of
+            them, or there is no batch.
+        """
+        attempts, batch = self._writer.attempts, self._batches.get(run)
+        if batch is None or not self._writer.connection.opened or attempts.retrier.failing_since is not None:
+            return False
+        store = self._writer.connection.store()
+        writes = [lambda: self._log(run, batch), write]
+        if not attempts.retrier.run("a run's end", lambda: store.together(writes, self._gate)).value:
+            return False
+        del self._batches[run]
+        for _ in writes:
+            attempts.count(Outcome.DONE)
+        return True
 
     def send_due(self) -> None:
         """Send the batches that are not meant to be combined with later data."""

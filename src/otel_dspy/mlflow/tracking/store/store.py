@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from functools import partial
 from math import ceil
 from typing import TYPE_CHECKING, Any, cast
 
@@ -36,6 +37,7 @@ from otel_dspy.mlflow.tracking.store.open_store import open_store
 from otel_dspy.mlflow.tracking.store.paging import every_page
 from otel_dspy.mlflow.tracking.store.store_transaction import one_transaction
 from otel_dspy.mlflow.tracking.store.traces.trace_store import TraceStore
+from otel_dspy.runtime.fork_gate import ForkGate
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -44,7 +46,6 @@ if TYPE_CHECKING:
 
     from otel_dspy.mlflow.mapping.operations import LogDataset, MetricPoint
     from otel_dspy.mlflow.mapping.operations import RunStatus as RunState
-    from otel_dspy.runtime.fork_gate import ForkGate
 
 MAX_METRICS = 800
 """Maximum metrics in a request; a store accepts 1000 entries of all kinds, 100 of them parameters and 100 tags."""
@@ -76,6 +77,7 @@ class Store:
     def __init__(self, tracking_uri: str) -> None:
         self._store: Any = open_store(tracking_uri)
         self._context_tags: dict[str, str] | None = None
+        self._gate = ForkGate()
         self.traces = TraceStore(self._store)
         self.models = ModelStore(self._store)
         self.evaluation_datasets = EvaluationDatasetStore(self._store)
@@ -204,6 +206,13 @@ class Store:
             points: values of metrics.
             tags: names and values of tags.
         """
+        write = partial(self._log_run, run_id, params, points, tags)
+        if not self.together([write], self._gate):
+            write()
+
+    def _log_run(
+        self, run_id: str, params: Mapping[str, str], points: Sequence[MetricPoint], tags: Mapping[str, str]
+    ) -> None:
         entries, rest = [Param(key, value) for key, value in params.items()], _tags(tags)
         requests = max(1, ceil(len(entries) / MAX_PARAMS), ceil(len(points) / MAX_METRICS))
         for number in range(requests):

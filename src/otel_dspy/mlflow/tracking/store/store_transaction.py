@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 _MAKER: Final = "ManagedSessionMaker"
 """What MLflow's store on a database creates a session with, for each of its methods."""
+_RESULT: Final = "to_mlflow_entity"
+"""Method of an entity that converts all of it to what MLflow's method returns."""
 
 
 class _UndoneError(Exception):
@@ -40,6 +42,10 @@ class _Thread(threading.local):
     """Whether what is being written may be sent to the database with what is written next."""
 
 
+_PATCHED: Final = ("rollback", "commit", "merge", "flush", "add", "execute")
+"""Methods of a session that are replaced while it is shared."""
+
+
 class SharedSessions:
     """Stands in for a store's `ManagedSessionMaker`: within `transaction`, its thread gets one session for all writes.
 
@@ -56,6 +62,11 @@ class SharedSessions:
         self._thread = _Thread()
         named = "read_only" in inspect.signature(maker).parameters
         self._to_write: dict[str, bool] = {"read_only": False} if named else {}
+
+    @property
+    def shares(self) -> bool:
+        """Whether this thread is within `transaction`."""
+        return self._thread.session is not None
 
     def __call__(self, *args: Any, **more: Any) -> Any:  # noqa: ANN401 - passes on what MLflow gives
         """Return a context manager of a session."""
@@ -85,7 +96,9 @@ class SharedSessions:
         """Make one transaction of all writes to the store in this thread; an exception undoes all of them."""
         with self._maker(**self._to_write) as session:
             self._thread.session, session.rollback = session, _raise_undone
-            session.merge, session.flush = partial(self._merge, session.merge), partial(self._flush, session.flush)
+            # MLflow commits parameters, metrics and tags of a run each on its own.
+            session.commit = session.flush = partial(self._flush, session.flush)
+            session.merge = partial(self._merge, session.merge)
             session.add = partial(self._add, session.add)
             session.execute = partial(self._execute, session, session.execute)
             try:
@@ -94,7 +107,8 @@ class SharedSessions:
                 self._send(session)
             finally:
                 self._thread.session = self._thread.rows = self._thread.experiments = None
-                del session.rollback, session.merge, session.flush, session.add, session.execute
+                for name in _PATCHED:
+                    delattr(session, name)
 
     @contextmanager
     def spans_of(self, trace_ids: Iterable[str]) -> Generator[None]:
@@ -116,7 +130,10 @@ class SharedSessions:
 
     @contextmanager
     def adding(self) -> Generator[None]:
-        """Add new rows; those of several writes are sent to the database together, with a statement for each table."""
+        """Add new rows; those of several writes are sent to the database together, with a statement for each table.
+
+        What MLflow's methods return of them is None.
+        """
         self._thread.adds = True
         try:
             yield
@@ -141,6 +158,8 @@ class SharedSessions:
     def _add(self, add: Callable[..., None], entity: object, *some: Any, **more: Any) -> None:  # noqa: ANN401 - as SQLAlchemy's
         if not (self._thread.adds and self._thread.rows.add(entity)):
             add(entity, *some, **more)
+        elif hasattr(entity, _RESULT):
+            vars(entity)[_RESULT] = _nothing  # MLflow's method returns it, and `adding` has no use for it
 
     def _merge(self, merge: Callable[..., Any], entity: Any, **more: Any) -> Any:  # noqa: ANN401 - as SQLAlchemy's
         tags = self._thread.tags
@@ -163,6 +182,10 @@ class SharedSessions:
             return known[experiment_id]
 
         return get_experiment
+
+
+def _nothing() -> None:
+    """Stand in for a conversion whose result is not used."""
 
 
 def _raise_undone() -> None:
@@ -217,11 +240,15 @@ def one_transaction(
 
     Returns:
         Whether they were applied. If not, none was: a write failed, or an entity exists already, or the store has no
-        transactions.
+        transactions. Within another transaction of this thread they become part of it, and it fails with them.
     """
     maker: Any = getattr(store, _MAKER, None)
     if maker is None:
         return False
+    if isinstance(maker, SharedSessions) and maker.shares:
+        for write in writes:
+            write()
+        return True
     try:
         if isinstance(maker, SharedSessions):
             sessions = maker
