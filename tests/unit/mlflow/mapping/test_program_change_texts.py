@@ -131,6 +131,15 @@ def test_texts_of_a_predictor() -> None:
     assert parts(json.dumps({"p": state}))["p"]["field descriptions"] == []
 
 
+def test_a_long_line_is_wrapped() -> None:
+    """MLflow's page would cut it off. Each line of a wrapped change has its sign; a word is never broken."""
+    long = "Answer in one word. " * 6 + "x" * 120
+    text = changes("Trial 1", ("c", _program(long)), ("i", _program("Answer.")))
+    wrapped = ["Answer in one word. " * 4 + "Answer in one word.", "    Answer in one word.", f"    {'x' * 120}"]
+    assert "\n".join(["-Answer.", *[f"+{line}" for line in wrapped]]) in text
+    assert text.endswith("\n".join(["```text", *wrapped, "```\n"]))
+
+
 def test_bounds_of_what_is_shown() -> None:
     """500 characters of a line and 400 lines of a part; what is longer ends with what is missing."""
     kept = "\n".join(["x" * 500, *["x"] * 399])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import re
+import textwrap
 from itertools import islice
 from typing import TYPE_CHECKING, Final
 
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
 
 MAX_LINE: Final = 500
 """Maximum characters of a line to show; lines are compared in full."""
+WIDTH: Final = 100
+"""Characters of a line as shown: MLflow's page does not wrap lines, and shows some 130 at most."""
 MAX_LINES: Final = 400
 """Maximum lines to show of one part (a predictor's instructions, its fields, its demos)."""
 MAX_COMPARED: Final = 2_000
@@ -145,9 +148,20 @@ def _texts(program: Parts) -> Iterator[str]:
 
 
 def _fenced(language: str, lines: list[str]) -> str:
-    shown = [line if len(line) <= MAX_LINE else f"{line[:MAX_LINE]}… ({len(line)} characters)" for line in lines]
-    if len(shown) > MAX_LINES:
-        shown = [*shown[:MAX_LINES], f"… {len(shown) - MAX_LINES} more lines"]
+    shown = [part for line in lines[:MAX_LINES] for part in _wrapped(line, line[:1] if language == "diff" else "")]
+    if len(lines) > MAX_LINES:
+        shown.append(f"… {len(lines) - MAX_LINES} more lines")
     longest = max((len(run) for line in shown for run in _RUN_OF_BACKTICKS.findall(line)), default=0)
     fence = "`" * max(3, longest + 1)
     return "\n".join([fence + language, *shown, fence])
+
+
+def _wrapped(line: str, sign: str) -> list[str]:
+    """Return a line as shown: in several where it is long, and up to `MAX_LINE` characters of it."""
+    if len(line) <= WIDTH:
+        return [line]
+    shown = textwrap.wrap(
+        line[:MAX_LINE], WIDTH, subsequent_indent=f"{sign}    ", break_long_words=False, break_on_hyphens=False,
+        expand_tabs=False, replace_whitespace=False,
+    ) or [line[:MAX_LINE]]  # fmt: skip
+    return shown if len(line) <= MAX_LINE else [*shown[:-1], f"{shown[-1]}… ({len(line)} characters)"]
