@@ -2,6 +2,8 @@
 
 python -m tools.screenshots mlflow.db docs/images
 python -m tools.screenshots --gepa gepa.db docs/images
+
+Take them from new stores: that of `make demo`, and one that `tests.support.gepa_task.optimize()` was recorded in.
 """
 
 from __future__ import annotations
