@@ -123,13 +123,16 @@ def test_the_keyboard_reaches_what_scrolls_unfolds_and_chooses(browser: Any, tmp
 
 
 def test_print(browser: Any, tmp_path: Path) -> None:
-    """Black on white from a dark window, without navigation, as wide as the paper."""
+    """Black on white from a dark window, with the colors of light, without navigation, as wide as the paper."""
     context = browser.new_context(color_scheme="dark", viewport={"width": 700, "height": 900})
     page = context.new_page()
     page.goto(everything().save(tmp_path / "report.html").as_uri())
     page.emulate_media(media="print")
     assert page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
     assert page.evaluate("getComputedStyle(document.body).color") == "rgb(0, 0, 0)"
+    warning = page.locator("[aria-label=Warnings] li").first
+    assert warning.evaluate("one => getComputedStyle(one).backgroundColor") == "rgb(255, 244, 214)"
+    assert page.evaluate("getComputedStyle(document.documentElement).colorScheme") == "light"
     assert not page.locator("nav").is_visible()
     assert page.evaluate("document.documentElement.scrollWidth") <= 700
     context.close()
