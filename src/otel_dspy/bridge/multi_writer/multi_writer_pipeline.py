@@ -106,16 +106,21 @@ class MultiWriterPipeline:
                 # The span was written without this text when it arrived.
                 self.process(*waited)
             return
+        if self._payloads.lacks(span):
+            self._complete(files, span, route)
+        self._pipeline.process(span, route)
+        compile_id = span.attributes.get(sc.DSPY_COMPILE_ID)
+        if isinstance(record, SetupRecord | TrialRecord | CompileRecord | PhaseRecord) and isinstance(compile_id, str):
+            self._touched[route.destination, compile_id] = span.trace_id
+
+    def _complete(self, files: ExperimentFiles, span: SpanRecord, route: Route) -> None:
+        """Process the pieces of the span's payloads that other writers have stored; store the span if some lack."""
         for attribute in self._payloads.lacks(span):
             self._fetch(files, span, attribute, route)
         for attribute in self._payloads.lacks(span):
             payload_piece_store.keep_span(files, span, attribute, route)
             # Another writer may have stored the last piece before the span was stored.
             self._fetch(files, span, attribute, route)
-        self._pipeline.process(span, route)
-        compile_id = span.attributes.get(sc.DSPY_COMPILE_ID)
-        if isinstance(record, SetupRecord | TrialRecord | CompileRecord | PhaseRecord) and isinstance(compile_id, str):
-            self._touched[route.destination, compile_id] = span.trace_id
 
     def _fetch(self, files: ExperimentFiles, span: SpanRecord, attribute: str, route: Route) -> None:
         for piece in payload_piece_store.pieces(files, span, attribute, route):

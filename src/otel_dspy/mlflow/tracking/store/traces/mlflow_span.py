@@ -23,6 +23,9 @@ MAX_NESTING: Final = 500
 TOO_DEEP: Final = "nested too deeply for MLflow: "
 """Prefix of a deeper text. MLflow finds no JSON in it, and keeps it as it is."""
 
+_encode: Final = json.JSONEncoder(ensure_ascii=False, default=list).encode
+"""`json.dumps` creates an encoder for each text."""
+
 
 def mlflow_span(logged: LogSpan) -> Span:
     """Return the MLflow span. MLflow keeps each attribute as JSON text, including the trace's id."""
@@ -68,7 +71,7 @@ def _stored(value: object) -> str:
             return json.dumps(TOO_DEEP + value, ensure_ascii=False)
         if value.startswith(("{", "[")) and _is_json(value):
             return value
-    return json.dumps(value, ensure_ascii=False, default=list)
+    return _encode(value)
 
 
 def _is_json(text: str) -> bool:
