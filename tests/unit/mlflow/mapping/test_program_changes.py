@@ -84,7 +84,7 @@ Program c
 
 ```diff
 @@ -0,0 +1,3 @@
-+demo 0
++demo 1
 +  question: 1+1
 +  answer: 2
 ```
@@ -114,7 +114,7 @@ Program c
 
 ```diff
 @@ -0,0 +1,3 @@
-+demo 0
++demo 1
 +  question: 1+1
 +  answer: 2
 ```
@@ -139,7 +139,7 @@ Answer: the sum
 ### predict: demos
 
 ```text
-demo 0
+demo 1
   question: 1+1
   answer: 2
 ```

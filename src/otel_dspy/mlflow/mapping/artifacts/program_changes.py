@@ -94,7 +94,7 @@ def _predictor_parts(
     found = {
         "instructions": _lines(signature.get("instructions") or ""),
         "field descriptions": [line for field in fields for line in _lines(_field(field))],
-        "demos": [line for number, demo in enumerate(demos) for line in (f"demo {number}", *_lines(demo, "  "))],
+        "demos": [line for number, demo in enumerate(demos, 1) for line in (f"demo {number}", *_lines(demo, "  "))],
     }
     return found | {key: _lines(item) for key, item in state.items() if key not in known}
 
