@@ -212,7 +212,7 @@ def test_in_a_notebook_the_page_is_framed(tmp_path: Path) -> None:
             100,
             [
                 "95 % interval of the mean 21.5 % to 78.5 %",
-                "mean difference +25.0 points (",
+                "mean difference +25.0 points (95 % interval ",
                 "75.0 % <small>n = 8",
                 "+25.0</td>",
             ],
@@ -223,7 +223,7 @@ def test_in_a_notebook_the_page_is_framed(tmp_path: Path) -> None:
             1,
             [
                 "95 % interval of the mean 0.215 to 0.785",
-                "mean difference +0.250 (",
+                "mean difference +0.250 (95 % interval ",
                 "0.750 <small>n = 8",
                 "+0.250</td>",
             ],
