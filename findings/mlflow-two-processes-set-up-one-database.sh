@@ -7,7 +7,8 @@
 # Seen:     each process finds no tables and runs all of MLflow's migrations on the same file. They meet each other's half
 #           done steps: "duplicate column name", "table … already exists", "Online migration expected to match one row".
 #           A process that tries again may succeed or not; some of such databases no process opens any more, since a
-#           temporary table of a migration stays. A store that one process has opened before does not have the problem.
+#           temporary table of a migration stays. MLflow has a file lock for this, which its stores of jobs and workspaces
+#           take and those of runs and models do not. A store that one process has opened before has no such problem.
 #
 # Output seen:
 #   3 processes on a new store: some raised
