@@ -75,7 +75,7 @@ _DEGRADED: Final = [
         "_monotonic_start_s", "_span_context", "_context_key", "_request_stream", "_on_stream_chunk", "_start_span",
     )),
     *(("dspy", name) for name in (
-        "_process_lm_response", "_make_json_adapter_fallback", "_get_litellm", "_input_keys",
+        "_process_lm_response", "_make_json_adapter_fallback", "_get_litellm", "_input_keys", "_compiled",
     )),
     *(("gepa", name) for name in ("_propose_texts_batch", "_initial_evaluation_cache", "_fn")),
 ]  # fmt: skip
