@@ -76,6 +76,9 @@ def check_changes(page: ReportPage, before: Sequence[float], after: Sequence[flo
         f"▲ {len(gained)} improved, ▼ {len(lost)} got worse (winner against start), ∅ {len(never)} never solved"
         in page.texts["flips"]
     )
+    named = [("Improved", gained), ("Got worse", lost)]
+    sentences = [f"{title}: {', '.join(map(str, places))}." for title, places in named if places]
+    assert " ".join(sentences) in page.texts["flips"]
     shown = [line.split() for line in page.texts["flips"].splitlines()]
     by_sign = {sign: sorted(int(line[0]) for line in shown if len(line) == 3 and line[1] == sign) for sign in "▲▼∅"}
     assert by_sign == {"▲": gained, "▼": lost, "∅": list(never)}

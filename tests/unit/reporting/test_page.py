@@ -193,6 +193,16 @@ def test_the_page_has_the_figures_of_the_verdict() -> None:
     assert report.verdict.headline in text
     assert "▲ 2 ▼ 1" in text
     assert "▲ 2 improved, ▼ 1 got worse" in text
+    assert "Improved: 0, 1. Got worse: 3." in text
+
+
+def test_an_optimization_that_changed_nothing_names_no_examples() -> None:
+    """Neither better nor worse, and the first of many."""
+    same = Report(optimization(trial(0, "0011"), trial(1, "0011"), best=1, labels=("yes", "no") * 2)).html
+    assert "Improved:" not in same
+    assert "Got worse:" not in same
+    many = Report(optimization(trial(0, "0" * 60), trial(1, "1" * 60), best=1, labels=("yes", "no") * 30)).html
+    assert "38, 39, …</p>" in many
 
 
 def test_in_a_notebook_the_page_is_framed(tmp_path: Path) -> None:

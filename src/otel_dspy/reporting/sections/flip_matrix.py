@@ -57,6 +57,10 @@ class FlipMatrix:
     without_results: tuple[int, ...]
     """Trials without a result on the validation set, which have no column."""
 
+    def examples(self, mark: Mark) -> list[str]:
+        """Return the ids of the shown examples with a mark, in the order of the dataset."""
+        return sorted((row.example for row in self.rows if row.mark == mark), key=int)
+
 
 def flip_matrix(found: Compile, *, max_examples: int = MAX_EXAMPLES, max_trials: int = MAX_TRIALS) -> FlipMatrix | None:
     """Return the matrix of trials with recorded results; None without any.
