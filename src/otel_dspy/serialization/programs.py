@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol, cast
 from otel_dspy.serialization.plain_data import plain
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Mapping
 
 _ID_DIGITS: Final = 16
 
@@ -80,7 +80,7 @@ def _dumped(program: object) -> dict[str, Any]:
         return {name: _without_model(part).dump_state() for name, part in cast("Any", program).named_parameters()}
 
 
-def _frozen(program: object, seen: frozenset[int] = frozenset()) -> dict[str, Any]:
+def _frozen(program: object) -> dict[str, Any]:
     """Return the states, by path, of the predictors that `dump_state` leaves out.
 
     DSPy takes a compiled sub-module for frozen: `named_parameters` of a program around it skips it
@@ -88,26 +88,13 @@ def _frozen(program: object, seen: frozenset[int] = frozenset()) -> dict[str, An
     """
     from dspy.predict.parameter import Parameter  # noqa: PLC0415 - dspy is optional for this package
 
-    found: dict[str, Any] = {}
-    for path, part in _parts(program):
-        if isinstance(part, Parameter) or not callable(getattr(part, "dump_state", None)) or id(part) in seen:
-            continue
-        states = _frozen(part, seen | {id(program)})
-        if getattr(part, "_compiled", False):
-            states |= _dumped(part)
-        found |= {f"{path}.{name}": state for name, state in states.items()}
-    return found
-
-
-def _parts(program: object) -> Iterator[tuple[str, object]]:
-    """Yield the program's attributes and the items of its lists, tuples and dicts, with DSPy's paths."""
-    for name, value in vars(program).items():
-        if isinstance(value, (list, tuple)):
-            yield from ((f"{name}[{index}]", item) for index, item in enumerate(cast("Sequence[object]", value)))
-        elif isinstance(value, dict):
-            yield from ((f"{name}['{key}']", item) for key, item in cast("dict[object, object]", value).items())
-        else:
-            yield name, value
+    modules = getattr(program, "named_sub_modules", None)  # not of every object with a `dump_state`
+    return {
+        f"{path}.{name}": state
+        for path, part in (modules() if callable(modules) else ())
+        if part is not program and not isinstance(part, Parameter) and getattr(part, "_compiled", False)
+        for name, state in _dumped(part).items()
+    }
 
 
 def _has_models(program: object) -> bool:

@@ -211,6 +211,29 @@ def test_a_compiled_part_that_has_its_program_ends() -> None:
     assert snapshot(program).id == snapshot(program).id
 
 
+def test_an_object_without_attributes_has_an_identity() -> None:
+    """What dumps its state is a program, also if it is no `dspy.Module` and has slots."""
+
+    class Slotted:
+        """One."""
+
+        __slots__ = ()
+
+        def dump_state(self) -> dict[str, object]:
+            """Its state."""
+            return {"text": "Answer."}
+
+    assert json.loads(snapshot(Slotted()).state)["text"] == "Answer."
+
+
+def test_parts_that_hold_each_other_are_visited_once() -> None:
+    """Twelve parts, each of which holds all others: by paths there are millions of them."""
+    parts = [frozen(dspy.ChainOfThought("question -> answer")) for _ in range(12)]
+    for part in parts:
+        vars(part)["others"] = list(parts)
+    assert snapshot(Around(parts[0])).id == snapshot(Around(parts[0])).id
+
+
 def test_the_identity_of_a_flex_is_its_source() -> None:
     """A `dspy.Flex` has no predictors; another source is another program."""
     flex = dspy.Flex(Answer)
