@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from otel_dspy.mlflow.tracking.requests.concurrency_limit import FEWEST, ConcurrencyLimit
+from otel_dspy.mlflow.tracking.requests.concurrency_limit import ConcurrencyLimit
 from tests.support.simulated_server import SimulatedServer, send
 
 MOST = 10
@@ -31,10 +31,9 @@ def test_where_the_latency_is_the_limit_all_connections_are_used() -> None:
 
 @pytest.mark.parametrize("handling", [0.005, 0.015, 0.03])
 def test_where_the_server_is_the_limit_few_requests_wait_in_it(handling: float) -> None:
-    """Nearby, four are sent at the same time, as an MLflow server has four processes by default."""
+    """Nearby, one is handled and one waits."""
     sent = send(SimulatedServer(0.0, handling), ConcurrencyLimit(MOST), COUNT)
-    assert set(sent.limits[6 * MOST :]) == {FEWEST}
-    assert max(sent.waiting[6 * MOST :]) == FEWEST - 1
+    assert max(sent.waiting[6 * MOST :]) <= 2
 
 
 @pytest.mark.parametrize("round_trip", [0.0, 0.05, 0.15])

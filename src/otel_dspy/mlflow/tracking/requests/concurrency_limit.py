@@ -9,8 +9,8 @@ from mlflow import environment_variables
 
 MOST: Final = 10
 """Largest limit, if MLflow has no setting of the connections that its HTTP client keeps."""
-FEWEST: Final = 4
-"""Limit that latency does not reduce: the default number of `mlflow server`'s processes (`--workers`)."""
+FEWEST: Final = 2
+"""Limit that latency does not reduce: one request waits in the server while this process computes the next."""
 TOLERANCE: Final = 1.5
 """Multiple of the shortest latency up to which no request counts as waiting in the server."""
 LEAST: Final = 0.5
@@ -28,13 +28,9 @@ class ConcurrencyLimit:
 
     The limit grows by one with each request that is accepted, so that it doubles in a round trip (TCP's slow start),
     until the median latency of as many requests as it was exceeds `TOLERANCE` times the shortest one. From then on it
-    is multiplied by the quotient of the two, and grows by one; a failure halves it. A distant server gets as many as
-    are on their way during a round trip, at most `most`.
-
-    A nearby server gets at least `FEWEST`: several processes that wait for each other's sqlite lock have the latency of
-    one process that is busy, but answer more requests at the same time. With one process, three requests wait.
-
-    Not thread-safe.
+    is multiplied by the quotient of the two, and grows by one; a failure halves it. A server that handles one request
+    at a time gets two, also after one answer that was faster than all others; a distant one gets as many as are on
+    their way during a round trip, at most `most`. Not thread-safe.
 
     Attributes:
         now: the limit.
