@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol, cast
 from otel_dspy.serialization.plain_data import plain
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
 _ID_DIGITS: Final = 16
 
@@ -88,10 +88,11 @@ def _frozen(program: object) -> dict[str, Any]:
     """
     from dspy.predict.parameter import Parameter  # noqa: PLC0415 - dspy is optional for this package
 
-    modules = getattr(program, "named_sub_modules", None)  # not of every object with a `dump_state`
+    walk: Any = getattr(program, "named_sub_modules", None)  # not of every object with a `dump_state`
+    modules: Iterable[tuple[str, object]] = walk() if callable(walk) else ()
     return {
         f"{path}.{name}": state
-        for path, part in (modules() if callable(modules) else ())
+        for path, part in modules
         if part is not program and not isinstance(part, Parameter) and getattr(part, "_compiled", False)
         for name, state in _dumped(part).items()
     }
