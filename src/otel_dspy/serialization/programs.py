@@ -89,7 +89,7 @@ def _frozen(program: object) -> dict[str, Any]:
     from dspy.predict.parameter import Parameter  # noqa: PLC0415 - dspy is optional for this package
 
     walk: Any = getattr(program, "named_sub_modules", None)  # not of every object with a `dump_state`
-    modules: Iterable[tuple[str, object]] = walk() if callable(walk) else ()
+    modules = cast("Iterable[tuple[str, object]]", walk() if callable(walk) else ())
     return {
         f"{path}.{name}": state
         for path, part in modules
