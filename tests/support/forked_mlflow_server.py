@@ -2,7 +2,7 @@
 
 python -m tests.support.forked_mlflow_server server --host …
 
-The command would start `python -m uvicorn` as a process of its own.
+The command would start `python -m uvicorn`, or `python -m gunicorn` in old versions, as a process of its own.
 """
 
 from __future__ import annotations
@@ -18,10 +18,15 @@ if TYPE_CHECKING:
 
 
 def _serve(command: Sequence[str], *, extra_env: Mapping[str, str], **_: object) -> None:
-    """Do what `python -m uvicorn …` would do."""
+    """Do what `python -m uvicorn …` or `python -m gunicorn …` would do."""
     os.environ.update(extra_env)
-    uvicorn: Any = importlib.import_module("uvicorn")
-    uvicorn.main(command[3:])
+    module, arguments = command[2], command[3:]
+    if module == "uvicorn":
+        uvicorn: Any = importlib.import_module("uvicorn")
+        uvicorn.main(arguments)
+        return
+    sys.argv = [module, *arguments]
+    runpy.run_module(module, run_name="__main__", alter_sys=True)
 
 
 if __name__ == "__main__":
