@@ -124,8 +124,10 @@ def _object(value: object, deepest: int, around: frozenset[int], room: Room) -> 
         items = cast("Collection[object]", value)
         if not room.has(items):
             return by_length(items, len(items))
-        data = (_data(item, deepest, around, room) for item in items)
-        return [item for item in data if item is not _OMIT]
+        found = (_data(item, deepest, around, room) for item in items)
+        data = [item for item in found if item is not _OMIT]
+        # The order of a set differs between processes; a digest must not.
+        return sorted(data, key=repr) if isinstance(value, set | frozenset) else data
     attributes: object = getattr(value, "__dict__", None)
     if isinstance(attributes, dict):
         given = cast("dict[object, object]", attributes).items()

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Protocol, cast
 
 from otel_dspy.serialization.plain_data import plain
+from otel_dspy.serialization.set_order import with_ordered_sets
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -71,6 +72,10 @@ def snapshot_of_texts(texts: Mapping[str, object]) -> ProgramSnapshot:
 
 
 def _dumped(program: object) -> dict[str, Any]:
+    return with_ordered_sets(program, _state(program))
+
+
+def _state(program: object) -> dict[str, Any]:
     try:
         return cast("Dumpable", program).dump_state()
     except Exception:

@@ -5,6 +5,7 @@ import json
 from typing import TYPE_CHECKING, Any, cast
 
 import dspy
+import pydantic
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -15,6 +16,8 @@ from tests.support.in_process_lm import in_process_lm
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
+
+    from otel_dspy.serialization.programs import ProgramSnapshot
 
 KEY = "planted-key-of-the-lm-1234"
 HEADER = "planted-header-of-the-lm-5678"
@@ -179,6 +182,17 @@ def frozen(program: dspy.Module) -> dspy.Module:
     return program
 
 
+def alone(program: dspy.Module) -> dspy.Module:
+    """The program."""
+    return program
+
+
+def compiled_inside(program: dspy.Module) -> dspy.Module:
+    """The program, compiled with the demos that it has, in another one."""
+    vars(program)["_compiled"] = True
+    return Around(program)
+
+
 def twice_around(*programs: dspy.Module) -> dspy.Module:
     """The programs in a program that is not compiled, in another one."""
     return Around(Around(*programs))
@@ -262,6 +276,34 @@ def test_an_object_in_a_demo_has_no_address_in_the_identity() -> None:
     program = dspy.Predict("question -> answer")
     program.demos = [dspy.Example(question="?", thing=object())]
     assert snapshot(program).id == snapshot(copy.deepcopy(program)).id
+
+
+class Tagged(pydantic.BaseModel):
+    """A model with sets, at several depths."""
+
+    tags: set[int]
+    inner: list[Tagged] = []
+    by_name: dict[int, frozenset[int]] = {}
+
+
+def tagged(order: tuple[int, int]) -> Tagged:
+    """Models that are equal for both orders of two numbers, in which their sets are iterated."""
+    return Tagged(tags=set(order), inner=[Tagged(tags=set(order))], by_name={7: frozenset(order)})
+
+
+@pytest.mark.parametrize("around", [alone, Around, compiled_inside])
+def test_the_order_of_a_set_in_a_demo_is_in_no_identity(around: Callable[[dspy.Module], dspy.Module]) -> None:
+    """A set of texts has another order in each process; DSPy dumps those of pydantic models as lists."""
+    snapshots: list[ProgramSnapshot] = []
+    for order in ((0, 8), (8, 0)):
+        program = dspy.Predict("question -> answer")
+        assert tuple(tagged(order).tags) == order, "both orders must be there"
+        program.demos = [
+            dspy.Example(question=tagged(order), answer=[tagged(order)], items={1, 2}),
+            {"question": (tagged(order),), "answer": "4"},
+        ]
+        snapshots.append(snapshot(around(program)))
+    assert snapshots[0] == snapshots[1]
 
 
 def test_an_error_of_dump_state_reaches_the_caller() -> None:
