@@ -50,7 +50,9 @@ def test_a_winner() -> None:
     ("optimizer", "parameters", "progress"),
     [
         ("MIPROv2", {"num_trials": 8}, "phase search, 2 of 9 trials"),
-        ("SIMBA", {}, "phase step 3, 2 trials"),
+        ("SIMBA", {}, "phase step 4, 2 trials"),
+        ("SIMBA", {"max_steps": 5}, "phase step 4, 2 trials"),
+        ("SIMBA", {"max_steps": 4}, "phase validate, 2 trials"),
         ("InferRules", {}, "2 trials"),
         ("BootstrapFinetune", {}, "phase finetune, 2 trials"),
         ("GEPA", {}, "2 trials"),
@@ -99,6 +101,23 @@ def test_before_the_first_trial(optimizer: str, ended_phases: str, phase: str) -
         "",
         f"Report: `otel-dspy report {'f' * 32}`",
     ]
+
+
+@pytest.mark.parametrize(
+    ("results", "phase"), [("01", "phase step 2, 2 trials"), ("", "phase step 1, 2 trials")]
+)
+def test_a_step_of_simba(results: str, phase: str) -> None:
+    """A candidate is scored at the end of its step; one whose strategy failed ends before that, without a score."""
+    found = optimization(
+        trial(0, "01", parameters={"step": 0}),
+        trial(1, results, state="complete" if results else "fail", parameters={"step": 1}),
+        best=0,
+        labels=LABELS[:2],
+        status="RUNNING",
+        optimizer="SIMBA",
+        parameters={"max_steps": 3},
+    )
+    assert f"so far: {phase}, best" in running_description(found).splitlines()[0]
 
 
 def test_a_running_optimization_without_a_good_example() -> None:

@@ -67,6 +67,7 @@ class PhaseHook(CallHook):
             attributes={
                 semconv.DSPY_OPERATION_NAME: "phase",
                 semconv.DSPY_COMPILE_ID: self._scope.id,
+                semconv.DSPY_OPTIMIZER_NAME: self._scope.optimizer_name,
                 semconv.DSPY_PHASE_NAME: self._name,
             },
         )

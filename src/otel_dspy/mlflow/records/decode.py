@@ -184,6 +184,7 @@ def _phase(span: SpanRecord, read: AttributeReader) -> PhaseRecord:
         span=span,
         compile_id=read.text(sc.DSPY_COMPILE_ID),
         name=read.text(sc.DSPY_PHASE_NAME) or span.name,
+        optimizer=read.text(sc.DSPY_OPTIMIZER_NAME),
         instructions=read.text(sc.DSPY_PHASE_INSTRUCTIONS),
         demos=read.text(sc.DSPY_PHASE_DEMOS),
     )

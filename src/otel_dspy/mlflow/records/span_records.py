@@ -215,6 +215,8 @@ class PhaseRecord:
     span: SpanRecord
     compile_id: str | None
     name: str
+    optimizer: str | None = None
+    """Class name; None in spans of versions that did not record it."""
     instructions: str | None = None
     demos: str | None = None
 

@@ -17,8 +17,7 @@ _IN_TRIALS: Final = {"BootstrapFinetune": "finetune"}
 def running_phase(found: Compile) -> str | None:
     """Return the phase that a running optimization is in; None if it is unknown, or if the trials are its only phase.
 
-    A phase is recorded at its end, so the one that runs is the next. Trials of SIMBA have the number of their step, and
-    its first step begins before the first trial. InferRules and BootstrapFinetune bootstrap before their first trial;
+    A phase is recorded at its end, so the one that runs is the next. InferRules and BootstrapFinetune bootstrap before their first trial;
     the trials of BootstrapFinetune are fine-tuning jobs. GEPA's phases are parts of its trials.
     """
     if found.status != "RUNNING":
@@ -27,10 +26,24 @@ def running_phase(found: Compile) -> str | None:
         case "MIPROv2":
             return _after(found.ended_phases) if not found.trials else _MIPRO_V2[-1]
         case "SIMBA":
-            steps = [step for trial in found.trials if isinstance(step := trial.row.parameters.get("step"), int)]
-            return f"step {max(steps, default=0)}"
+            return _simba(found)
         case optimizer:
             return (_IN_TRIALS if found.trials else _BEFORE_TRIALS).get(optimizer)
+
+
+def _simba(found: Compile) -> str:
+    """Return SIMBA's step, or its validation after the last one.
+
+    Its first step begins before the first trial. Trials have the number of their step, and are scored at its end; one
+    whose strategy failed ends before that, without a score.
+    """
+    steps = [
+        step + (trial.row.score is not None)
+        for trial in found.trials
+        if isinstance(step := trial.row.parameters.get("step"), int)
+    ]
+    step, planned = max(steps, default=0), found.parameters.get("max_steps")
+    return "validate" if isinstance(planned, int) and step >= planned else f"step {step}"
 
 
 def _after(ended: frozenset[str]) -> str:

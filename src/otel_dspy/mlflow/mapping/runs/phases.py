@@ -17,20 +17,25 @@ if TYPE_CHECKING:
     from otel_dspy.mlflow.records.span_records import PhaseRecord
 
 
+_MIPRO_V2: Final = "MIPROv2"
 _BEFORE_TRIALS: Final = frozenset({"bootstrap", "propose"})
-"""Phases that produce the candidates of all trials, by name; GEPA's `propose`, of one trial, produces none of these."""
+"""Phases of MIPROv2 that precede its trials, by name."""
+_STEP: Final = ("SIMBA", "step")
+"""Optimizer and name of a phase whose trials end with it."""
 
 
 def phase_operations(phase: PhaseRecord, options: Options) -> Iterator[Operation]:
     """Log each proposed instruction and demo set by predictor: `2` in a trial's parameter is the third.
 
-    The run of the compile is described anew, since the next phase begins.
+    The run of the compile is described anew where the next phase of the whole optimization begins.
     """
     run = compile_run(options, phase.compile_id)
-    if run is None or (phase.instructions is None and phase.demos is None):
+    if run is None:
         return
-    if phase.name in _BEFORE_TRIALS:
+    before_trials = phase.name in _BEFORE_TRIALS and _optimizer(phase) == _MIPRO_V2
+    if before_trials:
         yield LogMetrics(key=f"{phase.span.span_id}/phase", run=run, tags=tags({f"{ENDED_PHASE}{phase.name}": True}))
+    if before_trials or (phase.optimizer, phase.name) == _STEP:
         yield DescribeRunning(key=f"{phase.span.span_id}/running", run=run)
     for path, text in (
         ("candidates/instructions.json", phase.instructions),
@@ -39,6 +44,13 @@ def phase_operations(phase: PhaseRecord, options: Options) -> Iterator[Operation
         if text is not None:
             key = f"{phase.span.span_id}/{path.removesuffix('.json')}"
             yield LogText(key=key, run=run, path=path, text=_indented(text))
+
+
+def _optimizer(phase: PhaseRecord) -> str | None:
+    """Return the optimizer; without its name, only MIPROv2's phases before the trials produce candidates."""
+    if phase.optimizer is None and (phase.instructions is not None or phase.demos is not None):
+        return _MIPRO_V2
+    return phase.optimizer
 
 
 def _indented(text: str) -> str:
