@@ -103,9 +103,7 @@ def test_before_the_first_trial(optimizer: str, ended_phases: str, phase: str) -
     ]
 
 
-@pytest.mark.parametrize(
-    ("results", "phase"), [("01", "phase step 2, 2 trials"), ("", "phase step 1, 2 trials")]
-)
+@pytest.mark.parametrize(("results", "phase"), [("01", "phase step 2, 2 trials"), ("", "phase step 1, 2 trials")])
 def test_a_step_of_simba(results: str, phase: str) -> None:
     """A candidate is scored at the end of its step; one whose strategy failed ends before that, without a score."""
     found = optimization(

@@ -17,8 +17,8 @@ _IN_TRIALS: Final = {"BootstrapFinetune": "finetune"}
 def running_phase(found: Compile) -> str | None:
     """Return the phase that a running optimization is in; None if it is unknown, or if the trials are its only phase.
 
-    A phase is recorded at its end, so the one that runs is the next. InferRules and BootstrapFinetune bootstrap before their first trial;
-    the trials of BootstrapFinetune are fine-tuning jobs. GEPA's phases are parts of its trials.
+    A phase is recorded at its end, so the one that runs is the next. InferRules and BootstrapFinetune bootstrap before
+    their first trial; the trials of BootstrapFinetune are fine-tuning jobs. GEPA's phases are parts of its trials.
     """
     if found.status != "RUNNING":
         return None

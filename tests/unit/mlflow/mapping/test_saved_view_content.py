@@ -27,9 +27,9 @@ STATE = {
 
 def test_the_view_as_tags() -> None:
     """One tag with the state twice, for MLflow with saved views and with shared views; one that it has been written."""
-    tags = trials_view(1_700_000_000_000)
+    tags = trials_view({}, 1_700_000_000_000)
     written = tags.pop("otel_dspy.saved_view")
-    assert written == "otel-dspy-trials"
+    assert written == "otel-dspy-trials 2 1dff3ee50f8d1168"  # a view with other columns has another number
     view = json.loads(tags.pop("mlflow.sharedViewState.otel-dspy-trials"))
     assert tags == {}
     form, state = view.pop("state").split(";")

@@ -1,4 +1,4 @@
-"""Saves the view of an experiment's trials in MLflow, once."""
+"""Saves the view of an experiment's trials in MLflow: once, and again where its columns have changed since."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import logging
 import time
 from typing import TYPE_CHECKING
 
-from otel_dspy.mlflow.mapping.runs.saved_view_content import WRITTEN, trials_view
+from otel_dspy.mlflow.mapping.runs.saved_view_content import trials_view
 from otel_dspy.tracking_uri import without_passwords
 
 if TYPE_CHECKING:
@@ -16,14 +16,15 @@ _logger = logging.getLogger(__name__)
 
 
 def save_trials_view(connection: Connection) -> None:
-    """Save the view in the experiment, unless it was saved before. A failure is logged at DEBUG.
+    """Save the view in the experiment, unless it has it or the user has changed it. A failure is logged at DEBUG.
 
     Args:
         connection: connection to the experiment.
     """
     try:
         store, experiment_id = connection.store(), connection.experiment_id()
-        if WRITTEN not in store.experiment_tags(experiment_id):
-            store.tag_experiment(experiment_id, trials_view(time.time_ns() // 1_000_000))
+        store.tag_experiment(
+            experiment_id, trials_view(store.experiment_tags(experiment_id), time.time_ns() // 1_000_000)
+        )
     except Exception as error:  # noqa: BLE001 - a user who may write runs may have no permission for the experiment
         _logger.debug("The view of trials is not saved: %s", without_passwords(str(error)))
