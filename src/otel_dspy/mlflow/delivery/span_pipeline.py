@@ -100,6 +100,12 @@ class SpanPipeline:
         )
 
     @property
+    def unanswered_since(self) -> float | None:
+        """`time.monotonic()` since which a request has been unanswered for too long; None if none has."""
+        since = (applier.unanswered_since for applier in tuple(self._appliers.values()))
+        return min((at for at in since if at is not None), default=None)
+
+    @property
     def artifacts_waiting(self) -> int:
         """Number of artifacts not written."""
         return sum(applier.artifacts_waiting for applier in tuple(self._appliers.values()))

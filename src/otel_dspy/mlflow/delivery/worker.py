@@ -98,11 +98,13 @@ class Worker:
 
     @property
     def failing_since(self) -> float | None:
-        """`time.monotonic()` since which MLflow accepts nothing; None if it does.
+        """`time.monotonic()` since which MLflow accepts nothing, or does not answer; None if it does.
 
         A failing artifact store counts only when nothing else is left.
         """
         tracking = self._loop.pipeline.failing_since
+        if tracking is None:
+            tracking = self._loop.pipeline.unanswered_since
         return tracking if tracking is not None or self.waiting else self._loop.pipeline.artifacts_failing_since
 
     def flush(self, timeout: float) -> bool:

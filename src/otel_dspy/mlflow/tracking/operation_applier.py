@@ -98,6 +98,11 @@ class OperationApplier:
         return self._writer.attempts.retrier.failing_since
 
     @property
+    def unanswered_since(self) -> float | None:
+        """`time.monotonic()` since which a request to the MLflow server has been unanswered for too long, or None."""
+        return self._writer.attempts.retrier.unanswered_since
+
+    @property
     def artifacts_failing_since(self) -> float | None:
         """`time.monotonic()` since which an artifact store accepts nothing; None if all do or none is queued."""
         return self._writer.artifacts.failing_since

@@ -5,6 +5,8 @@ from __future__ import annotations
 import errno
 import http.server
 import threading
+import time
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import pytest
@@ -12,7 +14,8 @@ import requests
 from mlflow.exceptions import MlflowException
 from mlflow.protos.databricks_pb2 import INTERNAL_ERROR
 
-from otel_dspy.mlflow.tracking.requests import first_answer, retry
+from otel_dspy.mlflow.tracking.requests import answer_monitor, retry
+from otel_dspy.mlflow.tracking.requests.concurrent_requests import ConcurrentRequests, Request
 from otel_dspy.mlflow.tracking.requests.error_classification import artifact_access
 from otel_dspy.mlflow.tracking.requests.operation_outcome import Outcome
 from otel_dspy.mlflow.tracking.requests.retry import MAX_RETRIES, Retrier
@@ -264,35 +267,84 @@ class _SilentHandler(http.server.BaseHTTPRequestHandler):
     do_POST = do_GET  # noqa: N815 - the name that the base class calls
 
 
-def test_an_mlflow_that_has_never_answered_is_warned_of_soon(
-    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
-    """Long before its request is given up, which goes on and succeeds; one that has answered is slow, without a warning."""
-    monkeypatch.setattr(first_answer, "WARN_AFTER", 0.05)
+@contextmanager
+def late_server() -> Generator[tuple[Silent, str]]:
+    """Run a server that answers once it is released."""
     server = Silent()
     threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
-    uri = f"http://user:secret@127.0.0.1:{server.server_address[1]}"
-    store, tried = Store(uri), Retrier(uri, threading.Event(), lambda: None)
-    outcomes: list[Outcome] = []
-    thread = threading.Thread(target=lambda: outcomes.append(tried.run("spans", store.answer).outcome))
-    thread.start()
     try:
-        awaited(lambda: caplog.messages, "the warning")
-        server.released.set()
-        thread.join(30)
-        server.released.clear()
-        again = threading.Thread(target=lambda: outcomes.append(tried.run("spans", store.answer).outcome))
-        again.start()
-        awaited(lambda: server.requests > 1, "the next request")
-        threading.Event().wait(0.2)
-        server.released.set()
-        again.join(30)
+        yield server, f"http://user:secret@127.0.0.1:{server.server_address[1]}"
     finally:
         server.released.set()
         server.shutdown()
         server.server_close()
-    assert outcomes == [Outcome.DONE] * 2
+
+
+@pytest.mark.parametrize("together", [False, True], ids=["alone", "beside others"])
+def test_an_mlflow_that_does_not_answer_is_warned_of_soon(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, *, together: bool
+) -> None:
+    """Long before its request is given up, which goes on and succeeds: the first one, and one after an answer."""
+    monkeypatch.setattr(answer_monitor, "FIRST", 0.05)
+    monkeypatch.setattr(answer_monitor, "LATER", 0.4)
+    monkeypatch.setattr(answer_monitor, "LOOK", 0.01)
+    monkeypatch.setattr(retry, "SILENCE", 0.0)
+    with late_server() as (server, uri):
+        store, tried = Store(uri), Retrier(uri, threading.Event(), lambda: None)
+
+        def attempt() -> None:
+            if together:
+                sent = ConcurrentRequests(uri, None, lambda: False, awaited=tried.awaited).send([Request(store.answer)])
+                assert sent == [True]
+            else:
+                assert tried.run("spans", store.answer).outcome is Outcome.DONE
+
+        for number, limit in enumerate((0.05, 0.4), 1):
+            server.released.clear()
+            began = time.monotonic()
+            thread = threading.Thread(target=attempt)
+            thread.start()
+            awaited(lambda number=number: len(caplog.messages) == number, "the warning")
+            assert time.monotonic() - began >= limit
+            awaited(lambda: tried.unanswered_since, "what the end of a process looks at")
+            server.released.set()
+            thread.join(30)
+            assert tried.unanswered_since is None
     address = uri.replace(":secret", "")
-    assert caplog.messages == [
-        f"MLflow at {address} has not answered for 0 s; still waiting for it. Spans are kept in the spool until then."
-    ]
+    message = (
+        f"MLflow at {address} has not answered for 0 s; still waiting for it. No data is lost: spans are kept in the "
+        "spool until then. If it hangs, restart it."
+    )
+    assert caplog.messages == [message] * 2
+
+
+def test_an_mlflow_that_is_slow_is_not_warned_of(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Once it has answered, a request may take twice as long; and a process that waits for it goes on waiting."""
+    monkeypatch.setattr(answer_monitor, "FIRST", 0.05)
+    monkeypatch.setattr(answer_monitor, "LOOK", 0.01)
+    with late_server() as (server, uri):
+        store, tried = Store(uri), Retrier(uri, threading.Event(), lambda: None)
+        server.released.set()
+        tried.run("spans", store.answer)
+        server.released.clear()
+        thread = threading.Thread(target=tried.run, args=("spans", store.answer))
+        thread.start()
+        awaited(lambda: server.requests > 1, "the next request")
+        threading.Event().wait(0.2)
+        assert tried.unanswered_since is None
+        server.released.set()
+        thread.join(30)
+    assert caplog.messages == []
+
+
+def test_a_timeout_of_the_user_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    """At the end of a process too: whoever sets it knows how long the server takes."""
+    monkeypatch.setattr(answer_monitor, "LATER", 0.0)
+    monitor = answer_monitor.AnswerMonitor(lambda _: None)
+    with monitor.awaited():
+        monkeypatch.delenv("MLFLOW_HTTP_REQUEST_TIMEOUT", raising=False)
+        assert monitor.unanswered_since is not None
+        monkeypatch.setenv("MLFLOW_HTTP_REQUEST_TIMEOUT", "300")
+        assert monitor.unanswered_since is None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from contextlib import nullcontext
 from contextvars import copy_context
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
@@ -16,6 +17,7 @@ from otel_dspy.tracking_uri import is_server
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Sequence
+    from contextlib import AbstractContextManager
 
 
 class _Caller(threading.local):
@@ -68,6 +70,8 @@ class ConcurrentRequests:
         workspace: str | None,
         stopped: Callable[[], bool],
         clock: Callable[[], float] = time.monotonic,
+        *,
+        awaited: Callable[[], AbstractContextManager[None]] = nullcontext,
     ) -> None:
         """Create a sender.
 
@@ -77,7 +81,9 @@ class ConcurrentRequests:
             workspace: workspace of all requests; None for the default one.
             stopped: returns whether to send no further request: the deadline has passed, or others come first.
             clock: returns seconds, to measure latencies.
+            awaited: returns a context in which a request waits for its answer.
         """
+        self._awaited = awaited
         self._clock = clock
         self._stopped = stopped
         self._workspace = workspace
@@ -105,7 +111,7 @@ class ConcurrentRequests:
 
     def _once(self, request: Request, gate: ForkGate) -> Exception | None:
         try:
-            with gate, http_policy.no_retries(0), workspaces.selected(self._workspace):
+            with gate, http_policy.no_retries(0, self._awaited), workspaces.selected(self._workspace):
                 request.send()
         except Exception as error:  # noqa: BLE001 - the caller's retry reports what MLflow says
             return error

@@ -9,15 +9,16 @@ from typing import TYPE_CHECKING, Final, TypeVar
 
 from otel_dspy.mlflow.mapping import naming
 from otel_dspy.mlflow.tracking.requests import http_policy, workspaces
+from otel_dspy.mlflow.tracking.requests.answer_monitor import AnswerMonitor
 from otel_dspy.mlflow.tracking.requests.error_cause import error_cause
 from otel_dspy.mlflow.tracking.requests.error_classification import ArtifactStoreError, ErrorClass, classify
-from otel_dspy.mlflow.tracking.requests.first_answer import FirstAnswer
 from otel_dspy.mlflow.tracking.requests.operation_outcome import Outcome, Result
 from otel_dspy.runtime.fork_gate import ForkGate
 from otel_dspy.tracking_uri import address_without_passwords, without_passwords
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from contextlib import AbstractContextManager
     from threading import Event
 
 _logger = logging.getLogger(__name__)
@@ -42,8 +43,8 @@ FAILED_LATELY: Final = 300.0
 queued.
 """
 _NO_DESTINATION: Final = frozenset({ErrorClass.NO_EXPERIMENT, ErrorClass.NO_WORKSPACE})
-_ALL_IN_THE_SPOOL: Final = "Spans are kept in the spool until then."
-_THE_CLIENT_RETRIES: Final = "Spans are kept by the clients, or in the queue on disk, until then."
+_ALL_IN_THE_SPOOL: Final = "No data is lost: spans are kept in the spool until then."
+_THE_CLIENT_RETRIES: Final = "No data is lost: spans are kept by the clients, or in the queue on disk, until then."
 _IN_THE_SPOOL: Final = "it is kept in the spool for `otel-dspy replay`"
 
 
@@ -99,7 +100,7 @@ class Retrier:
         self._stop = stop
         self._answers = answers
         self._others = others
-        self._first_answer = FirstAnswer(self._address, _THE_CLIENT_RETRIES if others else _ALL_IN_THE_SPOOL)
+        self._answer_monitor = AnswerMonitor(self._unanswered)
         self._failed: float | None = None
         self._denied = False
         self.artifacts_failed = False
@@ -107,6 +108,7 @@ class Retrier:
         self._warned_kinds: set[str] = set()
         self._warned: float | None = None
         self._gate = ForkGate()
+        self._monitor_gate = ForkGate()
         self.failing_since: float | None = None
         """`time.monotonic()` of the first failure since the last success; None if there is none."""
         self.retries = 0
@@ -116,6 +118,15 @@ class Retrier:
     def stopped(self) -> bool:
         """Whether the deadline has passed."""
         return self._stop.is_set()
+
+    def awaited(self) -> AbstractContextManager[None]:
+        """Return a context for a request to the destination: a warning is logged if the answer takes long."""
+        return self._answer_monitor.awaited()
+
+    @property
+    def unanswered_since(self) -> float | None:
+        """`time.monotonic()` since which a request has been unanswered for too long; None if none has."""
+        return self._answer_monitor.unanswered_since
 
     def retry_denied(self) -> None:
         """Allow new attempts after a denied operation or a failed artifact store."""
@@ -210,7 +221,7 @@ class Retrier:
         if self._stop.is_set():
             raise Stopped
         try:
-            sent_once = http_policy.no_retries(failures, self._first_answer.awaited)
+            sent_once = http_policy.no_retries(failures, self.awaited)
             with self._gate, sent_once, workspaces.selected(self._workspace):
                 return attempt(), None
         except Exception as error:  # noqa: BLE001 - no failure of MLflow's may reach the program
@@ -229,6 +240,19 @@ class Retrier:
                     "correct the tracking URI.",
                     self._address,
                     error_cause(error, naming.MAX_PREVIEW),
+                )
+
+    def _unanswered(self, seconds: float) -> None:
+        now = time.monotonic()
+        if self._warned is None or now - self._warned >= SILENCE:
+            self._warned = now
+            # Not the gate of the attempt, which is held while the request waits.
+            with self._monitor_gate:
+                _logger.warning(
+                    "MLflow at %s has not answered for %.0f s; still waiting for it. %s If it hangs, restart it.",
+                    self._address,
+                    seconds,
+                    _THE_CLIENT_RETRIES if self._others else _ALL_IN_THE_SPOOL,
                 )
 
     def _recovered(self, since: float) -> None:

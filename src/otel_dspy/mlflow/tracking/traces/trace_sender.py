@@ -46,7 +46,9 @@ class TraceSender:
         self._shared = SharedTraces(writer, self._write_sums)
         where = writer.connection.destination
         self._together: ConcurrentRequests | LocalRequests = (
-            ConcurrentRequests(where.tracking_uri, where.workspace, self._is_stopped)
+            ConcurrentRequests(
+                where.tracking_uri, where.workspace, self._is_stopped, awaited=writer.attempts.retrier.awaited
+            )
             if is_server(where.tracking_uri)
             else LocalRequests(where.tracking_uri, where.workspace, self._is_stopped, writer.connection.store)
         )
