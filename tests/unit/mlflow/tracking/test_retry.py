@@ -340,7 +340,7 @@ def test_an_mlflow_that_is_slow_is_not_warned_of(
 
 
 def test_a_timeout_of_the_user_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    """At the end of a process too: whoever sets it knows how long the server takes."""
+    """At the end of a process too: it is set where a server is known to take long."""
     monkeypatch.setattr(answer_monitor, "LATER", 0.0)
     monitor = answer_monitor.AnswerMonitor(lambda _: None)
     with monitor.awaited():
