@@ -153,3 +153,40 @@ def test_a_coroutine_that_is_closed_ends_its_spans(caplog: pytest.LogCaptureFixt
         gc.collect()  # asyncio logs that the task is gone: here, and not in the test during which it is collected
     assert recorder.tree("", "error.type") == snapshot(["execute_tool slow error.type=GeneratorExit ERROR()"])
     assert [record.getMessage() for record in caplog.records if record.name.startswith("opentelemetry")] == []
+
+
+def test_a_program_that_is_closed_ends_its_spans(caplog: pytest.LogCaptureFixture) -> None:
+    """DSPy raises when it resets its context variables in another context: of OpenTelemetry's there is no word."""
+    lm, _ = _hanging_lm(answers=0)
+    with dspy.context(lm=lm), recording() as recorder:
+        coroutine = dspy.ChainOfThought("question -> answer").acall(question="1+1")
+        loop = asyncio.new_event_loop()
+        task = loop.create_task(coroutine)
+        loop.run_until_complete(asyncio.sleep(0.05))
+        loop.close()
+        with pytest.raises(ValueError, match="different Context"):
+            coroutine.close()
+        del task
+        gc.collect()  # see above
+    lines = recorder.tree("")
+    assert [line.partition(" ERROR")[0] for line in lines] == [
+        "module ChainOfThought",
+        "  module Predict",
+        "    chat scripted",
+    ]
+    assert [record.getMessage() for record in caplog.records if record.name.startswith("opentelemetry")] == []
+
+
+def test_a_coroutine_has_the_name_of_its_method() -> None:
+    """Python names a coroutine that was never awaited: a forgotten `await` is the reader's to find."""
+    lm, _ = _hanging_lm(answers=0)
+    names: list[str] = []
+    with recording():
+        for call in (
+            dspy.ChainOfThought("question -> answer").acall(question="1+1"),
+            cast("Any", lm).acall("1+1"),
+            cast("Any", dspy.Tool)(len).acall(obj=[]),
+        ):
+            names.append(call.__qualname__)
+            call.close()
+    assert names == ["Module.acall", "BaseLM.acall", "Tool.acall"]

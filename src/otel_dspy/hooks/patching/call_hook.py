@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Literal, Self, TypeVar
 
 from opentelemetry.context import (
     _SUPPRESS_INSTRUMENTATION_KEY,  # pyright: ignore[reportPrivateUsage] - see `_create_hook`
@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 _Result = TypeVar("_Result")
 Args = tuple[Any, ...]
 Kwargs = dict[str, Any]
+_LONGEST_CHAIN: Final = 1_000
+"""Exceptions of a chain that are looked at; a chain that a user built may be a cycle."""
 
 
 class CallHook:
@@ -96,7 +98,7 @@ class CallHook:
             report(self.part, failure)
         finally:
             # An abandoned coroutine is closed in an arbitrary context, where there is nothing to restore.
-            if self._token is not None and (kind is not GeneratorExit or get_current() is self._attached):
+            if self._token is not None and (error is None or not _closed(error) or get_current() is self._attached):
                 detach(self._token)
             # The context references the call context, which references this hook: break the reference cycle.
             self._token = self._attached = None
@@ -106,6 +108,15 @@ class CallHook:
             if last_recorded_error() is not None and outside_calls():
                 forget()
         return False
+
+
+def _closed(error: BaseException | None) -> bool:
+    """Return whether the coroutine was closed, also if code inside it then raised something else, as DSPy's does."""
+    for _ in range(_LONGEST_CHAIN):
+        if error is None or isinstance(error, GeneratorExit):
+            break
+        error = error.__context__
+    return isinstance(error, GeneratorExit)
 
 
 CallHookFactory = Callable[[Callable[..., Any], Any, Args, Kwargs], CallHook | None]

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import inspect
 import logging
 import weakref
+from types import FunctionType
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from otel_dspy.hooks.patching.capabilities import version_of
@@ -50,6 +52,7 @@ class Patches:
         original = _own(owner)[place]
         others = innermost_of_others(original)
         inside = original if others is None else others.__wrapped__
+        _name_coroutines(wrapper, inside)
         wrapped: Any = wrap_inside_callbacks(inside, lambda function: self._wrapped(function, unbound(wrapper)))
         if wrapped is None:
             wrapped = self._wrapped(inside, wrapper)
@@ -122,6 +125,16 @@ class Patches:
             put_back = self._undo.pop()
             with guarded("taking a hook out of DSPy"):
                 put_back()
+
+
+def _name_coroutines(wrapper: Callable[..., Any], function: object) -> None:
+    """Name the coroutines of an async wrapper after its function.
+
+    Python names one that was never awaited, and asyncio one that still runs.
+    """
+    if isinstance(wrapper, FunctionType) and inspect.iscoroutinefunction(wrapper):
+        wrapper.__name__ = getattr(function, "__name__", wrapper.__name__)
+        wrapper.__qualname__ = getattr(function, "__qualname__", wrapper.__qualname__)
 
 
 def _own(owner: Any) -> Mapping[str, Any]:
