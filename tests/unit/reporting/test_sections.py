@@ -84,6 +84,16 @@ def test_a_trial_without_a_column_is_named() -> None:
     assert "Without a column: trial 1, as no results on the validation set are recorded." in Report(found).html
 
 
+def test_a_minibatch_of_other_examples_has_no_column() -> None:
+    """Minibatches of the validation set have one, so the page states why others have none."""
+    minibatch = trial(1, "", scope="minibatch", score=50.0)
+    found = optimization(trial(0, "10"), minibatch, trial(2, "1."), best=0, labels=LABELS[:2])
+    assert (
+        "Without a column: trial 1, as no results on the validation set are recorded. Minibatches of the training set "
+        "have none." in Report(found).html
+    )
+
+
 def test_a_large_matrix_keeps_what_is_most_informative() -> None:
     """Changed examples come first, then those that vary; start and winner stay; the counts are those of all."""
     found = optimization(trial(0, "1100"), trial(1, "11.."), trial(2, "1010"), best=2, labels=LABELS[:4])

@@ -134,5 +134,6 @@ def test_forecast_and_actual() -> None:
     assert [line.deviation for line in lines] == [0, 2, -2]
     html = Report(found).html
     assert '<td class="num">28 to 32</td><td class="num">30</td><td>as forecast</td>' in html
-    assert '<td class="num">22 or more</td><td class="num">20</td><td>2 fewer</td>' in html
+    assert '<td class="num">22 or more</td><td class="num">20</td><td>2 fewer than 22</td>' in html
+    assert '<td class="num">6 to 8</td><td class="num">10</td><td>2 more than 8</td>' in html
     assert forecast(optimization(trial(0, "01"), labels=LABELS[:2])) == ()

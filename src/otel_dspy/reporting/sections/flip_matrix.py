@@ -56,6 +56,8 @@ class FlipMatrix:
     """Trials with results that are not shown."""
     without_results: tuple[int, ...]
     """Trials without a result on the validation set, which have no column."""
+    minibatches_apart: bool = False
+    """Whether one of these was scored on a minibatch."""
 
     def examples(self, mark: Mark) -> list[str]:
         """Return the ids of the shown examples with a mark, in the order of the dataset."""
@@ -80,13 +82,15 @@ def flip_matrix(found: Compile, *, max_examples: int = MAX_EXAMPLES, max_trials:
     counts: dict[Mark, int] = dict.fromkeys(("fixed", "broke", "never", "always", "mixed"), 0)
     for row, _ in rows:
         counts[row.mark] += 1
+    without = [trial for trial in found.trials if not trial.results]
     return FlipMatrix(
         tuple(_column(found, trial) for trial in shown),
         tuple(row for row, _ in sorted(kept, key=lambda one: (-one[0].mean, int(one[0].example)))),
         counts,
         len(rows) - len(kept),
         len(trials) - len(shown),
-        tuple(trial.row.index for trial in found.trials if not trial.results),
+        tuple(trial.row.index for trial in without),
+        any(trial.row.scope == "minibatch" and trial.row.score is not None for trial in without),
     )
 
 
