@@ -35,7 +35,12 @@ def text_report(found: Compile, judged: Verdict, against: RunsComparison | None 
     """
     lines = [verdict_text(judged), ""]
     out = io.StringIO()
-    table = trials_table([trial.row for trial in found.trials], title="Trials (* is the winner)")
+    table = trials_table(
+        [trial.row for trial in found.trials],
+        title="Trials (* is the winner)",
+        usage=found.usage if found.usage.calls else None,
+        models=found.usage_by_model,
+    )
     Console(file=out, width=_WIDTH, color_system=None).print(table)
     lines += [line.rstrip() for line in out.getvalue().rstrip().splitlines()]
     if repeated := repeated_programs(found):

@@ -239,7 +239,7 @@ Trials (* is the winner)
       0   full     50.0 %   start                      1,100       2.0
       1   full    100.0 %   instruction 1 + demos 2    1,100       2.0
 
-2 trials: 20 calls, 2,200 tokens, $0.0200
+2 trials; the whole optimization: 30 calls, 3,300 tokens, $0.0300
 
 Run ffffffffffffffffffffffffffffffff in sqlite:///mlflow.db
 """)
@@ -256,3 +256,16 @@ def test_as_json(small: Report) -> None:
         (0, "start", 50.0, 4),
         (1, "instruction 1 + demos 2", 100.0, 4),
     ]
+
+
+def test_the_table_of_trials_ends_with_the_totals_of_the_run() -> None:
+    """Those of the first line, by model if there are several; the sum over the trials where no totals are recorded."""
+
+    def text(**facts: Any) -> str:
+        return " ".join(Report(optimization(trial(0, "01"), labels=LABELS[:2], **facts)).text.split())
+
+    models = {"a": ModelUse(20, 2000, 0.02), "b": ModelUse(10, 1300, 0.01)}
+    whole = "2.0 1 trial; the whole optimization: 30 calls, 3,300 tokens, $0.0300"
+    assert f"{whole} a: 20 calls, 2,000 tokens, $0.0200 b: 10 calls" in text(usage_by_model=models)
+    assert f"{whole} Run" in text(usage_by_model={"a": ModelUse(30, 3300, 0.03)})
+    assert "2.0 1 trial: 10 calls, 1,100 tokens, $0.0100 Run" in text(usage=ModelUse())

@@ -12,7 +12,7 @@ from otel_dspy.reporting.trials.trial_selection import best_index, shown_trials
 from otel_dspy.trial_text import NONE
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from otel_dspy.reporting.trials.trial_row import TrialRow
 
@@ -21,7 +21,12 @@ _MINIBATCH: Final = "minibatch: a part of the validation set; only full scores c
 
 
 def trials_table(
-    rows: Sequence[TrialRow], *, title: str, most: int | None = None, usage: ModelUse | None = None
+    rows: Sequence[TrialRow],
+    *,
+    title: str,
+    most: int | None = None,
+    usage: ModelUse | None = None,
+    models: Mapping[str, ModelUse] | None = None,
 ) -> Table:
     """Return a table of trials ordered by index, a line for each where 80 columns are enough; `*` marks the best.
 
@@ -30,11 +35,12 @@ def trials_table(
         title: title of the table.
         most: maximum number of rows: the first and the best trial, then those with the largest full scores; None: all.
         usage: usage of the whole optimization, shown below the table; None: the sum over the trials.
+        models: the same by language model, shown if there are several; used with `usage` only.
     """
     every = sorted(rows, key=lambda row: row.index)
     best = best_index(every)
     ordered = every if most is None else shown_trials(every, most)
-    captions = [_totals(every, usage)]
+    captions = [_totals(every, usage, models or {})]
     if len(ordered) < len(every):
         captions.insert(0, f"{counted(len(every) - len(ordered), 'trial')} not shown")
     if any(row.scope == "minibatch" for row in ordered):
@@ -66,16 +72,18 @@ def trials_table(
     return table
 
 
-def _totals(rows: Sequence[TrialRow], usage: ModelUse | None) -> str:
-    """Return the usage of all trials and, if there are several language models, of each one."""
+def _totals(rows: Sequence[TrialRow], usage: ModelUse | None, models: Mapping[str, ModelUse]) -> str:
+    """Return the usage of the optimization, or of all trials, and of each language model if there are several."""
+    trials = counted(len(rows), "trial")
     if usage is not None:
-        return f"{counted(len(rows), 'trial')}; the whole optimization: {use_text(usage)}"
-    whole, models = ModelUse(), dict[str, ModelUse]()
+        return "\n".join([f"{trials}; the whole optimization: {use_text(usage)}", *_by_model(models)])
+    whole, found = ModelUse(), dict[str, ModelUse]()
     for row in rows:
         whole = whole.plus(row.use)
         for name, use in row.models.items():
-            models[name] = models.get(name, ModelUse()).plus(use)
-    lines = [f"{counted(len(rows), 'trial')}: {use_text(whole)}"]
-    if len(models) > 1:
-        lines += [f"{name}: {use_text(use)}" for name, use in sorted(models.items())]
-    return "\n".join(lines)
+            found[name] = found.get(name, ModelUse()).plus(use)
+    return "\n".join([f"{trials}: {use_text(whole)}", *_by_model(found)])
+
+
+def _by_model(models: Mapping[str, ModelUse]) -> list[str]:
+    return [f"{name}: {use_text(use)}" for name, use in sorted(models.items())] if len(models) > 1 else []
