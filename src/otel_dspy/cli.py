@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import re
 import sys
 from dataclasses import fields
 from difflib import get_close_matches
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+from typing_extensions import override
 
 from otel_dspy.bridge import command as bridge_command
 from otel_dspy.demo.options import OPTIMIZER_CLASSES, OPTIMIZERS, DemoOptions
@@ -32,6 +35,20 @@ _COMMANDS: Mapping[str, Callable[[argparse.Namespace, Callable[[str], None]], in
     "register": register_command.run,
     "rerun": rerun_command.run,
 }
+
+
+class _CommandParser(argparse.ArgumentParser):
+    """Parser of one command, which names the most similar option where one is unknown."""
+
+    @override
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:  # pyright: ignore[reportIncompatibleMethodOverride] - its overloads
+        chosen, unknown = super().parse_known_args(args, namespace)
+        if unknown:
+            name = next((one.partition("=")[0] for one in unknown if one.startswith("-")), "")
+            near = get_close_matches(name, re.findall(r"--[\w-]+", self.format_help()), 1)
+            meant = f". Did you mean {near[0]}?" if near else ""
+            self.error(f"unrecognized arguments: {' '.join(unknown)}{meant}")
+        return chosen, unknown
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -96,7 +113,7 @@ def _demo(options: DemoOptions) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="otel-dspy", description="OpenTelemetry for DSPy.")
     parser.add_argument("--version", action="version", version=f"otel-dspy {__version__}")
-    commands = parser.add_subparsers(title="commands", metavar="COMMAND", dest="command")
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND", dest="command", parser_class=_CommandParser)
     demo = commands.add_parser(
         "demo",
         help="optimize a sample program and record it in MLflow",

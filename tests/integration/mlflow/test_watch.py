@@ -238,7 +238,10 @@ def test_mlflow_is_away_at_the_end(
     monkeypatch.setattr(read_compile, "read_compile", refused)
     assert cli.main(["watch", "--tracking-uri", local.uri, "--experiment", local.experiment]) == 1
     printed = capsys.readouterr()
-    assert printed.err == (f"MLflow at {local.uri} could not be read: connection refused, nothing listens there\n")
+    assert printed.err == (
+        f"MLflow at {local.uri} could not be read: connection refused, nothing listens there. "
+        "Start MLflow there, or name another store with --tracking-uri.\n"
+    )
     assert "trial 0: " in printed.out
 
 

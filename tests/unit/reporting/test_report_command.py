@@ -67,7 +67,8 @@ def test_no_server(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixtur
     monkeypatch.undo()
     assert cli.main(["report", "--tracking-uri", "http://me:secret@127.0.0.1:9"]) == 1
     assert capsys.readouterr().err == (
-        "MLflow at http://me@127.0.0.1:9 could not be read: connection refused, nothing listens there\n"
+        "MLflow at http://me@127.0.0.1:9 could not be read: connection refused, nothing listens there. "
+        "Start MLflow there, or name another store with --tracking-uri.\n"
     )
 
 
@@ -76,5 +77,6 @@ def test_an_unknown_scheme(monkeypatch: pytest.MonkeyPatch, capsys: pytest.Captu
     monkeypatch.undo()
     assert cli.main(["report", "--tracking-uri", "htp://127.0.0.1:9"]) == 1
     assert capsys.readouterr().err == (
-        "MLflow at htp://127.0.0.1:9 could not be read: MLflow has no tracking store for the scheme of this URI\n"
+        "MLflow at htp://127.0.0.1:9 could not be read: MLflow has no tracking store for the scheme of this URI. "
+        "Start MLflow there, or name another store with --tracking-uri.\n"
     )

@@ -11,7 +11,7 @@ _LONGEST: Final = 500
 
 
 def read_error_text(error: Exception, tracking_uri: str | None) -> str:
-    """Return which store could not be read, and the cause, in one line without passwords.
+    """Return which store could not be read, the cause and what to do, in one line without passwords.
 
     Args:
         error: the error that MLflow or its transport raised.
@@ -22,4 +22,5 @@ def read_error_text(error: Exception, tracking_uri: str | None) -> str:
     from otel_dspy.mlflow.tracking.requests.error_cause import error_cause  # noqa: PLC0415 - the same
 
     uri = address_without_passwords(tracking_uri or mlflow.get_tracking_uri())
-    return f"MLflow at {uri} could not be read: {error_cause(error, _LONGEST)}"
+    cause = error_cause(error, _LONGEST).rstrip(".")
+    return f"MLflow at {uri} could not be read: {cause}. Start MLflow there, or name another store with --tracking-uri."
