@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from otel_dspy.reporting.compile_result import Compile, Predictor, Trial
     from otel_dspy.reporting.sections.choices import Choices
     from otel_dspy.reporting.sections.hard_cases import HardCases
-    from otel_dspy.reporting.sections.lineage import Lineage
+    from otel_dspy.reporting.sections.lineage_records import Lineage
     from otel_dspy.reporting.sections.production import Production
     from otel_dspy.reporting.sections.prompts.changed_parts import ChangedParts
     from otel_dspy.reporting.sections.result.gains import Gains

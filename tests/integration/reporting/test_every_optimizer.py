@@ -8,8 +8,11 @@ from mlflow import MlflowClient
 
 import otel_dspy
 import otel_dspy.mlflow
+from otel_dspy.reporting.sections.lineage import lineage
+from tests.support import sums
 from tests.support.blank_store import blank_store
 from tests.support.gepa_task import TRAINSET, VALSET, Pair, graded, reflection_lm, task_lm
+from tests.support.learning_lm import learning_lm
 from tests.versions.scenario import Sums, exact, examples, served
 
 if TYPE_CHECKING:
@@ -64,28 +67,67 @@ def test_gepa_has_a_lineage(tmp_path: Path) -> None:
     assert f"candidate {len(accepted) - 1}" in report.html
 
 
+def test_simba_has_a_lineage(tmp_path: Path) -> None:
+    """Each program that SIMBA has validated is a node, below the program that a strategy changed."""
+
+    def optimize() -> None:
+        with dspy.context(lm=learning_lm(fickle=True)):
+            optimizer: Any = dspy.SIMBA(
+                metric=sums.exact, bsize=4, num_candidates=3, max_steps=2, max_demos=2, num_threads=1
+            )
+            optimizer.compile(dspy.Predict("question -> answer"), trainset=sums.examples(6), seed=3)
+
+    report = reported(tmp_path, optimize)
+    found = lineage(report.compile)
+    assert found is not None
+    start, *others = found.nodes
+    assert (start.depth, start.parents, all(node.parents for node in others)) == (0, (), True)
+    assert max(node.depth for node in others) > 1
+    assert {node.components for node in others} <= {("append_a_demo",), ("append_a_rule",)}
+    [winner] = [node for node in found.nodes if node.is_winner]
+    assert (winner.score, winner.is_full) == (report.compile.best_score, True)
+    assert 'id="lineage"' in report.html
+
+
 @pytest.mark.parametrize(
-    ("make", "given", "scored"),
+    ("make", "given", "scored", "derived"),
     [
-        (lambda: dspy.BootstrapFewShot(metric=exact, max_bootstrapped_demos=1), {}, False),
-        (lambda: dspy.COPRO(metric=exact, breadth=2, depth=1), {"eval_kwargs": {"num_threads": 1}}, True),
-        (lambda: dspy.InferRules(metric=exact, num_candidates=1, num_rules=1), {"valset": examples(2)}, True),
-        (lambda: dspy.SIMBA(metric=exact, bsize=2, num_candidates=2, max_steps=1, max_demos=1), {"seed": 0}, True),
-        (lambda: dspy.BootstrapFewShotWithRandomSearch(exact, num_candidate_programs=1, num_threads=1), {}, True),
+        (lambda: dspy.BootstrapFewShot(metric=exact, max_bootstrapped_demos=1), {}, False, False),
+        (lambda: dspy.COPRO(metric=exact, breadth=2, depth=1), {"eval_kwargs": {"num_threads": 1}}, True, True),
+        (lambda: dspy.InferRules(metric=exact, num_candidates=1, num_rules=1), {"valset": examples(2)}, True, False),
+        (
+            lambda: dspy.SIMBA(metric=exact, bsize=2, num_candidates=2, max_steps=1, max_demos=1),
+            {"seed": 0},
+            True,
+            False,
+        ),
+        (lambda: dspy.BootstrapFewShotWithRandomSearch(exact, num_candidate_programs=1), {}, True, False),
+        (
+            lambda: dspy.BetterTogether(exact, p=dspy.BootstrapFewShot(metric=exact)),
+            {"strategy": "p", "valset": examples(2)},
+            True,
+            True,
+        ),
     ],
-    ids=["BootstrapFewShot", "COPRO", "InferRules", "SIMBA", "RandomSearch"],
+    ids=["BootstrapFewShot", "COPRO", "InferRules", "SIMBA", "RandomSearch", "BetterTogether"],
 )
 def test_every_optimizer_has_a_page(
-    tmp_path: Path, make: Callable[[], Any], given: dict[str, Any], *, scored: bool
+    tmp_path: Path, make: Callable[[], Any], given: dict[str, Any], *, scored: bool, derived: bool
 ) -> None:
-    """Whatever an optimizer records, there is a page of it, and a start only if the initial program was scored."""
+    """Whatever an optimizer records, there is a page of it, and a start only if the initial program was scored.
+
+    Those that derive programs from each other have a lineage; here SIMBA's strategies change nothing.
+    """
 
     def optimize() -> None:
         with served() as (_, lm), dspy.context(lm=lm):
-            make().compile(Sums(), trainset=examples(4), **given)
+            program = Sums()
+            program.set_lm(lm)  # BetterTogether asks for it
+            make().compile(program, trainset=examples(4), **given)
 
     report = reported(tmp_path, optimize)
     assert (report.compile.best_score is not None) is scored
     start = report.compile.start
     assert start is None or start.row.kind == "baseline" or start.program == report.compile.initial_program
     assert f"<h1>{report.verdict.headline}</h1>" in report.html
+    assert ('id="lineage"' in report.html) is derived

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -20,6 +21,9 @@ from otel_dspy.reporting.sections.setup import setup
 from otel_dspy.reporting.trials.trial_row import ModelUse
 from otel_dspy.reporting.trials.trial_row_text import choice_text
 from tests.unit.reporting.optimizations import LABELS, optimization, trial
+
+if TYPE_CHECKING:
+    from otel_dspy.reporting.compile_result import Compile, Trial
 
 
 def choice(instruction: int, demos: int) -> dict[str, int]:
@@ -304,6 +308,83 @@ def test_lineage() -> None:
     html = Report(found).html
     assert "1 proposal not accepted (1 rejected). Rejected: scored on a minibatch, and not accepted.</p>" in html
     assert lineage(optimization(trial(0, "01"), labels=LABELS[:2])) is None
+
+
+def _nodes(found: Compile) -> list[tuple[Any, ...]]:
+    result = lineage(found)
+    assert result is not None
+    return [(one.candidate, one.depth, one.parents, one.components, one.best_at, one.is_winner) for one in result.nodes]
+
+
+def test_lineage_of_programs() -> None:
+    """SIMBA records what a strategy changed: validations are trials of the same programs, the initial one the first."""
+    step: dict[str, Any] = {"label": "step 0, candidate 0", "kind": "candidate", "unit": "ratio"}
+    found = optimization(
+        trial(0, "11..", program_id="b", parent_ids=("a",), parameters={"strategy": "append_a_demo"}, **step),
+        trial(1, "10..", program_id="a", parent_ids=("a",), parameters={"strategy": "append_a_rule"}, **step),
+        trial(2, "", program_id=None, error="ValueError: no rule", state="fail", **step),
+        trial(3, "1.1.", program_id="c", parent_ids=("b",), parameters={"strategy": "append_a_rule"}, **step),
+        trial(4, "1000", program_id="a", kind="baseline", label="validation 0"),
+        trial(5, "1110", program_id="c", kind="full_evaluation", label="validation 1"),
+        best=5,
+        labels=LABELS[:4],
+        optimizer="SIMBA",
+    )
+    assert _nodes(found) == [
+        (1, 0, (), (), 2, False),
+        (0, 1, (1,), ("append_a_demo",), None, False),
+        (3, 2, (0,), ("append_a_rule",), 4, True),
+    ]
+    html = Report(found).html
+    assert (
+        "<p>3 programs, each named after the trial that tried it first, 1 trial without a program (1 fail). A line leads "
+        "from the program that a trial began with. A score with ~ is of a minibatch.</p>" in html
+    )
+    assert ">~100.0 %</tspan>" in html
+    assert ">75.0 %, trial 5</tspan>" in html
+    assert "<td>ValueError: no rule</td>" in html
+
+
+def test_lineage_of_copro() -> None:
+    """A depth is below the best attempt at the same predictor so far; another optimizer's trials have no lineage."""
+
+    def attempt(index: int, results: str, depth: int, **facts: Any) -> Trial:
+        parameters = {"depth": depth, "predictor": "self", "candidate": index}
+        return trial(index, results, program_id=str(index), parameters=parameters, **{"kind": "candidate"} | facts)
+
+    trials = (
+        attempt(0, "1100", 0),
+        attempt(1, "1000", 0, kind="baseline"),
+        attempt(2, "1110", 1),
+        attempt(3, "1111", 2),
+    )
+    found = optimization(*trials, best=3, labels=LABELS[:4], optimizer="COPRO")
+    assert [node[:4] for node in _nodes(found)] == [
+        (1, 0, (), ()),
+        (0, 1, (1,), ("depth 0, self",)),
+        (2, 2, (0,), ("depth 1, self",)),
+        (3, 3, (2,), ("depth 2, self",)),
+    ]
+    assert "COPRO proposes from all attempts so far: a line leads from the best of them." in Report(found).html
+    assert lineage(optimization(*trials, best=3, labels=LABELS[:4])) is None
+
+
+def test_a_large_lineage_keeps_the_ancestors_of_the_winner() -> None:
+    """And the programs with the highest scores; the page states how many are left out."""
+    trials = [
+        trial(
+            index,
+            "1" if index % 2 else "0",
+            program_id=str(index),
+            parent_ids=(str(index - 1),) if index < 4 else ("0",),
+        )
+        for index in range(150)
+    ]
+    result = lineage(optimization(*trials, best=3, labels=LABELS[:1], optimizer="Mine"))
+    assert result is not None
+    kept = {node.candidate for node in result.nodes}
+    assert (len(kept), kept >= {0, 1, 2, 3, *range(5, 150, 2)}, result.left_out) == (100, True, 50)
+    assert "50 programs left out." in Report(optimization(*trials, best=3, labels=LABELS[:1], optimizer="Mine")).html
 
 
 def test_cost() -> None:

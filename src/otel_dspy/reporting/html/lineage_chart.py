@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from otel_dspy.reporting.sections.lineage import Lineage, Node
+    from otel_dspy.reporting.sections.lineage_records import Lineage, Node
 
 _WIDTH: Final = 820
 _LAYER: Final = 92
