@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import dspy
 import pytest
@@ -103,7 +103,7 @@ def test_simba_has_a_lineage(tmp_path: Path) -> None:
         ),
         (lambda: dspy.BootstrapFewShotWithRandomSearch(exact, num_candidate_programs=1), {}, True, False),
         (
-            lambda: dspy.BetterTogether(exact, p=dspy.BootstrapFewShot(metric=exact)),
+            lambda: cast("Any", dspy).BetterTogether(exact, p=dspy.BootstrapFewShot(metric=exact)),
             {"strategy": "p", "valset": examples(2)},
             True,
             True,
