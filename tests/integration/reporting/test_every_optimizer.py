@@ -72,7 +72,7 @@ def test_simba_has_a_lineage(tmp_path: Path) -> None:
 
     def optimize() -> None:
         with dspy.context(lm=learning_lm(fickle=True)):
-            optimizer: Any = dspy.SIMBA(
+            optimizer = cast("Any", dspy).SIMBA(
                 metric=sums.exact, bsize=4, num_candidates=3, max_steps=2, max_demos=2, num_threads=1
             )
             optimizer.compile(dspy.Predict("question -> answer"), trainset=sums.examples(6), seed=3)
