@@ -5,8 +5,15 @@ from __future__ import annotations
 import signal
 import subprocess
 import sys
+from collections import Counter
+from typing import TYPE_CHECKING
 
 import pytest
+
+from tests.support.mlflow_server import free_port
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 PROGRAM = """
 import atexit, os, signal, sys, time
@@ -42,3 +49,38 @@ def test_a_second_one_ends_it_at_once() -> None:
         [sys.executable, "-c", PROGRAM + twice], capture_output=True, text=True, check=False, timeout=60
     )
     assert (done.stdout, done.returncode) == ("closing\n", -signal.SIGTERM)
+
+
+APPLICATION = (
+    PROGRAM.replace("atexit.register(print", "atexit.register(close); atexit.register(print")
+    + """
+async def app(scope, receive, send):
+    assert (await receive())["type"] == "lifespan.startup"
+    await send({"type": "lifespan.startup.complete"})
+    print("serving", flush=True)
+    assert (await receive())["type"] == "lifespan.shutdown"
+    await send({"type": "lifespan.shutdown.complete"})
+"""
+)
+"""An application with the exit handler of `PROGRAM` and one that closes."""
+
+
+@pytest.mark.parametrize(("options", "processes"), [(["--workers", "2"], 2), (["--reload"], 1)])
+def test_an_application_of_uvicorn_ends_by_its_exit_handlers(
+    options: list[str], processes: int, tmp_path: Path
+) -> None:
+    """A server that imports it while it serves raises the signal again with the default action: it ended without them."""
+    (tmp_path / "application.py").write_text(APPLICATION, encoding="utf-8")
+    command = [sys.executable, "-m", "uvicorn", "application:app", "--lifespan", "on", "--port", str(free_port())]
+    with subprocess.Popen(
+        [*command, *options], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, cwd=tmp_path
+    ) as process:
+        try:
+            assert process.stdout is not None
+            assert [process.stdout.readline() for _ in range(processes)] == ["serving\n"] * processes
+            process.terminate()
+            stdout, _ = process.communicate(timeout=60)
+        except BaseException:
+            process.kill()
+            raise
+    assert Counter(stdout.splitlines()) == dict.fromkeys(["the interpreter ends", "closing", "closed"], processes)
