@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, cast
 
 from otel_dspy.telemetry.optimizer_hook_state import HookState
+from otel_dspy.telemetry.tallies.initial_scores import InitialScores
 from otel_dspy.telemetry.tallies.leaderboard import Leaderboard
 from otel_dspy.telemetry.tallies.objective_scores import ObjectiveMeans
 
@@ -68,6 +69,7 @@ class CompileScope:
     parent_trial_index: int | None = None
     depth: int = 0
     leaderboard: Leaderboard = field(default_factory=Leaderboard)
+    initial_scores: InitialScores = field(default_factory=InitialScores)
     score_unit: str | None = None
     open_trial: TrialScope | None = None
     budget: CompileBudget | None = None

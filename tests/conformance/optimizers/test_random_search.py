@@ -163,3 +163,27 @@ def test_the_runs_in_mlflow(tmp_path: Path) -> None:
             "              artifacts best_model.json, candidates/demos.json, initial_model.json, optimization_summary.json",
         ]
     )
+
+
+def test_each_example_has_its_score_before_optimization() -> None:
+    """That of the same example in the trial of the initial program; not the attempts of a bootstrap, nor that trial."""
+    with recording() as recorder:
+        _optimize()
+    trials: dict[Any, dict[str, Any]] = {}
+    for example in recorder.attributes_of("example"):
+        trials.setdefault(example.get("trial.index"), {})[example["example.id"]] = example
+    initial = {
+        key: example["example.score"]
+        for key, example in trials.pop(0).items()
+        if "example.initial_score" not in example
+    }
+    assert sorted(initial.values()) == [0.0] * 4 + [1.0] * 4
+    compared = {
+        index: {key: one.get("example.initial_score") for key, one in found.items()} for index, found in trials.items()
+    }
+    assert {index: found == initial for index, found in compared.items() if index is not None} == {
+        1: True,
+        2: True,
+        3: True,
+    }
+    assert set(compared[None].values()) == {None}

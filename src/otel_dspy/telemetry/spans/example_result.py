@@ -88,12 +88,13 @@ def _record_example(telemetry: Telemetry, scope: ExampleScope, outcome: ExampleO
         evaluation.usage.examples.add(found)
     content = telemetry.settings.capture_content
     scope.usage.close()
+    identity = evaluation.examples.example_id(scope.example)
     ended = _EndedExample(
         row=row,
-        identity=evaluation.examples.example_id(scope.example),
+        identity=identity,
         repeated=repeated,
         outcome=outcome,
-        usage=scope.usage.attributes(),
+        numbers=scope.usage.attributes() | ({} if repeated else _initial_score(scope, identity, outcome)),
         prediction=fields(outcome.prediction) if content and outcome.prediction is not None else None,
         message=describe(error) if content and error is not None else None,
     )
@@ -105,15 +106,15 @@ def _record_example(telemetry: Telemetry, scope: ExampleScope, outcome: ExampleO
 class _EndedExample(NamedTuple):
     """Data of an example at its end.
 
-    `row`: the result row, to be filled. `identity`: `dspy.example.id`. `prediction`, `message`: values at the end; None
-    if they are not recorded.
+    `row`: the result row, to be filled. `identity`: `dspy.example.id`. `numbers`: attributes of usage and of the score
+    before optimization. `prediction`, `message`: values at the end; None if they are not recorded.
     """
 
     row: dict[str, Any]
     identity: str
     repeated: bool
     outcome: ExampleOutcome
-    usage: dict[str, AttributeValue]
+    numbers: dict[str, AttributeValue]
     prediction: dict[str, Any] | None
     message: str | None
 
@@ -121,7 +122,7 @@ class _EndedExample(NamedTuple):
 def _record_ended(telemetry: Telemetry, scope: ExampleScope, ended: _EndedExample) -> None:
     outcome, row, examples = ended.outcome, ended.row, scope.evaluation.examples
     row |= {"index": scope.index, "id": ended.identity, **outcome.further}
-    attributes: dict[str, AttributeValue] = {semconv.DSPY_EXAMPLE_ID: ended.identity, **ended.usage}
+    attributes: dict[str, AttributeValue] = {semconv.DSPY_EXAMPLE_ID: ended.identity, **ended.numbers}
     if outcome.score is not None:
         row["score"] = plain(outcome.score)
         if not ended.repeated:
@@ -144,6 +145,17 @@ def _record_ended(telemetry: Telemetry, scope: ExampleScope, ended: _EndedExampl
     if ended.repeated:
         attributes[semconv.DSPY_EXAMPLE_REPEATED] = True
     scope.span.set_attributes(attributes)
+
+
+def _initial_score(scope: ExampleScope, identity: str, outcome: ExampleOutcome) -> dict[str, AttributeValue]:
+    """Return the example's score before optimization as an attribute, where an earlier trial has measured it."""
+    evaluation = scope.evaluation
+    score = 0.0 if outcome.error is not None else outcome.score
+    if evaluation.compile is None or score is None:
+        return {}
+    trial = evaluation.belonging.get(semconv.DSPY_TRIAL_INDEX)
+    initial = evaluation.compile.initial_scores.compared(trial if isinstance(trial, int) else None, identity, score)
+    return {} if initial is None else {semconv.DSPY_EXAMPLE_INITIAL_SCORE: initial}
 
 
 def _objectives(scope: ExampleScope, ended: _EndedExample) -> dict[str, AttributeValue]:

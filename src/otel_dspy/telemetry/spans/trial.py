@@ -89,17 +89,20 @@ def _record_trial(telemetry: Telemetry, trial: TrialScope, info: TrialInfo, outc
     trial.usage.close()
     score = number(outcome.score)  # the type of an optimizer's mean is that of the metric's values
     state = outcome.state or (TrialState.COMPLETE if error is None else TrialState.FAIL)
+    failed = error is not None or state is TrialState.FAIL
     standing = scope.leaderboard.enter(
         Entry(
             index=trial.index,
             score=score,
-            failed=error is not None or state is TrialState.FAIL,
+            failed=failed,
             program_id=None if outcome.program is None else outcome.program.id,
             key=info.key,
         ),
         full=info.scope is Scope.FULL,
         baseline=info.kind is TrialKind.BASELINE,
     )
+    initial = info.kind is TrialKind.BASELINE and score is not None and not failed
+    scope.initial_scores.trial_ended(trial.index, initial=initial)
     attributes: dict[str, AttributeValue] = {
         # First, because the oldest attributes are dropped first; see `close_trial`.
         **parameter_attributes(semconv.DSPY_TRIAL_PARAMETER, info.parameters, telemetry.secrets),

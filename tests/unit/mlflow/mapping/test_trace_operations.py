@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -102,6 +103,28 @@ def test_names_of_traces(operation: str, given: dict[str, Any], name: str) -> No
 def test_which_traces_are_written_before_their_end(kind: RootKind, early: bool) -> None:  # noqa: FBT001 - a table's column
     """Those of compiles and evaluations, whose info comes with their first spans."""
     assert only(mapped(span("module", {}), replace(CALL, kind=kind)), LogTrace).early is early
+
+
+@pytest.mark.parametrize(
+    ("initial", "result", "tag"),
+    [
+        (0.0, {"dspy.example.score": 1.0}, "improved"),
+        (1.0, {"dspy.example.score": 0.5}, "worse"),
+        (1.0, {"error.type": "ValueError"}, "worse"),
+        (0.0, {"error.type": "ValueError"}, "same"),
+        (0.5, {"dspy.example.score": 0.5}, "same"),
+        (0.5, {"dspy.example.score": math.nan}, None),
+        (0.5, {}, None),
+        (None, {"dspy.example.score": 1.0}, None),
+    ],
+)
+def test_a_trace_is_tagged_with_the_change_against_the_start(
+    initial: float | None, result: dict[str, Any], tag: str | None
+) -> None:
+    """So that the traces of examples that flipped are found; an example that failed counts as 0."""
+    before = {} if initial is None else {"dspy.example.initial_score": initial}
+    tags = only(mapped(span("example", {**IDENTITY, **before, **result})), LogTrace).tags
+    assert tags.get("otel_dspy.against_start") == tag
 
 
 def test_the_tags_of_a_trace_name_what_it_belongs_to() -> None:
