@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import dspy
 import pytest
+from dspy.teleprompt import BootstrapFewShotWithOptuna
 from mlflow import MlflowClient
 
 import otel_dspy
@@ -13,6 +14,7 @@ from tests.support import sums
 from tests.support.blank_store import blank_store
 from tests.support.gepa_task import TRAINSET, VALSET, Pair, graded, reflection_lm, task_lm
 from tests.support.learning_lm import learning_lm
+from tests.support.optimizers import Rounds
 from tests.versions.scenario import Sums, exact, examples, served
 
 if TYPE_CHECKING:
@@ -108,8 +110,10 @@ def test_simba_has_a_lineage(tmp_path: Path) -> None:
             True,
             True,
         ),
+        (lambda: BootstrapFewShotWithOptuna(exact, num_candidate_programs=1), {"max_demos": 1}, True, False),
+        (lambda: Rounds(exact), {}, True, False),
     ],
-    ids=["BootstrapFewShot", "COPRO", "InferRules", "SIMBA", "RandomSearch", "BetterTogether"],
+    ids=["BootstrapFewShot", "COPRO", "InferRules", "SIMBA", "RandomSearch", "BetterTogether", "Optuna", "of a user"],
 )
 def test_every_optimizer_has_a_page(
     tmp_path: Path, make: Callable[[], Any], given: dict[str, Any], *, scored: bool, derived: bool
