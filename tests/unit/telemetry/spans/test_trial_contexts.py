@@ -122,7 +122,12 @@ def test_a_trial_is_a_child_of_the_phase_that_it_runs_in() -> None:
     """By the context that is given, else by the current one, as long as it is inside the compile."""
     emitted = Emitted()
     scope = _compile(emitted)
-    named = {"dspy.operation.name": "phase", "dspy.compile.id": scope.id, "dspy.phase.name": "propose"}
+    named = {
+        "dspy.operation.name": "phase",
+        "dspy.compile.id": scope.id,
+        "dspy.optimizer.name": "Opt",
+        "dspy.phase.name": "propose",
+    }
     phase = emitted.telemetry.tracer.start_span("phase propose", context=scope.context, attributes=named)
     inside_phase = set_span_in_context(phase, scope.context)
     given = open_trial(emitted.telemetry, scope, inside_phase)
