@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import threading
+import time
 from typing import TYPE_CHECKING
 
 import pytest
 
 from otel_dspy.mlflow.tracking.store import database_setup_lock
-from otel_dspy.mlflow.tracking.store.database_setup_lock import database_setup
+from otel_dspy.mlflow.tracking.store.database_setup_lock import LONGEST_WAIT, database_setup
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -58,6 +60,31 @@ def test_an_error_releases_it(tmp_path: Path) -> None:
         raise KeyError
     with database_setup(uri):
         pass
+
+
+@pytest.mark.parametrize("ending", ["released", "killed"])
+def test_a_process_that_was_forked_meanwhile_does_not_hold_it(ending: str, tmp_path: Path) -> None:
+    """It inherits the descriptor: neither the end of the block nor that of the process released the lock."""
+    uri = f"sqlite:///{tmp_path / 'mlflow.db'}"
+    reader, writer = os.pipe()
+    parent = os.fork()
+    if parent == 0:
+        with database_setup(uri):
+            if os.fork() == 0:
+                os.close(writer)
+                os.read(reader, 1)  # until the test has ended
+                os._exit(0)
+            if ending == "killed":
+                os._exit(0)
+        os._exit(0)
+    os.waitpid(parent, 0)
+    try:
+        started = time.monotonic()
+        with database_setup(uri):
+            assert time.monotonic() - started < LONGEST_WAIT / 2
+    finally:
+        os.close(reader)
+        os.close(writer)
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import time
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from typing import TYPE_CHECKING, Final
 
 from otel_dspy.tracking_uri import sqlite_folder
@@ -26,6 +26,8 @@ LONGEST_WAIT: Final = 60.0
 """Seconds to wait for another process; MLflow 3.17 creates a database in 4 to 10."""
 PAUSE: Final = 0.05
 """Seconds between two attempts."""
+_open: Final[set[int]] = set()
+"""Descriptors of locked folders."""
 
 
 @contextmanager
@@ -48,7 +50,8 @@ def _lock(folder: Path, stack: ExitStack) -> None:
         return
     try:
         descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-        stack.callback(os.close, descriptor)
+        _open.add(descriptor)
+        stack.callback(_unlock, descriptor)
         deadline = time.monotonic() + LONGEST_WAIT
         while time.monotonic() < deadline:
             try:
@@ -59,3 +62,24 @@ def _lock(folder: Path, stack: ExitStack) -> None:
                 return
     except OSError:
         return
+
+
+def _unlock(descriptor: int) -> None:
+    _open.discard(descriptor)
+    try:
+        if fcntl is not None:
+            # A process that was forked meanwhile has a copy of the descriptor: closing this one alone releases nothing.
+            fcntl.flock(descriptor, fcntl.LOCK_UN)
+    finally:
+        os.close(descriptor)
+
+
+def _after_fork() -> None:
+    # The thread that would unlock them does not exist here. The lock is the parent's as long as that has it open.
+    while _open:
+        with suppress(OSError):
+            os.close(_open.pop())
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)
