@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 SIGNIFICANT: Final = 0.05
 SIGN_TEST: Final = "exact sign test"
 SIGNED_RANK_TEST: Final = "Wilcoxon signed-rank test"
-_NORMAL_95: Final = 1.96
 _MOST_EXAMPLES: Final = 2_000
 _stats = cast("Any", stats)
 """SciPy has no types."""
@@ -109,5 +108,6 @@ def _needed_by_deviation(differences: Sequence[float]) -> int | None:
     mean = fmean(differences)
     if len(differences) < 2 or not mean:  # noqa: PLR2004 - one value has no deviation
         return None
-    size = math.ceil((_NORMAL_95 * stdev(differences) / mean) ** 2)
+    quantile = float(_stats.norm.ppf(1 - SIGNIFICANT / 2))
+    size = math.ceil((quantile * stdev(differences) / mean) ** 2)
     return size if len(differences) < size <= _MOST_EXAMPLES else None
