@@ -13,12 +13,15 @@ import pytest
 from dspy.teleprompt import BootstrapFewShotWithRandomSearch
 
 from tests.integration.end_to_end.conftest import SERVER_IS_SLOW, tracked
+from tests.support.blank_store import blank_store
+from tests.support.learning_lm import learning_lm
 from tests.support.mlflow_tree import read_tree
 from tests.support.optimizers import Rounds
 from tests.support.sums import exact, examples, sums_lm
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
 
     from tests.support.mlflow_tree import RunNode
 
@@ -177,3 +180,26 @@ def test_objectives_of_an_optimizer_that_evaluates(server_uri: str) -> None:
     (run,) = read_tree(server_uri, "objectives of trials").runs
     assert [trial.metrics["score/objective/right"] for trial in run.children] == [((0, 0.5),), ((0, 0.5),)]
     assert run.metrics["score/objective/right"] == ((0, 0.5), (1, 0.5))
+
+
+def test_traces_of_examples_that_changed_are_found(tmp_path: Path) -> None:
+    """By a tag: those that a trial improved against the start, as the scores of both trials have them."""
+    uri = blank_store(tmp_path)
+    optimizer: Any = BootstrapFewShotWithRandomSearch(
+        exact, num_candidate_programs=0, num_threads=1, max_bootstrapped_demos=2, max_labeled_demos=2
+    )
+    with tracked(uri, "flips"), dspy.context(lm=learning_lm()):
+        optimizer.compile(dspy.Predict("question -> answer"), trainset=examples(6), valset=examples(8))
+    client = mlflow.MlflowClient(uri)
+    experiment = client.get_experiment_by_name("flips")
+    assert experiment is not None
+
+    def found(wanted: str) -> dict[str, Any]:
+        traces = client.search_traces([experiment.experiment_id], f"tags.`dspy.trial.index` = '{wanted}")
+        return {trace.info.tags["dspy.example.index"]: trace.info.assessments[0].value for trace in traces}
+
+    start, later = found("0'"), found("1'")
+    improved = {index for index, score in later.items() if score > start[index]}
+    assert improved == set(found("1' and tags.`otel_dspy.against_start` = 'improved'"))
+    assert len(improved) == 2
+    assert found("0' and tags.`otel_dspy.against_start` LIKE '%'") == {}
