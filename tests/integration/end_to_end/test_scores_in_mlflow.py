@@ -195,7 +195,7 @@ def test_traces_of_examples_that_changed_are_found(tmp_path: Path) -> None:
     assert experiment is not None
 
     def found(wanted: str) -> dict[str, Any]:
-        traces = client.search_traces([experiment.experiment_id], f"tags.`dspy.trial.index` = '{wanted}")
+        traces: Any = client.search_traces([experiment.experiment_id], f"tags.`dspy.trial.index` = '{wanted}")
         return {trace.info.tags["dspy.example.index"]: trace.info.assessments[0].value for trace in traces}
 
     start, later = found("0'"), found("1'")
