@@ -7,7 +7,7 @@ import threading
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace import SpanLimits, TracerProvider
 
 from otel_dspy.exporter.sdk_pipeline import adopted
 from otel_dspy.mlflow import at_exit, autologging_conflict, progress_display
@@ -137,7 +137,7 @@ def _enable(
         processor = by_environment.processor() if by_environment is not None else MlflowSpanProcessor()
         processor.configure(options, tracking_uri, experiment, workspace)
         if in_use is None:
-            provider = TracerProvider(shutdown_on_exit=False)
+            provider = TracerProvider(span_limits=_limits(), shutdown_on_exit=False)
             provider.add_span_processor(processor)
             if not silent:
                 progress_display.show_progress(provider, processor)
@@ -163,6 +163,17 @@ def _enable(
             )
             return
         at_exit.drain(processor)
+
+
+def _limits() -> SpanLimits:
+    """Return the SDK's default limits, whatever the environment sets for exporters.
+
+    A shorter program or table is no JSON, and a span that has lost its attributes belongs to no run.
+    """
+    return SpanLimits(
+        max_attributes=128, max_events=128, max_links=128, max_span_attributes=128, max_event_attributes=128,
+        max_link_attributes=128, max_attribute_length=SpanLimits.UNSET, max_span_attribute_length=SpanLimits.UNSET,
+    )  # fmt: skip
 
 
 def _use_budget(budget: Budget | Mapping[str, float | str]) -> None:

@@ -1,0 +1,35 @@
+"""Limits of spans under `autolog`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, cast
+
+from otel_dspy import DSPyInstrumentor
+from otel_dspy.mlflow import autolog
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import pytest
+    from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
+
+
+def test_limits_of_the_environment_are_those_of_exporters(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Programs and tables are texts of any length, and a span without its attributes belongs to no run."""
+    for kind in ("SPAN_", ""):
+        monkeypatch.setenv(f"OTEL_{kind}ATTRIBUTE_COUNT_LIMIT", "8")
+        monkeypatch.setenv(f"OTEL_{kind}ATTRIBUTE_VALUE_LENGTH_LIMIT", "200")
+    for kind in ("SPAN_EVENT", "SPAN_LINK", "EVENT_ATTRIBUTE", "LINK_ATTRIBUTE"):
+        monkeypatch.setenv(f"OTEL_{kind}_COUNT_LIMIT", "2")
+    autolog(tracking_uri=f"sqlite:///{tmp_path / 'mlflow.db'}", silent=True)
+    try:
+        provider = cast("TracerProvider", DSPyInstrumentor().tracer_provider)
+        span = provider.get_tracer("test").start_span("not otel-dspy's")
+        for number in range(100):
+            span.set_attribute(str(number), "text" * 1000)
+            span.add_event("event", {str(name): name for name in range(10)})
+        ended = cast("ReadableSpan", span)
+        assert ended.attributes == {str(number): "text" * 1000 for number in range(100)}
+        assert [len(event.attributes or {}) for event in ended.events] == [10] * 100
+    finally:
+        autolog(disable=True)
