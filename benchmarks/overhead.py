@@ -30,6 +30,8 @@ Round = dict[str, dict[str, float]]
 _ENVIRONMENTS: Final = {
     "nothing": "bare",
     "callback": "bare",
+    "sdk spans": "otel-dspy",
+    "sdk spans, metrics": "otel-dspy",
     "otel-dspy": "otel-dspy",
     "otel-dspy content": "otel-dspy",
     "otel-dspy suppressed": "otel-dspy",

@@ -23,6 +23,7 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter, SpanExportResult
 from opentelemetry.sdk.trace.sampling import ALWAYS_OFF, ALWAYS_ON
 
+from benchmarks.sdk_spans import record_by_sdk
 from tests.support.in_process_lm import in_process_lm
 
 if TYPE_CHECKING:
@@ -99,6 +100,12 @@ def _genai_dspy() -> TracerProvider:
     return tracer_provider
 
 
+def _sdk_spans(*, metrics: bool = False) -> TracerProvider:
+    tracer_provider, meter_provider = providers()
+    record_by_sdk(tracer_provider.get_tracer("benchmark"), meter_provider.get_meter("benchmark") if metrics else None)
+    return tracer_provider
+
+
 def _callback() -> None:
     _dspy.configure(callbacks=[BaseCallback()])
 
@@ -106,6 +113,8 @@ def _callback() -> None:
 _VARIANTS: dict[str, Callable[[], TracerProvider | None]] = {
     "nothing": lambda: None,
     "callback": _callback,
+    "sdk spans": _sdk_spans,
+    "sdk spans, metrics": lambda: _sdk_spans(metrics=True),
     "otel-dspy": _otel_dspy,
     "otel-dspy content": lambda: _otel_dspy(content=True),
     "otel-dspy suppressed": _otel_dspy,
