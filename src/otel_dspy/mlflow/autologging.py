@@ -109,12 +109,23 @@ def autolog(  # noqa: PLR0913, PLR0917 - the flags of mlflow.dspy.autolog, by na
 
 def destination() -> Destination | None:
     """Return the destination of what starts now; None if `autolog` is not on, or its instrumentation was removed."""
+    active = _in_effect()
+    return None if active is None else active.processor.destination
+
+
+def has_own_provider() -> bool:
+    """Return whether DSPy is instrumented with the tracer provider that `autolog` created."""
+    active = _in_effect()
+    return active is not None and active.provider is not None
+
+
+def _in_effect() -> _Active | None:
     from otel_dspy.instrumentor import DSPyInstrumentor  # noqa: PLC0415 - see _enable
 
     active, in_use = _active, DSPyInstrumentor().tracer_provider
     if active is None or in_use is None or (active.provider is not None and active.provider is not in_use):
         return None
-    return active.processor.destination
+    return active
 
 
 def _enable(

@@ -129,6 +129,12 @@ def test_places_that_do_not_answer() -> None:
         ("OTEL_SDK_DISABLED", "true", "nothing is recorded at all"),
         ("OTEL_TRACES_SAMPLER", "traceidratio", "drops whole optimizations"),
         ("OTEL_SPAN_ATTRIBUTE_VALUE_LENGTH_LIMIT", "4096", "truncates program states and datasets"),
+        (
+            "OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT",
+            "64",
+            "drops attributes of optimizations where opentelemetry-instrument or your own tracer provider records",
+        ),
+        ("OTEL_ATTRIBUTE_COUNT_LIMIT", "64", "the provider that autolog creates does not apply it"),
         ("OTEL_PYTHON_DISABLED_INSTRUMENTATIONS", "otel_dspy", "disables otel-dspy"),
         ("OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT", "EVENT_ONLY", "no OTEL_LOGS_EXPORTER"),
         ("MLFLOW_TRACKING_URI", "sqlite:////nowhere/at/all/mlflow.db", "/nowhere/at/all does not exist"),

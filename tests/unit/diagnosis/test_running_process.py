@@ -27,6 +27,12 @@ NOT_INSTRUMENTED = (
 NOT_RECORDING = (
     "DSPy is instrumented with NoOpTracerProvider, which records nothing: set an SDK TracerProvider before instrument()"
 )
+LIMITS = (
+    "OTEL_SPAN_ATTRIBUTE_VALUE_LENGTH_LIMIT",
+    "OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT",
+    "OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT",
+    "OTEL_ATTRIBUTE_COUNT_LIMIT",
+)
 
 
 @pytest.fixture(autouse=True)
@@ -38,6 +44,10 @@ def _own_places(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def _process(found: Diagnosis) -> list[tuple[Level, str]]:
     return [(finding.level, finding.text) for finding in found.findings if finding.subject == "process"]
+
+
+def _limits(found: Diagnosis) -> list[str]:
+    return [finding.text for finding in found.findings if finding.subject == "limits"]
 
 
 def test_nothing_is_set_up() -> None:
@@ -87,6 +97,28 @@ def test_autolog_is_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     *others, (level, text) = _process(twice)
     assert (others, level) == (on, Level.WARNING)
     assert text.startswith("MLflow's own DSPy autologging is on too: everything is recorded twice.")
+
+
+def test_limits_of_spans_apply_to_a_provider_of_the_users(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The provider that `autolog` creates ignores them; to one that it finds they apply, and before `instrument` they may."""
+    for variable in LIMITS:
+        monkeypatch.setenv(variable, "8")
+    uri = blank_store(tmp_path)
+    before = _limits(otel_dspy.doctor())
+    otel_dspy.mlflow.autolog(tracking_uri=uri, silent=True)
+    try:
+        own = _limits(otel_dspy.doctor())
+    finally:
+        otel_dspy.mlflow.autolog(disable=True)
+    instrumentor = otel_dspy.DSPyInstrumentor()
+    instrumentor.instrument(tracer_provider=TracerProvider(shutdown_on_exit=False))
+    otel_dspy.mlflow.autolog(tracking_uri=uri, silent=True)
+    try:
+        users = _limits(otel_dspy.doctor())
+    finally:
+        otel_dspy.mlflow.autolog(disable=True)
+        instrumentor.uninstrument()
+    assert (len(before), own, users) == (len(LIMITS), [], before)
 
 
 def test_as_text_json_and_table() -> None:

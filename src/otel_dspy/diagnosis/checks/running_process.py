@@ -6,6 +6,7 @@ import sys
 from typing import TYPE_CHECKING, Final
 
 from otel_dspy.diagnosis.checks.mlflow_store import TRACKING_URI, WORKSPACE
+from otel_dspy.diagnosis.checks.settings import SPAN_LIMITS
 from otel_dspy.diagnosis.finding import Finding, Level
 from otel_dspy.instrumentor import DSPyInstrumentor
 from otel_dspy.tracking_uri import address_without_passwords
@@ -54,6 +55,8 @@ def process() -> Iterator[Finding]:
 def in_effect(environment: Mapping[str, str]) -> dict[str, str]:
     """Return an environment in which MLFLOW_TRACKING_URI and MLFLOW_WORKSPACE are those that the code has set.
 
+    Limits of spans are absent where the tracer provider that `autolog` has created does not apply them.
+
     Args:
         environment: environment variables.
     """
@@ -61,13 +64,21 @@ def in_effect(environment: Mapping[str, str]) -> dict[str, str]:
     if found is None:
         return dict(environment)
     workspace = {WORKSPACE: found.workspace} if found.workspace else {}
-    return {**environment, TRACKING_URI: found.tracking_uri, **workspace}
+    ignored = SPAN_LIMITS if _records_by_own_provider() else ()
+    kept = {name: value for name, value in environment.items() if name not in ignored}
+    return {**kept, TRACKING_URI: found.tracking_uri, **workspace}
 
 
 def _autologged() -> Destination | None:
     # Without an import of it there is no autolog, and importing MLflow takes seconds.
     autologging = sys.modules.get("otel_dspy.mlflow.autologging")
     return None if autologging is None else autologging.destination()
+
+
+def _records_by_own_provider() -> bool:
+    from otel_dspy.mlflow import autologging  # noqa: PLC0415 - MLflow, which autolog has imported
+
+    return autologging.has_own_provider()
 
 
 def _recorded_twice() -> bool:

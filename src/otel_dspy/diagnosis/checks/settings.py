@@ -26,6 +26,8 @@ _KEEPS_CONTROL: Final = ("", "always_on", "parentbased_always_on", "otel_dspy_ex
 """Samplers that drop no compile; '' is the SDK's default."""
 _CUTS: Final = ("OTEL_SPAN_ATTRIBUTE_VALUE_LENGTH_LIMIT", "OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT")
 _COUNTS: Final = ("OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT", "OTEL_ATTRIBUTE_COUNT_LIMIT")
+SPAN_LIMITS: Final = (*_CUTS, *_COUNTS)
+"""Variables that the SDK applies to every tracer provider but the one that `autolog` creates."""
 _MOST_ATTRIBUTES: Final = 128
 """The SDK's default limit, which is large enough."""
 
@@ -143,10 +145,15 @@ def _sampling(settings: Settings, environment: Mapping[str, str]) -> Iterator[Fi
 
 def _limits(environment: Mapping[str, str]) -> Iterator[Finding]:
     for variables, least, what in (
-        (_CUTS, PIECE_BYTES, "truncates program states and datasets, which then cannot be parsed"),
+        (_CUTS, PIECE_BYTES, "truncates program states and datasets, so that they cannot be parsed,"),
         (_COUNTS, _MOST_ATTRIBUTES, "drops attributes of optimizations"),
     ):
         for variable in variables:
             text = environment.get(variable, "").strip()
             if text.isdigit() and int(text) < least:
-                yield Finding("limits", Level.WARNING, f"{variable}={text} {what}: set {least} or more, or unset it")
+                yield Finding(
+                    "limits",
+                    Level.WARNING,
+                    f"{variable}={text} {what} where opentelemetry-instrument or your own tracer provider records: set "
+                    f"{least} or more, or unset it (the provider that autolog creates does not apply it)",
+                )
