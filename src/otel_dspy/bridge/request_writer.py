@@ -127,6 +127,7 @@ class RequestWriter:
             while not (self._closed and not self._queue):
                 self._commit()
                 self._traces.tidy()
+            self._commit()  # without deliveries: starts the reports that waited for them
         except Stopped:
             return
 
@@ -142,7 +143,11 @@ class RequestWriter:
         return None
 
     def _commit(self) -> None:
-        """Write queued deliveries, commit and acknowledge them; several share the requests of one commit."""
+        """Write queued deliveries, commit and acknowledge them; several share the requests of one commit.
+
+        If there are none within `TICK`, the bridge counts as idle: a client that waits for its answer before it sends
+        more leaves the queue empty in between.
+        """
         failed, lost, began, spans = self.pipeline.failures(), self.pipeline.losses(), time.monotonic(), 0
         progress: dict[Delivery, _Progress] = {}
         met: set[_Name] = set()
@@ -157,7 +162,7 @@ class RequestWriter:
                 if spans >= GROUP or time.monotonic() - began >= GROUP_SECONDS:
                     break
                 delivery = self._next(0)
-            self.pipeline.send_all(busy=bool(self._queue))
+            self.pipeline.send_all(busy=bool(progress))
         except Exception as raised:
             _logger.exception("Writing deliveries to MLflow failed; they are written again")
             error = type(raised).__name__

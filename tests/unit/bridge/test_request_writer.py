@@ -16,6 +16,7 @@ from otel_dspy.mlflow.records.route import Destination, Experiment
 from otel_dspy.mlflow.records.span import SpanRecord
 from otel_dspy.otlp_requests.protobuf_spans import ReceivedSpan
 from otel_dspy.otlp_requests.span_route import routed
+from tests.support.waiting import awaited
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -93,14 +94,25 @@ def test_a_failure_concerns_the_deliveries_to_its_experiment_alone(writer: Reque
         assert pipeline.recorded == expected
 
 
-def test_a_commit_knows_whether_more_deliveries_wait(writer: RequestWriter, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Reports on optimizations begin when none does."""
+def test_reports_wait_until_no_delivery_comes(writer: RequestWriter, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A client that waits for its answer before it sends more leaves the queue empty in between."""
     pipeline: Any = writer.pipeline
-    monkeypatch.setattr(request_writer, "GROUP", 1)
-    pipeline.begin.clear()
-    deliveries = [Delivery([span(number, "good")], 1) for number in range(1, 4)]
-    for delivery in deliveries:
-        assert writer.submit(delivery)
+    monkeypatch.setattr(request_writer, "TICK", 0.2)
     pipeline.begin.set()
-    assert not any(delivery.done.result(10).again for delivery in deliveries)
-    assert pipeline.busy[-3:] == [True, True, False]
+    for number in range(1, 4):
+        delivery = Delivery([span(number, "good")], 1)
+        assert writer.submit(delivery)
+        assert not delivery.done.result(10).again
+    assert pipeline.busy.count(True) == 3
+    awaited(lambda: None if pipeline.busy[-1] else True, "a commit without deliveries")
+
+
+def test_a_bridge_that_ends_starts_the_reports_that_wait(writer: RequestWriter) -> None:
+    """They would be lost with it."""
+    pipeline: Any = writer.pipeline
+    pipeline.begin.set()
+    delivery = Delivery([span(1, "good")], 1)
+    assert writer.submit(delivery)
+    writer.close(10)
+    assert delivery.done.done()
+    assert pipeline.busy[-1] is False

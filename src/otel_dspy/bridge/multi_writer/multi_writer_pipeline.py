@@ -134,7 +134,7 @@ class MultiWriterPipeline:
         """Send all batches, complete the ended compiles that received spans, and start the reports on them.
 
         Args:
-            busy: whether more spans wait, for which reports wait up to `REPORTS_WAIT`.
+            busy: whether more spans are expected, for which reports wait up to `REPORTS_WAIT`.
         """
         self._pipeline.send_all()
         touched, self._touched = self._touched, {}

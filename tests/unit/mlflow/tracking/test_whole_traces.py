@@ -12,6 +12,7 @@ from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
 
 from otel_dspy.bridge.multi_writer.concurrent_writer import ConcurrentWriter
+from otel_dspy.mlflow.mapping.run_keys import CompileRun, TrialRun
 from otel_dspy.mlflow.mapping.trace_operations import LogSpan, LogTrace
 from otel_dspy.mlflow.records.route import Destination, Experiment
 from otel_dspy.mlflow.records.span import SpanRecord
@@ -147,6 +148,32 @@ def test_new_traces_are_one_transaction(
         applied(one_by_one, whole(number)[:3])
     assert traces(uri) == traces(other)
     assert tokens_of(uri, 7) == 20
+
+
+@pytest.mark.parametrize("writer", [ConcurrentWriter, ExclusiveWriter])
+def test_the_first_traces_of_runs_are_one_transaction(
+    uri: str, statements: list[str], read_back: list[str], writer: type[ExclusiveWriter | ConcurrentWriter]
+) -> None:
+    """The runs are created before, each once, and none of the traces is written apart."""
+    applier = applier_of(uri, writer)
+    for number in range(1, 9):
+        *spans, info = whole(number)
+        assert isinstance(info, LogTrace)
+        for operation in (*spans, replace(info, run=TrialRun("c", number % 2, CompileRun("c")))):
+            applier.apply(operation)
+    statements.clear()
+    applier.send_all()
+    assert (applier.lost, applier.failed) == (0, 0)
+    assert len([one for one in statements if one.startswith("INSERT INTO spans")]) == 1
+    assert read_back == []
+    client: Any = MlflowClient(uri)
+    runs = client.search_runs([client.get_experiment_by_name("e").experiment_id])
+    assert sorted(run.info.run_name for run in runs) == ["compile", "trial 0", "trial 1"]
+    placed = {run.info.run_id: run.info.run_name for run in runs}
+    found = traces(uri)
+    assert {
+        number: placed[found[f"tr-{number:032x}"]["trace_metadata"]["mlflow.sourceRun"]] for number in range(1, 9)
+    } == {number: f"trial {number % 2}" for number in range(1, 9)}
 
 
 def call(number: int, span_id: int, *, parent: int | None = 1, cost: float | None = 0.5, **usage: int) -> LogSpan:

@@ -18,9 +18,9 @@ if TYPE_CHECKING:
     from otel_dspy.mlflow.tracking.requests.concurrent_requests import Request
     from otel_dspy.mlflow.tracking.store.store import Store
 
-TOGETHER: Final = 100
+TOGETHER: Final = 128
 """Most writes in a transaction. Other writers of a sqlite database wait for its end."""
-MOST_SPANS: Final = 250
+MOST_SPANS: Final = 400
 """Most spans in a write, so that the infos of their traces fit in its transaction."""
 APART: Final = 60.0
 """Seconds after an error of MLflow in which spans share no transaction: such an error undoes what is written with them,

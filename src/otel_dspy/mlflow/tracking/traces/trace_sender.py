@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from otel_dspy.mlflow.tracking.requests.concurrent_requests import ConcurrentRequests
@@ -19,6 +20,7 @@ from otel_dspy.tracking_uri import is_server
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
+    from otel_dspy.mlflow.mapping.run_keys import RunKey
     from otel_dspy.mlflow.mapping.trace_operations import LogSpan, LogTrace
     from otel_dspy.mlflow.tracking.writers.writer_strategy import WriterStrategy
 
@@ -102,6 +104,8 @@ class TraceSender:
             postpone: begin no further request while more urgent operations are queued; the next call continues.
         """
         self._postpone = postpone
+        if not self._is_postponed():
+            self._find_runs()
         waiting = self._requests()
         while waiting:
             if self._is_postponed():
@@ -121,6 +125,20 @@ class TraceSender:
 
     def _is_stopped(self) -> bool:
         return self._writer.attempts.retrier.stopped or self._is_postponed()
+
+    def _find_runs(self) -> None:
+        """Find or create the runs of the queued infos: an info that creates one cannot be sent together with others."""
+        if not self._takes_single_requests():
+            return
+        starts: dict[RunKey, int] = {}
+        for info in self._batch.infos.values():
+            if info.run:
+                starts.setdefault(info.run, info.start_ms)
+        runs = self._writer.runs
+        for run, start_ms in starts.items():
+            if runs.remembered(run) is None and self._takes_single_requests():
+                # If it fails, the infos are sent with retries, which count the failure.
+                self._writer.attempts.retrier.run("a run", partial(runs.handle, run, start_ms))
 
     def _requests(self) -> list[TraceRequest]:
         """Return the batch's requests; those of one trace have to be sent in this order.
