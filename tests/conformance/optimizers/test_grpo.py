@@ -11,6 +11,8 @@ import pytest
 from dspy.teleprompt.grpo import GRPO
 from inline_snapshot import snapshot
 
+from otel_dspy.hooks.optimizers.grpo import GRPOHook
+from otel_dspy.telemetry.tallies.leaderboard import Entry
 from tests.support.dspy_answers import dspy_script
 from tests.support.in_process_lm import in_process_lm
 from tests.support.optimizer_runs import tracked_runs
@@ -75,11 +77,11 @@ def test_the_control_trace() -> None:
             "  trial GRPO trial.best_score=40.0 trial.index=1 trial.is_best=False trial.kind=step trial.label=train step 0 trial.measure.groups=1.0 trial.measure.reward=0.0 trial.measure.rollouts=4.0 trial.parameter.model=openai/scripted-step-1 trial.parameter.train_step=0 trial.scope=full trial.state=complete",
             "    evaluate exact evaluate.num_examples=4 evaluate.role=rollouts evaluate.score=0.0 trial.index=1",
             "    phase train phase.name=train",
-            "  trial GRPO evaluate.num_examples=5 trial.best_score=40.0 trial.index=2 trial.is_best=False trial.kind=step trial.label=train step 1 trial.measure.groups=1.0 trial.measure.reward=1.0 trial.measure.rollouts=4.0 trial.parameter.model=openai/scripted-step-2 trial.parameter.train_step=1 trial.scope=full trial.score=40.0 trial.score.unit=percent trial.state=complete",
+            "  trial GRPO evaluate.num_examples=5 trial.best_score=40.0 trial.index=2 trial.is_best=True trial.kind=step trial.label=train step 1 trial.measure.groups=1.0 trial.measure.reward=1.0 trial.measure.rollouts=4.0 trial.parameter.model=openai/scripted-step-2 trial.parameter.train_step=1 trial.scope=full trial.score=40.0 trial.score.unit=percent trial.state=complete",
             "    evaluate exact evaluate.num_examples=4 evaluate.role=rollouts evaluate.score=100.0 trial.index=2",
             "    phase train phase.name=train",
             "    evaluate exact evaluate.num_examples=5 evaluate.role=validation evaluate.score=40.0 trial.index=2",
-            "  trial GRPO evaluate.num_examples=5 trial.best_score=40.0 trial.index=3 trial.is_best=False trial.kind=step trial.label=train step 2 trial.measure.groups=1.0 trial.measure.reward=1.0 trial.measure.rollouts=4.0 trial.parameter.model=openai/scripted-step-3 trial.parameter.train_step=2 trial.scope=full trial.score=40.0 trial.score.unit=percent trial.state=complete",
+            "  trial GRPO evaluate.num_examples=5 trial.best_score=40.0 trial.index=3 trial.is_best=True trial.kind=step trial.label=train step 2 trial.measure.groups=1.0 trial.measure.reward=1.0 trial.measure.rollouts=4.0 trial.parameter.model=openai/scripted-step-3 trial.parameter.train_step=2 trial.scope=full trial.score=40.0 trial.score.unit=percent trial.state=complete",
             "    evaluate exact evaluate.num_examples=4 evaluate.role=rollouts evaluate.score=100.0 trial.index=3",
             "    phase train phase.name=train",
             "    evaluate exact evaluate.num_examples=5 evaluate.role=validation evaluate.score=40.0 trial.index=3",
@@ -93,6 +95,16 @@ def test_the_control_trace() -> None:
         assert rewards
     assert job.terminated
     assert steps[-1]["dspy.trial.parameter.model"] == trained.lm.model
+
+
+def test_the_last_step_wins_with_a_lower_score_too() -> None:
+    """GRPO returns the model as it is after the last step; a step without validation has no score to go by."""
+    before, unscored, last = Entry(index=0, score=40.0), Entry(index=1, score=None), Entry(index=2, score=20.0)
+    select = GRPOHook().select
+    assert select([before]) is select([before, unscored]) is before
+    assert select([before, unscored, last]) is last
+    assert select([before, unscored, last, Entry(index=3, score=None, failed=True)]) is last
+    assert select([unscored]) is None
 
 
 def test_validation_and_training_scores_are_distinguished(caplog: pytest.LogCaptureFixture) -> None:
@@ -168,13 +180,13 @@ def test_the_run_tree(tmp_path: Path) -> None:
         [
             "GRPO Predict: FINISHED",
             "  params exclude_demos=True, failure_score=0, format_failure_score=-1, lm.cache=False, lm.model=openai/scripted, lm.model_type=chat, lm.num_retries=0, metric=exact, multitask=True, num_dspy_examples_per_grpo_step=2, num_rollouts_per_grpo_step=2, num_steps_for_val=2, num_threads=1, num_train_steps=3, report_train_scores=False, seed=0, train_kwargs.learning_rate=0.1, use_train_as_val=False, variably_invoked_predictor_grouping_mode=truncate",
-            "  tags dspy.compile.best_trial.index=0",
+            "  tags dspy.compile.best_trial.index=3",
             '  metrics score/best={"0": 40.0, "1": 40.0, "2": 40.0, "3": 40.0, "4": 40.0}, score/full={"0": 40.0, "2": 40.0, "3": 40.0}, score/initial=40.0, search/groups={"1": 1.0, "2": 1.0, "3": 1.0}, search/reward={"1": 0.0, "2": 1.0, "3": 1.0}, search/rollouts={"1": 4.0, "2": 4.0, "3": 4.0}, usage/lm_calls={"0": 5.0, "1": 9.0, "2": 18.0, "3": 27.0, "4": 27.0}',
             "  artifacts best_model.json, initial_model.json, optimization_summary.json, trainset.json, valset.json",
             "  1 traces",
             "    trial 0: start, before training: FINISHED",
             "      params model=openai/scripted",
-            "      tags dspy.trial.index=0, dspy.trial.is_best=true, dspy.trial.kind=baseline, dspy.trial.label=before training, dspy.trial.scope=full, dspy.trial.score.unit=percent, dspy.trial.state=complete",
+            "      tags dspy.trial.index=0, dspy.trial.is_best=false, dspy.trial.kind=baseline, dspy.trial.label=before training, dspy.trial.scope=full, dspy.trial.score.unit=percent, dspy.trial.state=complete",
             "      metrics score/full=40.0, score/num_examples=5.0, usage/lm_calls=5.0",
             "      artifacts changes.md, model.json, result_table.json",
             "      5 traces",
@@ -192,7 +204,7 @@ def test_the_run_tree(tmp_path: Path) -> None:
             "      9 traces",
             "    trial 3: train step 2: FINISHED",
             "      params model=openai/scripted-step-3, train_step=2",
-            "      tags dspy.trial.index=3, dspy.trial.is_best=false, dspy.trial.kind=step, dspy.trial.label=train step 2, dspy.trial.scope=full, dspy.trial.score.unit=percent, dspy.trial.state=complete",
+            "      tags dspy.trial.index=3, dspy.trial.is_best=true, dspy.trial.kind=step, dspy.trial.label=train step 2, dspy.trial.scope=full, dspy.trial.score.unit=percent, dspy.trial.state=complete",
             "      metrics score/full=40.0, score/num_examples=5.0, search/groups=1.0, search/reward=1.0, search/rollouts=4.0, usage/lm_calls=9.0",
             "      artifacts changes.md, model.json, result_table.json, result_table_rollouts.json",
             "      9 traces",

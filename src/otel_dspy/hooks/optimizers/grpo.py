@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from otel_dspy.telemetry.emitter import Telemetry
     from otel_dspy.telemetry.open_scopes import CompileScope, TrialScope
     from otel_dspy.telemetry.spans.evaluate import EvaluateInfo
+    from otel_dspy.telemetry.tallies.leaderboard import Entry
 
 _OPEN: Final[StateKey[_Trial]] = StateKey("trial of GRPO")
 _seeds: Final[WeakKeyDictionary[object, object]] = WeakKeyDictionary()
@@ -75,6 +76,11 @@ class GRPOHook(OptimizerHook):
     def parameters(self, optimizer: Any, arguments: Mapping[str, Any]) -> dict[str, object]:
         values = finetune_parameters(super().parameters(optimizer, arguments))
         return {**values, "seed": _seeds.get(optimizer)}
+
+    @override
+    def select(self, entries: Sequence[Entry]) -> Entry | None:
+        # GRPO returns the model as it is after the last step, whatever it scored before.
+        return next((entry for entry in reversed(entries) if entry.score is not None and not entry.failed), None)
 
     @override
     def install(self, patches: Patches, telemetry: Telemetry) -> None:

@@ -77,7 +77,7 @@ def cost(found: Compile) -> Cost:
 
 
 def _outside_text(found: Compile, outside: ModelUse) -> str:
-    if not found.usage.observed:
+    if not found.usage.observed or not found.usage.calls:
         return ""
     if not outside.calls and not outside.tokens:
         return "all of it in trials"

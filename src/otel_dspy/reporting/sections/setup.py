@@ -31,6 +31,17 @@ def setup(found: Compile) -> Setup:
     return Setup(parameters, len(found.examples), seeds, _load(found))
 
 
+def _new_program(found: Compile) -> str:
+    if found.optimizer != "Ensemble":
+        return f"program = {found.program}(...)  # a new instance of the program\n"
+    # The state is that of the ensemble, which DSPy's optimizer alone makes.
+    return (
+        "from dspy.teleprompt import Ensemble\n\n"
+        f"programs = [{found.program}(...), ...]  # new instances, as many and in the order of those given\n"
+        "program = Ensemble(...).compile(programs)\n"
+    )
+
+
 def _load(found: Compile) -> str:
     if not found.run_id:
         return ""
@@ -47,5 +58,5 @@ def _load(found: Compile) -> str:
     return (
         f"import mlflow\n\n{store}"
         f'path = mlflow.artifacts.download_artifacts(run_id={found.run_id!r}, artifact_path="best_model.json")\n'
-        f"program = {found.program}(...)  # a new instance of the program\nprogram.load(path)\n"
+        f"{_new_program(found)}program.load(path)\n"
     )

@@ -35,12 +35,17 @@ def repeated_programs(found: Compile) -> tuple[RepeatedProgram, ...]:
     for trial in found.trials:
         if not trial.program or not trial.results:
             continue
-        group = next((one for one in groups if one[0].program == trial.program), None)
+        group = next((one for one in groups if _tried(one[0]) == _tried(trial)), None)
         if group is None:
             groups.append([trial])
         else:
             group.append(trial)
     return tuple(_repeated(found, group) for group in groups if len(group) > 1)
+
+
+def _tried(trial: Trial) -> tuple[object, object]:
+    """Return the program and, if the optimizer trains one, the model: it is no part of the program's state."""
+    return trial.program, trial.row.parameters.get("model")
 
 
 def _repeated(found: Compile, group: Sequence[Trial]) -> RepeatedProgram:
