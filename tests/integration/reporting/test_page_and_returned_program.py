@@ -216,3 +216,12 @@ def test_ensemble_is_loaded_into_an_ensemble(tmp_path: Path, monkeypatch: pytest
     finally:
         mlflow.set_tracking_uri(None)  # pyright: ignore[reportArgumentType] - it forgets
     assert names["program"].dump_state().keys() == returned.dump_state().keys()
+
+
+@pytest.mark.parametrize("name", TRAINERS)
+def test_page_names_the_trained_model(tmp_path: Path, name: str) -> None:
+    """The state that the page loads has no model, so that the page names the one that the optimizer trained."""
+    report, returned = _optimized(tmp_path, name)
+    model_name = returned.add.lm.model
+    assert setup(report.compile).trained == (model_name,)
+    assert f"<p>The optimizer trained {model_name}. The saved state has no model: set it" in report.html

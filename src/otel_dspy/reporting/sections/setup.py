@@ -22,13 +22,22 @@ class Setup:
     """Parameters with `seed` in their names."""
     load: str
     """Python code that loads the winner; empty if there is none, or if it is not in MLflow."""
+    trained: tuple[str, ...]
+    """Models that the optimizer trained for the returned program: no model is part of the saved state."""
 
 
 def setup(found: Compile) -> Setup:
     """Return the setup of an optimization."""
     parameters = tuple((name, value_text(value)) for name, value in sorted(found.parameters.items()))
     seeds = tuple((name, value) for name, value in parameters if "seed" in name)
-    return Setup(parameters, len(found.examples), seeds, _load(found))
+    return Setup(parameters, len(found.examples), seeds, _load(found), _trained(found))
+
+
+def _trained(found: Compile) -> tuple[str, ...]:
+    models = [trial.row.parameters.get("finetuned_model") for trial in found.trials if trial.row.state == "complete"]
+    if found.optimizer == "GRPO" and found.winner is not None and found.winner.row.kind == "step":
+        models.append(found.winner.row.parameters.get("model"))
+    return tuple(dict.fromkeys(str(model) for model in models if model is not None))
 
 
 def _new_program(found: Compile) -> str:
