@@ -12,10 +12,12 @@ from mlflow.exceptions import MlflowException
 from mlflow.protos.databricks_pb2 import BAD_REQUEST, INVALID_PARAMETER_VALUE
 
 from otel_dspy.mlflow.tracking.requests.error_classification import ErrorClass, classify
+from otel_dspy.mlflow.tracking.requests.unusable_run import UnusableRun, unusable_run
 from otel_dspy.mlflow.tracking.store.store import Store
 from tests.support.blank_store import blank_store
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
 
@@ -66,6 +68,50 @@ def test_an_experiment_that_is_gone_may_come_back(tmp_path: Path, *, deleted: bo
     with pytest.raises(MlflowException) as raised:
         store.run_tags("0" * 32)
     assert classify(raised.value) is ErrorClass.REJECTED
+
+
+@pytest.mark.parametrize("with_experiment", [True, False])
+def test_a_deleted_run_may_come_back(tmp_path: Path, *, with_experiment: bool) -> None:
+    """Deleted by itself or with its experiment; every write of a run raises the same."""
+    uri = blank_store(tmp_path)
+    store, client = Store(uri), MlflowClient(uri)
+    experiment = store.experiment_id("mine")
+    run_id = store.create_run(experiment, "r", 1, {}).run_id
+    if with_experiment:
+        client.delete_experiment(experiment)
+    else:
+        client.delete_run(run_id)
+    writes: list[Callable[[], None]] = [
+        lambda: store.log_run(run_id, {"name": "value"}, [], {}),
+        lambda: store.log_run(run_id, {}, [], {"name": "value"}),
+        lambda: store.end_run(run_id, "FINISHED", 2),
+    ]
+    for write in writes:
+        with pytest.raises(MlflowException) as raised:
+            write()
+        assert classify(raised.value) is ErrorClass.NO_RUN
+        assert unusable_run(raised.value) == UnusableRun(run_id, deleted=True)
+
+
+@pytest.mark.parametrize(
+    ("text", "deleted"),
+    [
+        ("The run 1f must be in 'active' lifecycle_stage.", True),
+        ("INVALID_PARAMETER_VALUE: The run 1f must be in the 'active' state. Current state is deleted.", True),
+        ("Run '1f' not found", False),
+        ("RESOURCE_DOES_NOT_EXIST: Run with id=1f not found", False),
+    ],
+)
+def test_an_unusable_run_in_other_stores(text: str, *, deleted: bool) -> None:
+    """A file store's messages, and those of a server's client."""
+    assert unusable_run(MlflowException(text)) == UnusableRun("1f", deleted=deleted)
+
+
+def test_a_value_that_quotes_a_deleted_run() -> None:
+    """A parameter's conflict is its own."""
+    text = "Changing param values is not allowed. Old value: 'The run 1f must be in the 'active' state.'"
+    error = MlflowException(text, INVALID_PARAMETER_VALUE)
+    assert (classify(error), unusable_run(error)) == (ErrorClass.REJECTED, None)
 
 
 def test_a_refusal_may_quote_anything() -> None:

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import logging
+import re
 import threading
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import pytest
+from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
 from mlflow.protos.databricks_pb2 import INTERNAL_ERROR, INVALID_PARAMETER_VALUE
 
-from otel_dspy.mlflow.mapping.operations import EnsureRun, LogMetrics, LogParams, MetricPoint
+from otel_dspy.bridge.multi_writer.concurrent_writer import ConcurrentWriter
+from otel_dspy.mlflow.mapping.operations import EndRun, EnsureRun, LogMetrics, LogParams, MetricPoint
 from otel_dspy.mlflow.mapping.run_keys import CompileRun
 from otel_dspy.mlflow.mapping.trace_operations import LogSpan
 from otel_dspy.mlflow.records.route import Destination, Experiment
@@ -22,8 +26,12 @@ from otel_dspy.mlflow.tracking.writers.exclusive_writer import ExclusiveWriter
 from tests.support.blank_store import blank_store
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from pathlib import Path
+
+    from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
+
+    from otel_dspy.mlflow.tracking.writers.writer_strategy import WriterStrategy
 
 RUN = CompileRun("c")
 
@@ -66,6 +74,81 @@ def test_a_parameter_that_is_refused_takes_no_other_with_it(tmp_path: Path, monk
     applier, asked = _deliver(tmp_path, monkeypatch, refused)
     assert asked == [{"first": "1", "second": "2"}, {"first": "1"}, {"second": "2"}]
     assert (applier.lost, applier.failed) == (1, 0)
+
+
+def test_parameters_that_are_refused_have_a_line_each(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Of the batch, and of the one parameter that is the cause."""
+    _deliver(tmp_path, monkeypatch, MlflowException("changing is not allowed", INVALID_PARAMETER_VALUE))
+    assert [record.getMessage().partition(" rejected ")[2] for record in caplog.records] == [
+        "parameters and metrics: changing is not allowed",
+        "parameter second: changing is not allowed",
+    ]
+
+
+def _write_to_a_deleted_run(
+    tmp_path: Path, writer: Callable[[Destination, threading.Event], WriterStrategy], *, purged: bool = False
+) -> OperationApplier:
+    """Log parameters, metrics and the end of two runs, of which one is deleted after its start."""
+    uri, runs = blank_store(tmp_path), (RUN, CompileRun("d"))
+    applier = OperationApplier(writer(Destination(uri, Experiment(name="Default")), threading.Event()))
+    for run in runs:
+        applier.apply(EnsureRun(key="run", run=run, name=run.compile_id, start_ms=1, parent=None, tags={}))
+    applier.send_all()
+    client, experiment = MlflowClient(uri), Store(uri).experiment_id("Default")
+    (gone,) = client.search_runs([experiment], "attributes.run_name = 'c'")
+    client.delete_run(gone.info.run_id)
+    if purged:
+        cast("SqlAlchemyStore", client._tracking_client.store)._hard_delete_run(gone.info.run_id)
+    for batch in range(3):
+        for run in runs:
+            params = {f"{batch}.{number}": "value" for number in range(10)}
+            applier.apply(LogParams(key="params", run=run, params=params))
+            point = MetricPoint(name=f"metric {batch}", value=1.0, step=0, time_ms=1)
+            applier.apply(LogMetrics(key="metrics", run=run, metrics=(point,), tags={}))
+        applier.send_all()
+    for run in runs:
+        applier.apply(EndRun(key="end", run=run, status="FINISHED", end_ms=2))
+    (kept,) = client.search_runs([experiment])
+    assert (len(kept.data.params), len(kept.data.metrics), kept.info.status) == (30, 3, "FINISHED")
+    return applier
+
+
+def _warnings(caplog: pytest.LogCaptureFixture) -> list[str]:
+    return [record.getMessage() for record in caplog.records if record.levelno >= logging.WARNING]
+
+
+def test_a_run_that_is_deleted_is_one_line(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """Its cause, the run, and what brings it back; the rest is DEBUG, and is kept for a replay."""
+    caplog.set_level(logging.DEBUG, "otel_dspy")
+    applier = _write_to_a_deleted_run(tmp_path, ExclusiveWriter)
+    (line,) = _warnings(caplog)
+    assert re.fullmatch(
+        r"Run [0-9a-f]{32} was deleted, alone or with its experiment, in MLflow at sqlite:///\S+mlflow.db: nothing more is "
+        r"written to it. Its data is kept in the spool: restore it in MLflow, then run `otel-dspy replay`.",
+        line,
+    )
+    assert (applier.lost, applier.failed) == (0, 4)  # three batches and the end
+    assert sum("is not written to run" in record.getMessage() for record in caplog.records) == 4
+
+
+def test_a_deleted_run_of_a_client_is_one_line(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """It is rejected: a bridge's client would send it again for ever."""
+    applier = _write_to_a_deleted_run(tmp_path, ConcurrentWriter)
+    (line,) = _warnings(caplog)
+    assert line.startswith("Run ")
+    assert line.endswith("mlflow.db: nothing more is written to it. Restore it in MLflow.")
+    assert (applier.lost, applier.failed) == (4, 0)
+
+
+def test_a_run_that_is_gone_for_good_is_one_line(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """`mlflow gc` removes what was deleted: there is nothing to restore."""
+    applier = _write_to_a_deleted_run(tmp_path, ExclusiveWriter, purged=True)
+    (line,) = _warnings(caplog)
+    assert re.match(r"Run [0-9a-f]{32} does not exist any more in MLflow at ", line)
+    assert line.endswith("mlflow.db: nothing more is written to it, and its data is not kept.")
+    assert (applier.lost, applier.failed) == (4, 0)
 
 
 def test_a_batch_that_a_server_fails_at_is_tried_together_alone(

@@ -13,6 +13,7 @@ from mlflow.exceptions import MlflowException
 
 from otel_dspy.mlflow.tracking.requests import cloud_errors, http_policy
 from otel_dspy.mlflow.tracking.requests.error_cause import error_cause
+from otel_dspy.mlflow.tracking.requests.unusable_run import unusable_run
 from otel_dspy.mlflow.tracking.requests.workspaces import NoWorkspacesError
 
 if TYPE_CHECKING:
@@ -32,6 +33,8 @@ class ErrorClass(Enum):
     """Another writer has just inserted the same row: retried, and then found."""
     NO_EXPERIMENT = "no experiment"
     """The experiment is deleted or does not exist. It accepts data again once restored."""
+    NO_RUN = "no run"
+    """The run is deleted. It accepts data again once restored."""
     NO_WORKSPACE = "no workspace"
     """The workspace does not exist, or the server or the installed MLflow does not support workspaces."""
     REJECTED = "rejected"
@@ -141,12 +144,11 @@ def classify(error: BaseException, status: int | None = None) -> ErrorClass:
         error: the exception that MLflow raised.
         status: HTTP status of the response that it was raised for, if there was one.
     """
-    if isinstance(error, NoTrackingStoreError):
-        return ErrorClass.WAIT
-    if isinstance(error, UnusableExperimentError):
-        return ErrorClass.NO_EXPERIMENT
     if isinstance(error, ArtifactStoreError):
         return _of_artifacts(error.__cause__ or error, status)
+    found = _by_destination(error)
+    if found is not None:
+        return found
     for cause in _chain(error):
         found = _by_kind_or_text(cause)
         if found is not None:
@@ -163,6 +165,15 @@ def retry_after(error: BaseException) -> float | None:
     """Return the seconds of an object store's `Retry-After`; None without one."""
     delays = (cloud_errors.retry_after(cause) for cause in _chain(error))
     return next((seconds for seconds in delays if seconds is not None), None)
+
+
+def _by_destination(error: BaseException) -> ErrorClass | None:
+    if isinstance(error, NoTrackingStoreError):
+        return ErrorClass.WAIT
+    if isinstance(error, UnusableExperimentError):
+        return ErrorClass.NO_EXPERIMENT
+    run = unusable_run(error)
+    return ErrorClass.NO_RUN if run is not None and run.deleted else None
 
 
 def _of_artifacts(error: BaseException, status: int | None) -> ErrorClass:

@@ -26,7 +26,9 @@ class Result(Generic[Value]):
     Attributes:
         outcome: whether it succeeded.
         value: what the operation returned; None unless it is done.
+        unusable_run: the run accepts no further data, so that no part of the operation would be accepted either.
     """
 
     outcome: Outcome
     value: Value | None = None
+    unusable_run: bool = False

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import random
 import time
-from typing import TYPE_CHECKING, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from otel_dspy.mlflow.mapping import naming
 from otel_dspy.mlflow.tracking.requests import http_policy, workspaces
@@ -13,6 +13,7 @@ from otel_dspy.mlflow.tracking.requests.answer_monitor import AnswerMonitor
 from otel_dspy.mlflow.tracking.requests.error_cause import error_cause
 from otel_dspy.mlflow.tracking.requests.error_classification import ArtifactStoreError, ErrorClass, classify
 from otel_dspy.mlflow.tracking.requests.operation_outcome import Outcome, Result
+from otel_dspy.mlflow.tracking.requests.unusable_run import UnusableRunLog, unusable_run
 from otel_dspy.runtime.fork_gate import ForkGate
 from otel_dspy.tracking_uri import address_without_passwords, without_passwords
 
@@ -100,6 +101,7 @@ class Retrier:
         self._stop = stop
         self._answers = answers
         self._others = others
+        self._unusable_runs = UnusableRunLog(self._address, spooled=not others)
         self._answer_monitor = AnswerMonitor(self._unanswered)
         self._failed: float | None = None
         self._denied = False
@@ -159,9 +161,9 @@ class Retrier:
             found = classify(error, http_policy.last_status())
             retry_after = http_policy.retry_after()
             races += found is ErrorClass.RACED
-            if self._is_final(found) or races >= MAX_RETRIES:
-                self._warn_once(what, f"rejected {what}: {error}")
-                return Result(Outcome.REJECTED)
+            final = self._final(found, error, what, raced=races >= MAX_RETRIES)
+            if final is not None:
+                return final
             apart = isinstance(error, ArtifactStoreError) and self._server_answers()
             given_up = self._artifact_store_failed(found, failures) if apart else self._is_the_experiments(found)
             if given_up:
@@ -177,9 +179,22 @@ class Retrier:
                 raise Stopped
             self.retries += 1
 
+    def _final(self, found: ErrorClass, error: Exception, what: str, *, raced: bool) -> Result[Any] | None:
+        """Log an error that no retry can change; return the outcome, None for another error."""
+        rejected, run = raced or self._is_final(found), unusable_run(error)
+        if run is not None:
+            self.failing_since = None
+            with self._gate:
+                self._unusable_runs.log(run, what)
+            return Result(Outcome.REJECTED if rejected else Outcome.FAILED, unusable_run=True)
+        if rejected:
+            self._warn_once(what, f"rejected {what}: {error}")
+            return Result(Outcome.REJECTED)
+        return None
+
     def _is_final(self, found: ErrorClass) -> bool:
-        # With several clients, spans of a deleted experiment would be sent again forever.
-        return found is ErrorClass.REJECTED or (found in _NO_DESTINATION and self._others)
+        # With several clients, spans of a deleted experiment or run would be sent again forever.
+        return found is ErrorClass.REJECTED or (found in {*_NO_DESTINATION, ErrorClass.NO_RUN} and self._others)
 
     def _is_the_experiments(self, found: ErrorClass) -> bool:
         """Whether the cause is this experiment or its workspace, and not transient."""

@@ -25,18 +25,18 @@ def send_batch(attempts: Retrier, batch: RunBatch, send: Callable[[RunBatch], No
         The outcome of the whole, or of each part that was sent separately.
     """
     if batch.params:
-        outcome = attempts.run("parameters and metrics", lambda: send(batch)).outcome
-        if outcome is not Outcome.REJECTED:
-            yield outcome
+        result = attempts.run("parameters and metrics", lambda: send(batch))
+        if result.outcome is not Outcome.REJECTED or result.unusable_run:
+            yield result.outcome
             return
         for name, value in batch.params.items():
             yield _send(attempts, f"parameter {name}", RunBatch(params={name: value}), send)
     if batch.points or batch.tags:
         rest = RunBatch(points=batch.points, tags=batch.tags)
-        outcome = _send(attempts, "metrics", rest, send)
-        parts = list(_parts(rest)) if outcome is Outcome.REJECTED else []
+        result = attempts.run("metrics", lambda: send(rest))
+        parts = list(_parts(rest)) if result.outcome is Outcome.REJECTED and not result.unusable_run else []
         if len(parts) < 2:  # noqa: PLR2004 - one is the whole
-            yield outcome
+            yield result.outcome
             return
         for what, part in parts:
             yield _send(attempts, what, part, send)
