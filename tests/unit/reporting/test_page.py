@@ -192,6 +192,9 @@ def test_the_page_has_the_figures_of_the_verdict() -> None:
     text = " ".join(" ".join(parsed(report.html).texts).split())
     assert report.verdict.headline in text
     assert "▲ 2 ▼ 1" in text
+    assert (
+        "▲ improved: 0, 1; ▼ got worse: 3 (winner against start); ∅ never solved in any trial: none; of 4 examples" in text
+    )
     assert "▲ 2 improved, ▼ 1 got worse" in text
     assert "Improved: 0, 1. Got worse: 3." in text
 
@@ -203,6 +206,8 @@ def test_an_optimization_that_changed_nothing_names_no_examples() -> None:
     assert "Got worse:" not in same
     many = Report(optimization(trial(0, "0" * 60), trial(1, "1" * 60), best=1, labels=("yes", "no") * 30)).html
     assert "38, 39, …</p>" in many
+    assert "▲ improved: none; ▼ got worse: none (winner" in same
+    assert "▲ improved: 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, …; ▼ got worse: none (winner" in many
 
 
 def test_in_a_notebook_the_page_is_framed(tmp_path: Path) -> None:
