@@ -193,7 +193,8 @@ def test_the_page_has_the_figures_of_the_verdict() -> None:
     assert report.verdict.headline in text
     assert "▲ 2 ▼ 1" in text
     assert (
-        "▲ improved: 0, 1; ▼ got worse: 3 (winner against start); ∅ never solved in any trial: none; of 4 examples" in text
+        "▲ improved: 0, 1; ▼ got worse: 3 (winner against start); ∅ never solved in any trial: none; of 4 examples"
+        in text
     )
     assert "▲ 2 improved, ▼ 1 got worse" in text
     assert "Improved: 0, 1. Got worse: 3." in text
