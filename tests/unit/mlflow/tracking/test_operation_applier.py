@@ -126,7 +126,7 @@ def test_a_run_that_is_deleted_is_one_line(tmp_path: Path, caplog: pytest.LogCap
     (line,) = _warnings(caplog)
     assert re.fullmatch(
         r"Run [0-9a-f]{32} was deleted, alone or with its experiment, in MLflow at sqlite:///\S+mlflow.db: nothing more is "
-        r"written to it. Its data is kept in the spool: restore it in MLflow, then run `otel-dspy replay`.",
+        r"written to it. The rest of its data is kept in the spool: restore it in MLflow, then run `otel-dspy replay`.",
         line,
     )
     assert (applier.lost, applier.failed) == (0, 4)  # three batches and the end

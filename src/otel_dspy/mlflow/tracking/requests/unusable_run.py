@@ -67,7 +67,9 @@ class UnusableRunLog:
             state, then = "does not exist any more", "to it, and its data is not kept."
         elif self._spooled:
             state = "was deleted, alone or with its experiment,"
-            then = "to it. Its data is kept in the spool: restore it in MLflow, then run `otel-dspy replay`."
+            then = (
+                "to it. The rest of its data is kept in the spool: restore it in MLflow, then run `otel-dspy replay`."
+            )
         else:
             state, then = "was deleted, alone or with its experiment,", "to it. Restore it in MLflow."
         _logger.warning("Run %s %s in MLflow at %s: nothing more is written %s", run.run_id, state, self._address, then)
