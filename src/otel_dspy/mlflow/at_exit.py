@@ -40,9 +40,8 @@ def prepare() -> None:
     early = cast("Callable[[Any], None] | None", getattr(threading, "_register_atexit", None))
     if early is not None:
         early(_drain_all)
-    sigterm.close_first(
-        _close_all
-    )  # may register an exit handler that ends the process: before the next, to run after it
+    # It may register an exit handler that ends the process, which has to run after the next.
+    sigterm.close_first(_close_all)
     atexit.register(_close_all)
 
 
