@@ -19,14 +19,18 @@ PROGRAM = """
 import atexit, os, signal, sys, time
 from otel_dspy.runtime import sigterm
 
+def show(line):
+    os.write(1, f"{line}\\n".encode())
+
 def close():
-    print("closing", flush=True)
+    show("closing")
     time.sleep(0.5)
-    print("closed", flush=True)
+    show("closed")
 
 sigterm.close_first(close)
-atexit.register(print, "the interpreter ends", flush=True)
+atexit.register(show, "the interpreter ends")
 """
+"""Each line is one write: several processes share the pipe, and an unbuffered `print` writes the end of a line apart."""
 GOES_ON = "signal.raise_signal(signal.SIGTERM); time.sleep(10)"
 ENDS_ITSELF = "signal.raise_signal(signal.SIGTERM)"  # as uvicorn's workers do, once they have shut down
 FAILS = "sigterm.close_first(lambda: 1 / 0); signal.raise_signal(signal.SIGTERM); time.sleep(10)"
@@ -52,12 +56,12 @@ def test_a_second_one_ends_it_at_once() -> None:
 
 
 APPLICATION = (
-    PROGRAM.replace("atexit.register(print", "atexit.register(close); atexit.register(print")
+    PROGRAM.replace("atexit.register(show", "atexit.register(close); atexit.register(show")
     + """
 async def app(scope, receive, send):
     assert (await receive())["type"] == "lifespan.startup"
     await send({"type": "lifespan.startup.complete"})
-    print("serving", flush=True)
+    show("serving")
     assert (await receive())["type"] == "lifespan.shutdown"
     await send({"type": "lifespan.shutdown.complete"})
 """
