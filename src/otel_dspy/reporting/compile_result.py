@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from otel_dspy.reporting.trials.trial_row import ModelUse
 
@@ -15,10 +15,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Example:
-    """An example of the validation set."""
+    """An example of the set that trials are scored on."""
 
     id: str
-    """Its position in the validation set, from 0."""
+    """Its position in that set, from 0."""
     inputs: Mapping[str, object] = field(default_factory=dict[str, object])
     """Empty if the content was not recorded."""
     labels: Mapping[str, object] = field(default_factory=dict[str, object])
@@ -85,7 +85,7 @@ class Trial:
 
     row: TrialRow
     results: tuple[ExampleResult, ...] = ()
-    """Results on the validation set, or on the part of it that a minibatch has."""
+    """Results on the set that trials are scored on, or on the part of it that a minibatch has."""
     program: tuple[Predictor, ...] = ()
     """Empty if the program was not recorded."""
     run_id: str | None = None
@@ -155,9 +155,11 @@ class Compile:
     usage_by_role: Mapping[str, ModelUse] = field(default_factory=dict[str, ModelUse])
     usage_by_model: Mapping[str, ModelUse] = field(default_factory=dict[str, ModelUse])
     examples: tuple[Example, ...] = ()
-    """The validation set, by position; only ids if the content was not recorded."""
+    """The set that trials are scored on, by position; only ids if the content was not recorded."""
+    scored_on: Literal["validation", "training"] = "validation"
+    """`training` if the optimizer had no other examples; `examples` are the training set then, scored or not."""
     validation_digest: str | None = None
-    """Digest of the validation set, of its examples in order; None if it was not recorded."""
+    """Digest of `examples` in order; None if it was not recorded."""
     trials: tuple[Trial, ...] = ()
     """By index."""
     initial_program: tuple[Predictor, ...] = ()
@@ -181,6 +183,11 @@ class Compile:
     def winner(self) -> Trial | None:
         """The trial whose program the optimizer returned."""
         return next((trial for trial in self.trials if trial.row.index == self.best_trial), None)
+
+    @property
+    def scored_set(self) -> str:
+        """The set that trials are scored on: `validation set` or `training set`."""
+        return f"{self.scored_on} set"
 
     @property
     def has_content(self) -> bool:

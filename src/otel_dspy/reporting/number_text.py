@@ -42,6 +42,11 @@ def use_text(use: ModelUse) -> str:
     return text if use.cost is None or not use.unpriced_calls else f"{text} ({use.unpriced_calls:,} calls not priced)"
 
 
+def role_text(role: str) -> str:
+    """Format whose calls are those of a role: `prompt model`, as `prompt` alone would read as tokens of prompts."""
+    return f"{role} model"
+
+
 def unpriced_text(model: str) -> str:
     """Format why a cost is unknown or incomplete, and what to do: DSPy has no price of the model."""
     return (

@@ -11,7 +11,7 @@ from otel_dspy.reporting.required_packages import check_packages
 from otel_dspy.reporting.runs.read_compile import read_unfinished
 from otel_dspy.reporting.sections.result.headline import cost, headline
 from otel_dspy.reporting.sections.result.stopped_text import after_stop
-from otel_dspy.reporting.trials.trial_row_text import choice_text
+from otel_dspy.reporting.trials.trial_row_text import choice_text, numbers_text
 from otel_dspy.trial_text import difference_text, score_value_text
 
 if TYPE_CHECKING:
@@ -104,6 +104,8 @@ def _description(found: Compile, paragraphs: Sequence[str], warnings: Sequence[s
         lines += [markdown_row(*cells) for cells in best]
     if warnings:
         lines += ["", *(f"- {markdown_text(_short(warning))}" for warning in warnings[:_WARNINGS])]
+    if numbers := numbers_text(trial.row for trial in found.trials):
+        lines += ["", numbers]
     report = f"Report: {page}`otel-dspy report {found.run_id}`"
     if found.experiment_id:
         report += f" · [Trials of the experiment, best first]({trials_link(found.experiment_id)})"

@@ -33,7 +33,17 @@ def text_report(found: Compile, judged: Verdict, against: RunsComparison | None 
         judged: its verdict.
         against: its comparison with another optimization.
     """
-    lines = [verdict_text(judged), ""]
+    lines = [verdict_text(judged), *(["", *_trials(found)] if found.trials else [])]
+    if repeated := repeated_programs(found):
+        lines += ["", *(one.text for one in repeated)]
+    if found.run_id:
+        lines += ["", f"Run {found.run_id}" + (f" in {found.tracking_uri}" if found.tracking_uri else "")]
+    if against is not None:
+        lines += ["", comparison_text(against).rstrip()]
+    return "\n".join(lines) + "\n"
+
+
+def _trials(found: Compile) -> list[str]:
     out = io.StringIO()
     table = trials_table(
         [trial.row for trial in found.trials],
@@ -42,11 +52,4 @@ def text_report(found: Compile, judged: Verdict, against: RunsComparison | None 
         models=found.usage_by_model,
     )
     Console(file=out, width=_WIDTH, color_system=None).print(table)
-    lines += [line.rstrip() for line in out.getvalue().rstrip().splitlines()]
-    if repeated := repeated_programs(found):
-        lines += ["", *(one.text for one in repeated)]
-    if found.run_id:
-        lines += ["", f"Run {found.run_id}" + (f" in {found.tracking_uri}" if found.tracking_uri else "")]
-    if against is not None:
-        lines += ["", comparison_text(against).rstrip()]
-    return "\n".join(lines) + "\n"
+    return [line.rstrip() for line in out.getvalue().rstrip().splitlines()]

@@ -92,35 +92,55 @@ def test_simba_has_a_lineage(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("make", "given", "scored", "derived"),
+    ("make", "given", "scored", "derived", "scored_on"),
     [
-        (lambda: dspy.BootstrapFewShot(metric=exact, max_bootstrapped_demos=1), {}, False, False),
-        (lambda: dspy.COPRO(metric=exact, breadth=2, depth=1), {"eval_kwargs": {"num_threads": 1}}, True, True),
-        (lambda: dspy.InferRules(metric=exact, num_candidates=1, num_rules=1), {"valset": examples(2)}, True, False),
+        (lambda: dspy.BootstrapFewShot(metric=exact, max_bootstrapped_demos=1), {}, False, False, "training"),
+        (
+            lambda: dspy.COPRO(metric=exact, breadth=2, depth=1),
+            {"eval_kwargs": {"num_threads": 1}},
+            True,
+            True,
+            "training",
+        ),
+        (
+            lambda: dspy.InferRules(metric=exact, num_candidates=1, num_rules=1),
+            {"valset": examples(2)},
+            True,
+            False,
+            "validation",
+        ),
         (
             lambda: dspy.SIMBA(metric=exact, bsize=2, num_candidates=2, max_steps=1, max_demos=1),
             {"seed": 0},
             True,
             False,
+            "training",
         ),
-        (lambda: dspy.BootstrapFewShotWithRandomSearch(exact, num_candidate_programs=1), {}, True, False),
+        (lambda: dspy.BootstrapFewShotWithRandomSearch(exact, num_candidate_programs=1), {}, True, False, "training"),
         (
             lambda: cast("Any", dspy).BetterTogether(exact, p=dspy.BootstrapFewShot(metric=exact)),
             {"strategy": "p", "valset": examples(2)},
             True,
             True,
+            "validation",
         ),
-        (lambda: BootstrapFewShotWithOptuna(exact, num_candidate_programs=1), {"max_demos": 1}, True, False),
-        (lambda: Rounds(exact), {}, True, False),
+        (
+            lambda: BootstrapFewShotWithOptuna(exact, num_candidate_programs=1),
+            {"max_demos": 1},
+            True,
+            False,
+            "training",
+        ),
+        (lambda: Rounds(exact), {}, True, False, "training"),
     ],
     ids=["BootstrapFewShot", "COPRO", "InferRules", "SIMBA", "RandomSearch", "BetterTogether", "Optuna", "of a user"],
 )
-def test_every_optimizer_has_a_page(
-    tmp_path: Path, make: Callable[[], Any], given: dict[str, Any], *, scored: bool, derived: bool
+def test_every_optimizer_has_a_page(  # noqa: PLR0913 - a column of the table each
+    tmp_path: Path, make: Callable[[], Any], given: dict[str, Any], *, scored: bool, derived: bool, scored_on: str
 ) -> None:
     """Whatever an optimizer records, there is a page of it, and a start only if the initial program was scored.
 
-    Those that derive programs from each other have a lineage; here SIMBA's strategies change nothing.
+    Without a validation set DSPy scores on the training set, which the page names. Those that derive programs from each other have a lineage; here SIMBA's strategies change nothing.
     """
 
     def optimize() -> None:
@@ -135,3 +155,6 @@ def test_every_optimizer_has_a_page(
     assert start is None or start.row.kind == "baseline" or start.program == report.compile.initial_program
     assert f"<h1>{report.verdict.headline}</h1>" in report.html
     assert ('id="lineage"' in report.html) is derived
+    assert report.compile.scored_on == scored_on
+    assert f" {scored_on} example" in report.html.rpartition('id="setup"')[2]
+    assert ('id="scores"' in report.html) is scored

@@ -56,6 +56,11 @@ def parsed(page: str) -> Elements:
     return found
 
 
+def shown_text(report: Report) -> str:
+    """Return the text of the page, whitespace as single spaces."""
+    return " ".join("".join(parsed(report.html).texts).split())
+
+
 def large(trials: int, examples: int) -> Compile:
     """Make an optimization with random results and tweets of 120 characters."""
     draw = random.Random(1)  # noqa: S311 - a repeatable sample
@@ -189,7 +194,7 @@ def test_the_smallest_optimizations() -> None:
 def test_the_page_has_the_figures_of_the_verdict() -> None:
     """Headline, scores and counts of the page are those of the record."""
     report = Report(optimization(trial(0, "0011"), trial(1, "1110"), best=1, labels=("yes", "no") * 2))
-    text = " ".join(" ".join(parsed(report.html).texts).split())
+    text = shown_text(report)
     assert report.verdict.headline in text
     assert "▲ 2 ▼ 1" in text
     assert (
@@ -202,13 +207,63 @@ def test_the_page_has_the_figures_of_the_verdict() -> None:
 
 def test_an_optimization_that_changed_nothing_names_no_examples() -> None:
     """Neither better nor worse, and the first of many."""
-    same = Report(optimization(trial(0, "0011"), trial(1, "0011"), best=1, labels=("yes", "no") * 2)).html
+    same = shown_text(Report(optimization(trial(0, "0011"), trial(1, "0011"), best=1, labels=("yes", "no") * 2)))
     assert "Improved:" not in same
     assert "Got worse:" not in same
-    many = Report(optimization(trial(0, "0" * 60), trial(1, "1" * 60), best=1, labels=("yes", "no") * 30)).html
-    assert "38, 39, …</p>" in many
+    many = shown_text(Report(optimization(trial(0, "0" * 60), trial(1, "1" * 60), best=1, labels=("yes", "no") * 30)))
+    assert "38, 39, …A row" in many
     assert "▲ improved: none; ▼ got worse: none (winner" in same
     assert "▲ improved: 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, …; ▼ got worse: none (winner" in many
+
+
+def test_a_sign_stays_with_its_words() -> None:
+    """No line ends between them, in the boxes as above the matrix."""
+    html = Report(optimization(trial(0, "0011"), trial(1, "1110"), best=1, labels=("yes", "no") * 2)).html
+    assert re.findall(r'<span class="whole">([^<]+)</span>', html) == [
+        "▲ 2", "▼ 1", "∅ 0", "▲ improved:", "▼ got worse:", "∅ never solved", "▲ 2 improved,", "▼ 1 got worse",
+        "∅ 0 never solved;",
+    ]  # fmt: skip
+    assert ".whole{white-space:nowrap}" in html
+
+
+def test_the_changed_words_are_in_the_head_of_the_page() -> None:
+    """With the predictor's name; not where programs are not recorded."""
+    found = optimization(
+        trial(0, "01"),
+        trial(1, "11"),
+        best=1,
+        labels=("yes", "no"),
+        initial_program=(Predictor("classify", "Answer the question."),),
+        best_program=(Predictor("classify", "Answer the short question."),),
+    )
+    head = Report(found).html.partition("</header>")[0]
+    assert '<p class="words"><b>classify:</b> Answer the <ins>short </ins>question.</p>' in head
+    assert 'class="words"' not in Report(replace(found, initial_program=(), best_program=())).html
+
+
+def test_an_optimization_without_trials_has_no_table_of_them() -> None:
+    """The optimizer scores no candidates: neither page nor text have an empty table, nor a link to it."""
+    report = Report(optimization(optimizer="BootstrapFewShot", scored_on="training", labels=("yes", "no")))
+    assert 'id="scores"' not in report.html
+    assert 'href="#scores"' not in report.html
+    assert "The optimizer scored no candidates." in shown_text(report)
+    assert "tried" not in str(report)
+    assert "Data: 2 training examples." in shown_text(report)
+
+
+def test_numbers_of_trials_and_of_candidates() -> None:
+    """Where GEPA's candidates are named beside trials, one sentence states which is which; else there is none."""
+    sentence = (
+        "A trial is an attempt; candidates, which GEPA numbers itself, are the programs it kept (0 is the start)."
+    )
+    seed, proposal = {"iteration": 0, "candidate": 0}, {"iteration": 1, "parents": [0], "components": ["left"]}
+    found = optimization(
+        trial(0, "01", parameters=seed), trial(1, "", state="rejected", parameters=proposal), labels=("yes", "no")
+    )
+    for text in (shown_text(Report(found)), " ".join(str(Report(found)).split()), Report(found).description):
+        assert text.count(sentence) == 1
+    rules = optimization(trial(0, "01", parameters={"candidate": 0}), labels=("yes", "no"))
+    assert sentence not in shown_text(Report(rules))
 
 
 def test_in_a_notebook_the_page_is_framed(tmp_path: Path) -> None:
@@ -262,7 +317,7 @@ def test_figures_are_in_the_unit_of_the_score(unit: str, scale: int, shown: list
         start, winner, best=1, labels=("yes", "no") * 4, unit=unit, initial_program=start.program,
         best_program=winner.program,
     )  # fmt: skip
-    html = Report(found).html
+    html = Report(found).html.replace("&#160;", " ")
     assert [text for text in shown if text not in html] == []
     assert [text for text in hidden if text in html] == []
 

@@ -68,7 +68,7 @@ def test_the_cost_section_has_models_and_the_reason_of_an_unknown_price() -> Non
     assert [part.models for part in spent.models] == [(), ()]
     assert spent.unpriced == ("ollama/small",)
     report = Report(found)
-    assert '<th scope="row">task</th><td>ollama/small</td><td class="num">100</td>' in report.html
+    assert '<th scope="row">task model</th><td>ollama/small</td><td class="num">100</td>' in report.html
     assert '<th scope="row">large</th><td class="num">10</td>' in report.html
     assert (
         "<p>No price is known for ollama/small: register one with litellm.register_model, or pass "
@@ -85,6 +85,6 @@ def test_the_cost_section_has_models_and_the_reason_of_an_unknown_price() -> Non
 def test_without_models_there_is_no_column() -> None:
     """A record without usage by model, and one whose models all have a price."""
     found = optimization(trial(0, "01"), labels=LABELS[:2], usage_by_role={"task": TASK})
-    assert '<th scope="row">task</th><td class="num">100</td>' in Report(found).html
+    assert '<th scope="row">task model</th><td class="num">100</td>' in Report(found).html
     assert "No price is known" not in Report(found).html
     assert cost(optimization(usage_by_model={"cached": ModelUse(3, 0, None)})).unpriced == ()

@@ -70,13 +70,19 @@ def test_flip_matrix() -> None:
         ("2", "fixed", ("wrong", "none", "right")),
         ("1", "broke", ("right", "wrong", "wrong")),
         ("3", "never", ("wrong", "none", "wrong")),
-        ("4", "never", ("failed", "none", "wrong")),
+        ("4", "never", ("error", "none", "wrong")),
     ]
     assert matrix.counts == {"fixed": 1, "broke": 1, "never": 2, "always": 1, "mixed": 0}
     assert [(column.trial, column.is_start, column.is_winner) for column in matrix.columns] == [
         (0, True, False), (1, False, False), (2, False, True),
     ]  # fmt: skip
     assert (matrix.examples_left_out, matrix.trials_left_out, matrix.without_results) == (0, 0, ())
+    assert (
+        "Full cell: right; thin line: wrong; \N{MULTIPLICATION SIGN}: error, which counts as score 0; empty: not scored."
+        in Report(found).html
+    )
+    plain = optimization(trial(0, "10"), labels=LABELS[:2])
+    assert "Full cell: right; thin line: wrong." in Report(plain).html
 
 
 def test_a_trial_without_a_column_is_named() -> None:

@@ -50,7 +50,7 @@ MIPROv2 on Classify
       1   minibatch     fail   instruction 1 + demos 2    1,234       1.5
     * 2   full        75.0 %   instruction 1 + demos 2    1,234      12.3
 
-minibatch: a part of the validation set; only full scores compete.
+minibatch: some of the examples; only full scores compete.
 3 trials: 60 calls, 3,702 tokens, $0.0125\
 """)
 
@@ -149,6 +149,6 @@ def test_a_long_table_has_its_foremost_rows() -> None:
     text = out.getvalue()
     assert re.findall(r"^ +(\*? ?\d+)   ", text, re.MULTILINE) == ["0", "* 3", "5"]
     assert " ".join(text.split()).endswith(
-        "minibatch: a part of the validation set; only full scores compete. 3 trials not shown "
+        "minibatch: some of the examples; only full scores compete. 3 trials not shown "
         "6 trials; the whole optimization: 200 calls, 9,000 tokens, $0.5000"
     )

@@ -80,8 +80,8 @@ def test_usage_outside_of_trials() -> None:
     assert cost(within).outside_text == "all of it in trials"
     by_role = {"task": ModelUse(17, 1900), "reflection": ModelUse(4, 400), "prompt": ModelUse(6, 3000)}
     beside = optimization(*trials, usage=ModelUse(27, 5300), usage_by_role=by_role)
-    assert cost(beside).outside_text == "outside of trials: 3,100 tokens (prompt 3,000, task 100)"
-    assert "; outside of trials: 3,100 tokens (prompt 3,000, task 100)." in Report(beside).html
+    assert cost(beside).outside_text == "outside of trials: 3,100 tokens (prompt model 3,000, task model 100)"
+    assert "; outside of trials: 3,100 tokens (prompt model 3,000, task model 100)." in Report(beside).html
     assert json.loads(Report(beside).json)["usage_outside_trials"]["tokens"] == 3100
     unknown = optimization(trial(0, "01"), usage=ModelUse(27, 5300), usage_by_role=by_role)
     assert cost(unknown).outside_text == "outside of trials: 4,200 tokens"

@@ -152,11 +152,13 @@ def test_cost_by_role() -> None:
     """By price where each role has one, else by tokens; the largest first, those without calls left out."""
     priced = {"prompt": ModelUse(10, 300, 0.01), "task": ModelUse(20, 3000, 0.02), "metric": ModelUse()}
     found = optimization(usage_by_role=priced)
-    assert verdict(found).cost.endswith("$0.0300; by role: task $0.0200, prompt $0.0100")
+    assert verdict(found).cost.endswith("$0.0300; by role: task model $0.0200, prompt model $0.0100")
     unknown = {**priced, "prompt": ModelUse(10, 300, None)}
-    assert verdict(optimization(usage_by_role=unknown)).cost.endswith("; by role: task 3,000 tokens, prompt 300 tokens")
+    assert verdict(optimization(usage_by_role=unknown)).cost.endswith(
+        "; by role: task model 3,000 tokens, prompt model 300 tokens"
+    )
     partly = {"task": ModelUse(20, 3000, 0.02, 5)}
-    assert verdict(optimization(usage_by_role=partly)).cost.endswith("; by role: task 3,000 tokens")
+    assert verdict(optimization(usage_by_role=partly)).cost.endswith("; by role: task model 3,000 tokens")
 
 
 KILLED: dict[str, Any] = {"status": "KILLED", "parameters": {"num_trials": 8, "minibatch": False}}

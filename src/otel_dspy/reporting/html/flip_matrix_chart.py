@@ -19,7 +19,7 @@ _TOP: Final = 30
 _WIDE, _NARROW, _CELLS = 30, 6, 600
 _MAX_LABELS: Final = 30
 SIGNS: Final[dict[Mark, str]] = {"fixed": "▲", "broke": "▼", "never": "∅", "always": "", "mixed": ""}
-GLYPHS: Final[dict[Cell, str]] = {"right": "1", "wrong": "0", "partial": "~", "failed": "x", "none": "."}
+GLYPHS: Final[dict[Cell, str]] = {"right": "1", "wrong": "0", "partial": "~", "error": "x", "none": "."}
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ class Line:
     example: str
     text: str
     glyphs: str
-    """The row as text: 1 right, ~ partly, 0 wrong, x failed, . not scored."""
+    """The row as text: 1 right, ~ partly, 0 wrong, x error, . not scored."""
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,7 @@ class MatrixChart:
     right: str
     partial: str
     wrong: str
-    failed: str
+    errors: str
     gaps: str
     """Lines between columns, in the color of the background."""
     winner: tuple[float, float] | None
@@ -66,7 +66,7 @@ def flip_matrix_chart(matrix: FlipMatrix) -> MatrixChart:
     """Return the chart of a matrix."""
     left = round(_SIGN_AND_ID + _CHARACTER * max((len(row.text) for row in matrix.rows), default=0))
     cell = max(_NARROW, min(_WIDE, _CELLS // len(matrix.columns)))
-    paths: dict[Cell, list[str]] = {"right": [], "partial": [], "wrong": [], "failed": []}
+    paths: dict[Cell, list[str]] = {"right": [], "partial": [], "wrong": [], "error": []}
     lines: list[Line] = []
     for place, row in enumerate(matrix.rows):
         y = _TOP + place * ROW
@@ -76,7 +76,7 @@ def flip_matrix_chart(matrix: FlipMatrix) -> MatrixChart:
         first = 0
         for kind, group in groupby(row.cells):
             length = len(list(group))
-            if kind == "failed":
+            if kind == "error":
                 paths[kind] += [
                     _cross(left + (first + number) * cell + cell / 2, y + ROW // 2) for number in range(length)
                 ]
@@ -101,7 +101,7 @@ def flip_matrix_chart(matrix: FlipMatrix) -> MatrixChart:
         "".join(paths["right"]),
         "".join(paths["partial"]),
         "".join(paths["wrong"]),
-        "".join(paths["failed"]),
+        "".join(paths["error"]),
         "".join(f"M{left + place * cell} {_TOP}V{height}" for place in range(len(matrix.columns) + 1)),
         None if winner is None else (left + winner * cell, cell),
     )

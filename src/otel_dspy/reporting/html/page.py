@@ -14,7 +14,7 @@ from otel_dspy.reporting.html.lineage_chart import lineage_chart
 from otel_dspy.reporting.html.score_chart import score_charts
 from otel_dspy.reporting.html.timeline_chart import timeline_chart
 from otel_dspy.reporting.metric_value_text import metric_difference_text, metric_mean_text
-from otel_dspy.reporting.number_text import counted, duration_text, probability_text, unpriced_text, use_text
+from otel_dspy.reporting.number_text import counted, duration_text, probability_text, role_text, unpriced_text, use_text
 from otel_dspy.reporting.sections.answers_outside_labels import answers_outside_labels
 from otel_dspy.reporting.sections.choices import choices
 from otel_dspy.reporting.sections.cost import cost
@@ -24,6 +24,7 @@ from otel_dspy.reporting.sections.hard_cases import hard_cases
 from otel_dspy.reporting.sections.lineage import lineage
 from otel_dspy.reporting.sections.production import production
 from otel_dspy.reporting.sections.prompts.changed_parts import changed_parts
+from otel_dspy.reporting.sections.prompts.changed_words import changed_words
 from otel_dspy.reporting.sections.prompts.prompt_blame import prompt_blame
 from otel_dspy.reporting.sections.prompts.prompt_diff import prompt_diff
 from otel_dspy.reporting.sections.prompts.whole_prompts import whole_prompts
@@ -32,6 +33,7 @@ from otel_dspy.reporting.sections.result.repeated_programs import repeated_progr
 from otel_dspy.reporting.sections.score_history import score_history
 from otel_dspy.reporting.sections.setup import setup
 from otel_dspy.reporting.sections.timeline import timeline
+from otel_dspy.reporting.trials.trial_row_text import numbers_text
 from otel_dspy.trial_text import difference_text, score_value_text
 from otel_dspy.version import __version__
 
@@ -52,6 +54,7 @@ def page(found: Compile, judged: Verdict, against: RunsComparison | None = None)
         against: its comparison with another optimization, which comes first there.
     """
     history, matrix, tree, when = score_history(found), flip_matrix(found), lineage(found), timeline(found)
+    diffs = prompt_diff(found)
     return (
         environment()
         .get_template("page.html.j2")
@@ -72,7 +75,9 @@ def page(found: Compile, judged: Verdict, against: RunsComparison | None = None)
             choices=choices(found),
             lineage=tree,
             lineage_chart=lineage_chart(tree) if tree else None,
-            diffs=prompt_diff(found),
+            diffs=diffs,
+            words=changed_words(diffs),
+            numbers=numbers_text(trial.row for trial in found.trials),
             prompts=whole_prompts(found),
             blames=prompt_blame(found),
             cost=cost(found),
@@ -107,6 +112,7 @@ def environment() -> Environment:
         "difference": difference_text,
         "grouped": "{:,}".format,
         "use": use_text,
+        "role": role_text,
         "unpriced": unpriced_text,
         "counted": counted,
         "probability": probability_text,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from otel_dspy import semconv
 from otel_dspy.mlflow.mapping.artifacts.summary import SUMMARY
@@ -135,6 +135,7 @@ def _compile(recorded: _Recorded, summary: Mapping[str, Any], tracking_uri: str)
         )
         for row in rows
     )
+    digests = _dataset_digests(run)
     initial, best = artifacts.json("initial_model.json"), artifacts.json("best_model.json")
     return Compile(
         run_id=run.info.run_id,
@@ -157,7 +158,8 @@ def _compile(recorded: _Recorded, summary: Mapping[str, Any], tracking_uri: str)
         usage_by_role=uses(mapping(summary.get("usage")).get("by_role")),
         usage_by_model=uses(mapping(summary.get("usage")).get("by_model")),
         examples=examples.examples(),
-        validation_digest=_validation_digest(run),
+        scored_on=_scored_on(digests),
+        validation_digest=digests.get("validation") or digests.get("train"),
         trials=trials,
         initial_program=predictors(initial),
         best_program=predictors(best),
@@ -168,13 +170,16 @@ def _compile(recorded: _Recorded, summary: Mapping[str, Any], tracking_uri: str)
     )
 
 
-def _validation_digest(run: Run) -> str | None:
-    """Return the digest of the validation set; of the training set where the optimizer has no other."""
+def _dataset_digests(run: Run) -> dict[str, str]:
+    """Return the digests of the datasets by role, `train` and `validation`."""
     inputs = run.inputs.dataset_inputs if run.inputs is not None else []
-    digests = {
-        tag.value: str(found.dataset.digest) for found in inputs for tag in found.tags if tag.key == DATASET_ROLE
-    }
-    return digests.get("validation") or digests.get("train")
+    return {tag.value: str(found.dataset.digest) for found in inputs for tag in found.tags if tag.key == DATASET_ROLE}
+
+
+def _scored_on(digests: Mapping[str, str]) -> Literal["validation", "training"]:
+    """Return the set that DSPy scores trials on: without a validation set that is the training set."""
+    train, validation = digests.get("train"), digests.get("validation")
+    return "training" if train is not None and validation in (None, train) else "validation"
 
 
 def _table(files: RunArtifacts) -> list[dict[str, Any]]:

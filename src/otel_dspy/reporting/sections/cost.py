@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from otel_dspy.reporting.number_text import counted
+from otel_dspy.reporting.number_text import counted, role_text
 from otel_dspy.reporting.sections.role_models import role_models
 from otel_dspy.reporting.trials.trial_row import ModelUse
 
@@ -89,7 +89,7 @@ def _outside_text(found: Compile, outside: ModelUse) -> str:
         for role, use in found.usage_by_role.items()
     }
     used = sorted(((role, number) for role, number in tokens.items() if number > 0), key=lambda one: (-one[1], one[0]))
-    return f"{total} ({', '.join(f'{role} {number:,}' for role, number in used)})" if used else total
+    return f"{total} ({', '.join(f'{role_text(role)} {number:,}' for role, number in used)})" if used else total
 
 
 def _is_unpriced(use: ModelUse) -> bool:

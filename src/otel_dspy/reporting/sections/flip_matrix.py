@@ -17,7 +17,8 @@ MAX_EXAMPLES: Final = 200
 MAX_TRIALS: Final = 100
 _TEXT: Final = 60
 Mark = Literal["fixed", "broke", "never", "always", "mixed"]
-Cell = Literal["right", "wrong", "partial", "failed", "none"]
+Cell = Literal["right", "wrong", "partial", "error", "none"]
+"""`error`: program or metric raised, which counts as a score of 0; `none`: not scored."""
 
 
 @dataclass(frozen=True)
@@ -58,6 +59,11 @@ class FlipMatrix:
     """Trials without a result on the validation set, which have no column."""
     minibatches_apart: bool = False
     """Whether one of these was scored on a minibatch."""
+
+    @property
+    def kinds(self) -> set[Cell]:
+        """Kinds of cells that the matrix has."""
+        return {cell for row in self.rows for cell in row.cells}
 
     def examples(self, mark: Mark) -> list[str]:
         """Return the ids of the shown examples with a mark, in the order of the dataset."""
@@ -128,7 +134,7 @@ def _rows(found: Compile, trials: list[Trial], shown: list[Trial], highest: floa
             if result is None:
                 cells.append("none")
             else:
-                cells.append("failed" if result.error is not None else _cell(result.score, highest))
+                cells.append("error" if result.error is not None else _cell(result.score, highest))
         mark: Mark = "mixed"
         if example.id in gained:
             mark = "fixed"

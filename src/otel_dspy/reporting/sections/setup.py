@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from otel_dspy.reporting.number_text import counted
 from otel_dspy.reporting.sections.predictions import value_text
 
 if TYPE_CHECKING:
@@ -16,8 +17,8 @@ class Setup:
     """What the optimization was started with."""
 
     parameters: tuple[tuple[str, str], ...]
-    examples: int
-    """Size of the validation set; 0 if it is not known."""
+    examples: str
+    """How many examples the trials are scored on, and of which set; empty if that is not known."""
     seeds: tuple[tuple[str, str], ...]
     """Parameters with `seed` in their names."""
     load: str
@@ -30,7 +31,19 @@ def setup(found: Compile) -> Setup:
     """Return the setup of an optimization."""
     parameters = tuple((name, value_text(value)) for name, value in sorted(found.parameters.items()))
     seeds = tuple((name, value) for name, value in parameters if "seed" in name)
-    return Setup(parameters, len(found.examples), seeds, _load(found), _trained(found))
+    return Setup(parameters, _examples(found), seeds, _load(found), _trained(found))
+
+
+def _examples(found: Compile) -> str:
+    if not found.examples:
+        return ""
+    text = counted(len(found.examples), f"{found.scored_on} example")
+    scored = any(trial.row.score is not None for trial in found.trials)
+    return (
+        f"{text}, on which trials are scored: there is no validation set"
+        if found.scored_on == "training" and scored
+        else text
+    )
 
 
 def _trained(found: Compile) -> tuple[str, ...]:

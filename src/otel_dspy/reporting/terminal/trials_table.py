@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 from otel_dspy.reporting.number_text import counted, use_text
 from otel_dspy.reporting.rich_classes import SIMPLE_HEAD, Table, Text, escape
 from otel_dspy.reporting.trials.trial_row import ModelUse
-from otel_dspy.reporting.trials.trial_row_text import choice_text, score_text
+from otel_dspy.reporting.trials.trial_row_text import choice_text, numbers_text, score_text
 from otel_dspy.reporting.trials.trial_selection import best_index, shown_trials
 from otel_dspy.trial_text import NONE
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from otel_dspy.reporting.trials.trial_row import TrialRow
 
 
-_MINIBATCH: Final = "minibatch: a part of the validation set; only full scores compete."
+_MINIBATCH: Final = "minibatch: some of the examples; only full scores compete."
 
 
 def trials_table(
@@ -45,6 +45,8 @@ def trials_table(
         captions.insert(0, f"{counted(len(every) - len(ordered), 'trial')} not shown")
     if any(row.scope == "minibatch" for row in ordered):
         captions.insert(0, _MINIBATCH)
+    if numbers := numbers_text(ordered):
+        captions.insert(0, numbers)
     table = Table(
         title=title,
         title_justify="left",

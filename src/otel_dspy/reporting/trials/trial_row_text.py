@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 from otel_dspy.trial_text import NONE, score_value_text, tried_text
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from otel_dspy.reporting.trials.trial_row import TrialRow
 
 
@@ -34,6 +36,13 @@ def trial_line(row: TrialRow, planned: int | None) -> str:
     """
     done = f"[{row.index + 1}/{planned}] " if planned else ""
     return f"{done}trial {row.index}: {choice_text(row)}: {trial_text(row)}"
+
+
+def numbers_text(rows: Iterable[TrialRow]) -> str:
+    """Return one sentence on numbers of trials and of GEPA's candidates; empty if the optimizer has no such numbers."""
+    if not any("iteration" in row.parameters and {"candidate", "parents"} & row.parameters.keys() for row in rows):
+        return ""
+    return "A trial is an attempt; candidates, which GEPA numbers itself, are the programs it kept (0 is the start)."
 
 
 def kind_text(row: TrialRow) -> str:

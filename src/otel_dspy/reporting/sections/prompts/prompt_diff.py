@@ -42,6 +42,7 @@ class PredictorDiff:
     demos_after: int
     demos: tuple[str, ...]
     """The winner's demos, one line each."""
+    demos_changed: bool
 
 
 def prompt_diff(found: Compile) -> tuple[PredictorDiff, ...]:
@@ -76,6 +77,7 @@ def _predictor(name: str, before: Predictor | None, after: Predictor | None) -> 
             fields_text({key: value for key, value in demo.items() if key != "augmented"}, _DEMO)
             for demo in demos[:_MAX_DEMOS]
         ),
+        list(demos) != list(before.demos if before else ()),
     )
 
 

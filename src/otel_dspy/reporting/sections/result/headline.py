@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from otel_dspy.reporting.number_text import counted, duration_text, use_text
+from otel_dspy.reporting.number_text import counted, duration_text, role_text, use_text
 from otel_dspy.reporting.planned_trials import ended_trials_text, planned_trials
 from otel_dspy.reporting.sections.result.stopped_text import is_stopped, stopped_text
 from otel_dspy.reporting.sections.running_phase import running_phase
@@ -55,8 +55,8 @@ def role_uses(found: Compile) -> list[str]:
     ordered = sorted(found.usage_by_role.items(), key=lambda one: (-one[1].tokens, one[0]))
     used = [(name, use) for name, use in ordered if use.calls]
     if all(use.cost and not use.unpriced_calls for _, use in used):
-        return [f"{name} ${use.cost:.4f}" for name, use in used]
-    return [f"{name} {counted(use.tokens, 'token')}" for name, use in used]
+        return [f"{role_text(name)} ${use.cost:.4f}" for name, use in used]
+    return [f"{role_text(name)} {counted(use.tokens, 'token')}" for name, use in used]
 
 
 def _ended(found: Compile) -> int:

@@ -181,8 +181,8 @@ def _minibatch(found: Compile, winner: Trial) -> Iterator[str]:
     full, part = (score_value_text(row.score, row.unit) for row in (winner.row, highest))
     if choice is not None and choice == chosen_text(winner.row.parameters):
         yield (
-            f"Trial {highest.index} is the winner's choice too, with {part} on a minibatch: on the whole validation "
-            f"set it has {full}."
+            f"Trial {highest.index} is the winner's choice too, with {part} on a minibatch: on the whole "
+            f"{found.scored_set} it has {full}."
         )
     else:
         yield (
