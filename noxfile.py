@@ -81,6 +81,11 @@ class Cell:
 _BEFORE_3_3: Final = ("asyncer==0.0.8", "xxhash==4.1.0")
 _BEFORE_3_1: Final = ("backoff==2.2.1", "magicattr==0.1.7", *_BEFORE_3_3)
 _OLD_MLFLOW: Final = ("gunicorn==23.0.0", "pandas==2.3.3", "pytz==2026.6", "sqlalchemy==2.0.58")
+_BEFORE_MLFLOW_3_4: Final = (
+    *(f"opentelemetry-{name}==1.44.0" for name in ("api", "sdk", "proto")),
+    *(f"opentelemetry-{name}==0.65b0" for name in ("instrumentation", "semantic-conventions")),
+)
+"""With opentelemetry-sdk 1.45 the spans of MLflow's own tracing API do not end, see docs/versions.md."""
 
 CELLS: Final = (
     Cell(
@@ -111,6 +116,7 @@ CELLS: Final = (
             "protobuf==5.29.6",
             "pyarrow==19.0.1",
             *_OLD_MLFLOW,
+            *_BEFORE_MLFLOW_3_4,
         ),
         (RUNS, FLUENT, EXITS, TABLE),
     ),
@@ -125,10 +131,14 @@ CELLS: Final = (
                 "protobuf==6.33.6",
                 f"pyarrow=={pyarrow}",
                 *_OLD_MLFLOW,
+                *opentelemetry,
             ),
             (RUNS, FLUENT, TABLE),
         )
-        for version, cryptography, pyarrow in (("3.1.4", "50.0.2", "20.0.0"), ("3.5.1", "46.0.7", "21.0.0"))
+        for version, cryptography, pyarrow, opentelemetry in (
+            ("3.1.4", "50.0.2", "20.0.0", _BEFORE_MLFLOW_3_4),
+            ("3.5.1", "46.0.7", "21.0.0", ()),
+        )
     ),
     Cell(
         "mlflow-3.6.0",

@@ -14,7 +14,13 @@ from otel_dspy import DSPyInstrumentor
 if TYPE_CHECKING:
     from collections.abc import Generator
 
-_EXPERIMENT = "MLFLOW_EXPERIMENT_ID"
+_VARIABLES = ("MLFLOW_EXPERIMENT_ID", "MLFLOW_TRACKING_URI")
+"""Variables that `mlflow.set_experiment` and `mlflow.set_tracking_uri` set, for child processes."""
+_GLOBALS = (
+    ("mlflow.tracking.fluent", "_active_experiment_id"),
+    ("mlflow.tracking._tracking_service.utils", "_tracking_uri"),
+)
+"""(module, name) of what they set in the process."""
 
 
 @pytest.fixture(autouse=True)
@@ -30,16 +36,17 @@ def nothing_left() -> Generator[None]:
 
     Functions that MLflow's autologging replaced, and leaves replaced when it is disabled, are DSPy's own again.
     MLflow span processors that the block has created are shut down: their threads end, MLflow's fluent tracing API is
-    restored, and `flush` no longer reports what they have not delivered. What was active before, such as a module's fixture, stays.
+    restored, and `flush` no longer reports what they have not delivered. MLflow's tracking URI and experiment are again
+    those before it. What was active before, such as a module's fixture, stays.
 
     Raises:
         AssertionError: names what was still active.
     """
     instrumented, active, processors = _state()
     flushed = set(_flushed())
-    experiment = os.environ.get(_EXPERIMENT)
+    destination = _mlflows_destination()
     yield
-    _restore_experiment(experiment)
+    _restore(*destination)
     now_instrumented, now_active, now_processors = _state()
     left: list[str] = []
     if now_active is not None and now_active is not active:
@@ -57,12 +64,24 @@ def nothing_left() -> Generator[None]:
     assert not left, f"still active after the test: {', '.join(left)}"
 
 
-def _restore_experiment(before: str | None) -> None:
-    """Undo `mlflow.set_experiment`, which sets a variable that is invalid in any other store."""
-    if before is None:
-        os.environ.pop(_EXPERIMENT, None)
-    else:
-        os.environ[_EXPERIMENT] = before
+def _mlflows_destination() -> tuple[dict[str, str | None], dict[tuple[str, str], object]]:
+    """MLflow's tracking URI and experiment: the variables and the globals, with None for what is not set."""
+    return (
+        {name: os.environ.get(name) for name in _VARIABLES},
+        {(module, name): getattr(_module(module), name, None) for module, name in _GLOBALS},
+    )
+
+
+def _restore(variables: dict[str, str | None], values: dict[tuple[str, str], object]) -> None:
+    """Undo `mlflow.set_experiment`, whose experiment is invalid in any other store, and `mlflow.set_tracking_uri`."""
+    for name, text in variables.items():
+        if text is None:
+            os.environ.pop(name, None)
+        else:
+            os.environ[name] = text
+    for (module, name), value in values.items():
+        if (loaded := _module(module)) is not None:
+            setattr(loaded, name, value)
 
 
 def _state() -> tuple[object, object, set[Any]]:
