@@ -13,10 +13,11 @@ from pathlib import Path
 import mlflow
 from mlflow import MlflowClient
 
-from tests.support.fork_server import read_migrations_once
+from tests.support.fork_server import read_migrations_once, share_statements
 from tests.support.temporary_folders import ON_DISK
 
 read_migrations_once()
+share_statements()
 
 
 def blank_store(folder: Path, name: str = "mlflow.db") -> str:

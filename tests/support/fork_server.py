@@ -1,10 +1,10 @@
-"""Runs programs in forks of an interpreter that has imported DSPy and MLflow, since these imports take seconds.
+"""Runs programs in forks of an interpreter that has imported DSPy, MLflow and otel-dspy, since these imports take seconds.
 
 python tests/support/fork_server.py SOCKET
 
 A fork has the request's folder, environment, arguments and standard streams, and a `__main__` of its own. It ends as an
-interpreter ends, except that modules are not taken down, see `run_to_the_end`. It imports nothing of this repository,
-and neither does this file: what a program uses of it is imported by the program. See `tests.support.programs` for the
+interpreter ends, except that modules are not taken down, see `run_to_the_end`. It imports nothing of the tests, and
+neither does this file: what a program uses of them is imported by the program. See `tests.support.programs` for the
 other side.
 """
 
@@ -16,6 +16,7 @@ import gc
 import importlib
 import json
 import os
+import pkgutil
 import runpy
 import signal
 import socket
@@ -23,6 +24,8 @@ import sys
 import tempfile
 import threading
 import types
+import warnings
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -32,7 +35,10 @@ if TYPE_CHECKING:
 PRELOADED: Final = (
     *("dspy", "mlflow", "litellm", "mlflow.store.tracking.sqlalchemy_store", "mlflow.dspy"),
     *("fastapi", "flask", "graphene"),  # of MLflow's server, which reads its environment on import
+    *("git", "optuna", "scipy.stats"),  # which MLflow, DSPy and reports import when they are used first
 )
+NOT_PRELOADED: Final = ("otel_dspy.__main__", "otel_dspy.demo.", "otel_dspy.mlflow_server_app.")
+"""Begin the names of our modules that run something, load the model's engine, or MLflow's server."""
 STREAMS: Final = 3
 """Descriptors that come with a request at most: standard input, or the server's own without it, output and error."""
 GC_THRESHOLDS: Final = (50_000, 20, 100)
@@ -60,11 +66,44 @@ def ask(address: str, request: dict[str, Any], streams: Sequence[int]) -> socket
     return connection
 
 
+def preload() -> None:
+    """Import what programs import, as far as it is installed: environments of old versions have less."""
+    package = importlib.import_module("otel_dspy")
+    own = [found.name for found in pkgutil.walk_packages(package.__path__, "otel_dspy.")]
+    for module in (*PRELOADED, *(name for name in own if not name.startswith(NOT_PRELOADED))):
+        with suppress(ModuleNotFoundError):
+            importlib.import_module(module)
+
+
 def read_migrations_once() -> None:
     """Let MLflow look for the newest version of its tables once, not for each store: it runs all its migration modules."""
     utils: Any = importlib.import_module("mlflow.store.db.utils")
     utils._get_latest_schema_revision = functools.cache(utils._get_latest_schema_revision)
     utils._get_latest_schema_revision()
+
+
+def share_statements() -> None:
+    """Let MLflow's SQLite stores share what SQLAlchemy has compiled: each engine would compile each statement again."""
+    utils: Any = importlib.import_module("mlflow.store.db.utils")
+    create = utils.create_sqlalchemy_engine
+    if hasattr(create, "__wrapped__"):  # in a fork of a server that has done it
+        return
+    first = create("sqlite://")
+    first.connect().close()  # which completes its dialect
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # of MLflow's mapping
+        importlib.import_module("sqlalchemy.orm").configure_mappers()
+
+    @functools.wraps(create)
+    def created(uri: str) -> Any:
+        engine = create(uri)
+        if type(engine.dialect) is type(first.dialect):
+            # Statements are kept by their dialect, in a cache of the engine and in one of each table's mapper.
+            engine.dialect = engine.pool._dialect = first.dialect
+            engine._compiled_cache = first._compiled_cache
+        return engine
+
+    utils.create_sqlalchemy_engine = created
 
 
 def serve(address: str) -> dict[str, Any]:
@@ -164,9 +203,9 @@ def run_to_the_end(request: dict[str, Any]) -> None:
 if __name__ == "__main__":
     this = sys.modules["__main__"]  # or its names would be gone when another takes its place
     gc.disable()  # what imports leave is no garbage: `become` enables it
-    for module in PRELOADED:
-        importlib.import_module(module)
+    preload()
     read_migrations_once()
+    share_statements()
     gc.collect()
     gc.freeze()
     program = serve(sys.argv[1])

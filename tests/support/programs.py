@@ -1,6 +1,6 @@
-"""Programs that are run in a process of their own, in a fork of an interpreter that has DSPy and MLflow imported already.
+"""Programs that are run in a process of their own, in a fork of an interpreter that has DSPy, MLflow and otel-dspy imported.
 
-For programs whose subject is not the start of the interpreter, nor anything that is read while DSPy or MLflow is
+For programs whose subject is not the start of the interpreter, nor anything that is read while one of these is
 imported, nor what happens while modules are taken down. The others are started with `subprocess`. There are no progress
 bars.
 """

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.support.fork_server import become, run_to_the_end, serve
+from tests.support.fork_server import become, preload, run_to_the_end, serve
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -63,6 +63,7 @@ def import_tests(tests: Sequence[str]) -> None:
 def serve_workers(address: str, tests: Sequence[str]) -> dict[str, Any]:
     """Import the modules of the tests and fork for each request; return in the fork, with the request."""
     import_tests(tests)
+    preload()
     sys.stdout.flush()  # or each worker would have a copy of what is left in the buffer
     gc.collect()
     gc.freeze()
