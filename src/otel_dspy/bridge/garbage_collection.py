@@ -1,7 +1,8 @@
 """Python's garbage collector in the process of a bridge.
 
 A full collection visits all objects, most of which belong to imported modules: 0.1 s or more, several times a second
-while a bridge writes.
+while a bridge writes. A batch of spans, which is in memory until it is written, has more objects than Python lets be
+created between two collections: each visits the same batch again.
 """
 
 from __future__ import annotations
@@ -15,10 +16,14 @@ if TYPE_CHECKING:
 
 CHECK: Final = 1.0
 """Seconds between two looks at whether something has been written."""
+THRESHOLDS: Final = (20_000, 20, 20)
+"""Of `gc.set_threshold`; Python's are (700, 10, 10)."""
 
 
 def exclude_modules(has_written: Callable[[], bool], ended: threading.Event) -> None:
     """Wait for the first write, by which MLflow's store has been imported; what exists then is not visited again.
+
+    From then on there are fewer collections (`THRESHOLDS`).
 
     Args:
         has_written: returns whether something has been written.
@@ -28,4 +33,5 @@ def exclude_modules(has_written: Callable[[], bool], ended: threading.Event) -> 
         if has_written():
             gc.collect()
             gc.freeze()
+            gc.set_threshold(*THRESHOLDS)
             return

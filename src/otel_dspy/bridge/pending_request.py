@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
+from otel_dspy.bridge.parsed_spans import SpanMemory
 from otel_dspy.otlp_requests.json_spans import spans_in_json
 from otel_dspy.otlp_requests.protobuf_spans import BadSpanError, spans_in_protobuf
 from otel_dspy.otlp_requests.span_route import UnusableError, routed
@@ -15,11 +16,19 @@ if TYPE_CHECKING:
 
     from otel_dspy.bridge.experiment_routing import ExperimentRouter
     from otel_dspy.bridge.foreign_spans import RoutedSpan
+    from otel_dspy.bridge.parsed_spans import ParsedSpans
+    from otel_dspy.mlflow.records.route import Destination
+    from otel_dspy.mlflow.records.span import Attributes
+
+KEPT_BYTES: Final = 2 * 1024 * 1024
+"""Bytes of those requests whose spans stay in memory from the check until they are written."""
+
+span_memory: Final = SpanMemory(KEPT_BYTES)
 
 
 @dataclass(slots=True)
 class PendingRequest:
-    """Request whose spans are parsed on each iteration.
+    """Request whose spans are parsed by the check, and again on each iteration but the first if memory is free.
 
     Attributes:
         body: the decompressed `ExportTraceServiceRequest`.
@@ -36,6 +45,12 @@ class PendingRequest:
     workspace: str | None
     experiments: ExperimentRouter
     count: int = field(default=0, init=False)
+    _parsed: ParsedSpans | None = field(default=None, init=False, repr=False, compare=False)
+
+    @property
+    def parsed(self) -> bool:
+        """Whether the next iteration need not parse the spans."""
+        return self._parsed is not None
 
     def check(self) -> Counter[str]:
         """Validate all spans once; return the number of rejected spans by reason.
@@ -46,11 +61,15 @@ class PendingRequest:
         """
         rejected: Counter[str] = Counter()
         self.count = 0
+        parsed = span_memory.reserved(len(self.body))
         for found in self._read():
             if isinstance(found, str):
                 rejected[found] += 1
-            else:
-                self.count += 1
+                continue
+            self.count += 1
+            if parsed is not None:
+                parsed.spans.append(found)
+        self._parsed = parsed
         return rejected
 
     def __len__(self) -> int:
@@ -59,17 +78,25 @@ class PendingRequest:
 
     def __iter__(self) -> Iterator[RoutedSpan]:
         """Yield (span, route) pairs."""
+        parsed, self._parsed = self._parsed, None
+        if parsed is not None:
+            yield from parsed.spans
+            return
         for found in self._read():
             if not isinstance(found, str):
                 yield found
 
     def _read(self) -> Iterator[RoutedSpan | str]:
+        resource: Attributes | None = None
+        where: Destination | None = None
         for received in (spans_in_json if self.json else spans_in_protobuf)(self.body):
             if isinstance(received, BadSpanError):
                 yield str(received)
                 continue
             try:
-                where = self.experiments.destination(received.span.resource, self.experiment, self.workspace)
+                if where is None or received.span.resource is not resource:
+                    where, resource = None, received.span.resource
+                    where = self.experiments.destination(resource, self.experiment, self.workspace)
                 yield routed(received, where)
             except UnusableError as error:
                 yield str(error)

@@ -75,7 +75,9 @@ def _cleaned(span: SpanRecord) -> SpanRecord:
         value = attributes.get(name)
         if isinstance(value, str):
             attributes[name] = _NOT_IN_FILE_NAMES.sub("_", value)[:MAX_NAME]
-    resource = {name: value for name, value in span.resource.items() if name != ROUTE}
+    resource = span.resource  # one object for all spans of a resource, by which others cache what they make of it
+    if ROUTE in resource:
+        resource = {name: value for name, value in resource.items() if name != ROUTE}
     return replace(span, name=CONTROL.sub(" ", span.name)[:MAX_SPAN_NAME], attributes=attributes, resource=resource)
 
 

@@ -13,6 +13,7 @@ from otel_dspy.bridge.delivery import Delivery
 from otel_dspy.bridge.durable_queue.database import QueueDatabase
 from otel_dspy.bridge.durable_queue.finished_requests import FinishedRequests
 from otel_dspy.bridge.durable_queue.queue_error import QueueError
+from otel_dspy.bridge.durable_queue.recent_requests import RecentRequests
 from otel_dspy.bridge.durable_queue.request_order import RequestOrder
 from otel_dspy.bridge.durable_queue.stored_request import NewRequest
 
@@ -70,6 +71,7 @@ class DurableQueue:
         self._feeding = True
         self._stored = 0
         self._order = RequestOrder()
+        self._recent = RecentRequests()
         self._done = FinishedRequests(folder, self._order)
         self._limit_reported = False
         self._silent_until = 0.0
@@ -224,6 +226,7 @@ class DurableQueue:
         self._done.clear()
         if chosen:
             self._order.last_id = database.last_id()
+            self._recent.add(self._order.last_id, [new for new, _ in chosen])
         self._oldest = database.oldest()
         if rejected:
             dropped = database.limit_rejected(self._max_bytes)
@@ -253,7 +256,7 @@ class DurableQueue:
                 if found is None:
                     continue
                 read += found.size
-                self._pass_on(found)
+                self._pass_on(self._recent.parsed(found))
         except Exception as error:  # noqa: BLE001 - the thread has to go on
             self._report(error)
 

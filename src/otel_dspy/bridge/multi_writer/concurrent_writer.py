@@ -44,6 +44,7 @@ class ConcurrentWriter:
         uri = destination.tracking_uri
         self.own = False
         self.shared = True
+        self.sends_in_groups = True
         self.connection = Connection(destination)
         # The probe does not involve the experiment, which may itself be the cause of the failure.
         self.attempts = CountedAttempts(

@@ -252,8 +252,12 @@ class OperationApplier:
             self._reports.request(self._writer.connection, run, ended=ended, compile_id=compile_id)
 
     def finish_span(self) -> None:
-        """Send the run batches after all operations of a span have been applied, and the traces if a batch is full."""
-        self._batches.send_due()
+        """Send the run batches after all operations of a span have been applied, and the traces if a batch is full.
+
+        Where `send_all` follows, the batches are combined with those of later spans: a run's end comes soon after.
+        """
+        if not self._writer.sends_in_groups:
+            self._batches.send_due()
         self._traces.send_full()
 
     def send_due(self) -> None:

@@ -10,21 +10,23 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
-from otel_dspy.bridge import request_writer
+from otel_dspy.bridge import pending_request, request_writer
 from otel_dspy.bridge.durable_queue import finished_requests, interrupted_requests, retry_schedule
 from otel_dspy.bridge.durable_queue.durable_queue import DurableQueue
 from otel_dspy.bridge.durable_queue.queue_error import QueueError
 from otel_dspy.bridge.experiment_routing import ExperimentRouter
 from otel_dspy.bridge.pending_request import PendingRequest
 from otel_dspy.bridge.request_writer import RequestWriter
+from otel_dspy.otlp_requests.protobuf_spans import spans_in_protobuf
 from tests.support.waiting import awaited
 
 if TYPE_CHECKING:
-    from collections.abc import Generator
+    from collections.abc import Generator, Iterator
     from pathlib import Path
 
     from otel_dspy.mlflow.records.route import Destination, Route
     from otel_dspy.mlflow.records.span import SpanRecord
+    from otel_dspy.otlp_requests.protobuf_spans import BadSpanError, ReceivedSpan
 
 URI = "http://m"
 PATIENCE = 60.0
@@ -139,6 +141,33 @@ def test_requests_are_written_in_order_and_deleted(tmp_path: Path, mlflow: Mlflo
         awaited(lambda: queue.requests == 0, "all of them")
         assert mlflow.recorded == ["1", "2", "3", "4", "5"]
         assert (queue.bytes, queue.oldest_seconds) == (0, 0.0)
+
+
+def test_the_spans_of_a_request_are_parsed_once(
+    tmp_path: Path, mlflow: Mlflow, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Before it is stored; again for a second attempt, and by the next bridge with this queue."""
+    mlflow.available.clear()
+    requests = [request(1), request(2, "fails"), request(3)]
+    bodies = [one.body for one in requests]
+    parses: list[int] = []
+
+    def counted(body: bytes) -> Iterator[ReceivedSpan | BadSpanError]:
+        parses.append(1 + bodies.index(body))
+        return spans_in_protobuf(body)
+
+    monkeypatch.setattr(pending_request, "spans_in_protobuf", counted)
+    with running(tmp_path) as queue:
+        stored(queue, *requests)
+        del requests
+        mlflow.available.set()
+        awaited(lambda: mlflow.recorded == ["1", "3"], "the others")
+        awaited(lambda: 2 in parses, "a second attempt")
+        assert set(parses) == {2}
+        queue.drain(0)
+    parses.clear()
+    with running(tmp_path):
+        awaited(lambda: 2 in parses, "the next bridge")
 
 
 def test_what_is_left_is_written_by_the_next_one(

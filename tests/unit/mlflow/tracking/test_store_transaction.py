@@ -275,6 +275,29 @@ def test_the_end_of_a_run_is_written_with_its_metrics(
     assert (found.info.status, found.info.end_time, found.data.metrics) == ("FINISHED", 9, {"m": 1.0})
 
 
+@pytest.mark.parametrize(("writer", "transactions"), [(ExclusiveWriter, 2), (ConcurrentWriter, 1)])
+def test_a_bridge_writes_metrics_with_the_end_that_a_later_span_has(
+    uri: str, statements: list[str], writer: type[ExclusiveWriter | ConcurrentWriter], transactions: int
+) -> None:
+    """It acknowledges both once both are written; a program writes metrics at once. What has no end is sent at last."""
+    applier, run, other = _applier(uri, writer), CompileRun("c"), CompileRun("d")
+    for one in (run, other):
+        applier.apply(EnsureRun(key="r", run=one, name="n", start_ms=1, parent=None, tags={}))
+    statements.clear()
+    applier.apply(LogMetrics(key="m", run=run, metrics=(MetricPoint("m", 1.0, 0, 2),)))
+    applier.finish_span()
+    applier.apply(EndRun(key="e", run=run, status="FINISHED", end_ms=9))
+    applier.finish_span()
+    assert statements.count(COMMIT) == transactions
+    applier.apply(LogMetrics(key="m", run=other, metrics=(MetricPoint("m", 2.0, 0, 2),)))
+    applier.finish_span()
+    applier.send_all()
+    assert sorted((found.info.status, found.data.metrics["m"]) for found in _runs(uri)) == [
+        ("FINISHED", 1.0),
+        ("RUNNING", 2.0),
+    ]
+
+
 def test_a_rejected_metric_does_not_keep_a_run_from_its_end(uri: str) -> None:
     """Its transaction is undone, and each part gets one of its own."""
     applier, run = _applier(uri), CompileRun("c")

@@ -42,6 +42,7 @@ class ExclusiveWriter:
         """
         self.connection = Connection(destination)
         self.own = own
+        self.sends_in_groups = False
         self.attempts = CountedAttempts(
             Retrier(destination.tracking_uri, stop, self.connection.ping, workspace=destination.workspace)
         )

@@ -83,6 +83,11 @@ class WriterStrategy(Protocol):
         ...
 
     @property
+    def sends_in_groups(self) -> bool:
+        """Whether `OperationApplier.send_all` follows each group of spans, none of which counts as written before."""
+        ...
+
+    @property
     def runs(self) -> Runs:
         """The runs of the experiment."""
         ...

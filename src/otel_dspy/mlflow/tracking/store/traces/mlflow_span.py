@@ -15,6 +15,7 @@ from otel_dspy.serialization.json_text import nesting
 
 if TYPE_CHECKING:
     from otel_dspy.mlflow.mapping.trace_operations import LogSpan
+    from otel_dspy.mlflow.records.span import Attributes
 
 
 _COST: Final = "mlflow.llm.cost"
@@ -22,6 +23,10 @@ MAX_NESTING: Final = 500
 """Levels of a text that MLflow may decode: at about a thousand its decoder raises, and the span is rejected."""
 TOO_DEEP: Final = "nested too deeply for MLflow: "
 """Prefix of a deeper text. MLflow finds no JSON in it, and keeps it as it is."""
+
+_resources: dict[int, tuple[Attributes, Resource]] = {}
+"""Resources by the ids of their attributes: spans of a provider, or of a request, share one."""
+_RESOURCES: Final = 16
 
 _encode: Final = json.JSONEncoder(ensure_ascii=False, default=list).encode
 """`json.dumps` creates an encoder for each text."""
@@ -49,7 +54,7 @@ def mlflow_span(logged: LogSpan) -> Span:
             events=[Event(event.name, json.loads(event.attributes), event.time_ns) for event in logged.events],
             status=status,
             links=[Link(_context(link.trace_id, link.span_id)) for link in span.links],
-            resource=Resource(span.resource),
+            resource=_resource(span.resource),
         )
     )
 
@@ -71,7 +76,17 @@ def _stored(value: object) -> str:
             return json.dumps(TOO_DEEP + value, ensure_ascii=False)
         if value.startswith(("{", "[")) and _is_json(value):
             return value
-    return _encode(value)
+    # The encoder takes ten times as long for a number.
+    return repr(value) if type(value) is int else _encode(value)
+
+
+def _resource(attributes: Attributes) -> Resource:
+    known = _resources.get(id(attributes))
+    if known is None or known[0] is not attributes:
+        if len(_resources) >= _RESOURCES:
+            _resources.clear()
+        known = _resources[id(attributes)] = attributes, Resource(attributes)
+    return known[1]
 
 
 def _is_json(text: str) -> bool:
