@@ -246,6 +246,10 @@ DSPY_EXAMPLE_SCORE: Final = "dspy.example.score"
 """What the metric returned for the example, as a number."""
 DSPY_EXAMPLE_INITIAL_SCORE: Final = "dspy.example.initial_score"
 """Score of the program before optimization on the same example; 0 where it failed."""
+DSPY_EXAMPLE_PARENT_SCORE: Final = "dspy.example.parent_score"
+"""Score of the program that the candidate was derived from on the same example of the same minibatch; 0 where it
+failed.
+"""
 DSPY_EXAMPLE_OBJECTIVE: Final = "dspy.example.objective."
 """One of the `objective_scores` that the metric returned beside the score, by the objective's name; 100 at most."""
 DSPY_EXAMPLE_REPEATED: Final = "dspy.example.repeated"

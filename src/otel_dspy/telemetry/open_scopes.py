@@ -11,6 +11,7 @@ from otel_dspy.telemetry.optimizer_hook_state import HookState
 from otel_dspy.telemetry.tallies.initial_scores import InitialScores
 from otel_dspy.telemetry.tallies.leaderboard import Leaderboard
 from otel_dspy.telemetry.tallies.objective_scores import ObjectiveMeans
+from otel_dspy.telemetry.tallies.parent_scores import ParentScores
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -70,6 +71,7 @@ class CompileScope:
     depth: int = 0
     leaderboard: Leaderboard = field(default_factory=Leaderboard)
     initial_scores: InitialScores = field(default_factory=InitialScores)
+    parent_scores: ParentScores = field(default_factory=ParentScores)
     score_unit: str | None = None
     open_trial: TrialScope | None = None
     budget: CompileBudget | None = None

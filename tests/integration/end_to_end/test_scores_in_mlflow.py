@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 import math
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import dspy
 import mlflow
@@ -14,6 +14,7 @@ from dspy.teleprompt import BootstrapFewShotWithRandomSearch
 
 from tests.integration.end_to_end.conftest import SERVER_IS_SLOW, tracked
 from tests.support.blank_store import blank_store
+from tests.support.gepa_task import optimize
 from tests.support.learning_lm import learning_lm
 from tests.support.mlflow_tree import read_tree
 from tests.support.optimizers import Rounds
@@ -203,3 +204,64 @@ def test_traces_of_examples_that_changed_are_found(tmp_path: Path) -> None:
     assert improved == set(found("1' and tags.`otel_dspy.against_start` = 'improved'"))
     assert len(improved) == 2
     assert found("0' and tags.`otel_dspy.against_start` LIKE '%'") == {}
+
+
+def example_traces(uri: str, name: str) -> list[Any]:
+    """Return the infos of the traces of examples in an experiment."""
+    client = mlflow.MlflowClient(uri)
+    experiment = client.get_experiment_by_name(name)
+    assert experiment is not None
+    found: Any = client.search_traces([experiment.experiment_id], max_results=500)
+    return [trace.info for trace in found if "dspy.example.id" in trace.info.tags]
+
+
+@SERVER_IS_SLOW
+def test_traces_that_were_scored_before_the_start_are_tagged_at_the_end(tracking_uri: str) -> None:
+    """SIMBA scores the start last: those of its candidates that changed get the tag then, and keep what they had."""
+    optimizer: Any = cast("Any", dspy).SIMBA(
+        metric=exact, bsize=4, num_candidates=3, max_steps=2, max_demos=2, num_threads=1
+    )
+    with tracked(tracking_uri, "late flips"), dspy.context(lm=learning_lm(fickle=True)):
+        optimizer.compile(dspy.Predict("question -> answer"), trainset=examples(6), seed=3)
+    (run,) = read_tree(tracking_uri, "late flips").runs
+    [start] = [
+        child.tags["dspy.trial.index"] for child in run.children if child.tags.get("dspy.trial.kind") == "baseline"
+    ]
+    traces = [info for info in example_traces(tracking_uri, "late flips") if "dspy.trial.index" in info.tags]
+
+    def score(info: Any) -> float:
+        return float(next(one.value for one in info.assessments if one.name == "exact"))
+
+    before = {info.tags["dspy.example.id"]: score(info) for info in traces if info.tags["dspy.trial.index"] == start}
+    assert len(before) == 6
+    changed = 0
+    for info in traces:
+        difference = score(info) - before[info.tags["dspy.example.id"]]
+        wanted = None if difference == 0 else ("improved" if difference > 0 else "worse")
+        found = info.tags.get("otel_dspy.against_start")
+        assert wanted == (None if found == "same" else found)
+        assert info.token_usage is not None
+        changed += difference != 0
+    assert changed > 0
+
+
+def test_traces_of_a_minibatch_are_compared_with_the_parents(tmp_path: Path) -> None:
+    """GEPA tries a candidate on the minibatch on which it tried the parent: both scores are those of the same trial."""
+    uri = blank_store(tmp_path)
+    with tracked(uri, "minibatches"):
+        optimize()
+    traces = example_traces(uri, "minibatches")
+
+    def by_role(role: str) -> dict[tuple[str, str], Any]:
+        found = [info for info in traces if info.tags.get("dspy.evaluate.role") == role]
+        return {(info.tags["dspy.trial.index"], info.tags["dspy.example.id"]): info for info in found}
+
+    parents, candidates = by_role("parent"), by_role("candidate")
+    compared = {key: info for key, info in candidates.items() if key in parents}
+    for key, info in compared.items():
+        after, before = (float(one.assessments[0].value) for one in (info, parents[key]))
+        wanted = "same" if after == before else ("improved" if after > before else "worse")
+        assert info.tags["otel_dspy.against_parent"] == wanted
+    assert {info.tags["otel_dspy.against_parent"] for info in compared.values()} == {"improved", "same", "worse"}
+    others = [info for info in traces if info.trace_id not in {one.trace_id for one in compared.values()}]
+    assert not [info for info in others if "otel_dspy.against_parent" in info.tags]

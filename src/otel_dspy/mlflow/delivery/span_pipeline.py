@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from otel_dspy.mlflow.mapping import dispatch as mapping
 from otel_dspy.mlflow.mapping.compile_aggregator import CompileAggregator
+from otel_dspy.mlflow.mapping.traces.late_start_scores import LateStartScores
 from otel_dspy.mlflow.records import decode
 from otel_dspy.mlflow.records.payload_joiner import PayloadShelf
 from otel_dspy.mlflow.records.span_records import PayloadPiece
@@ -35,6 +36,7 @@ class SpanPipeline:
         self._appliers: dict[Destination, OperationApplier] = {}
         self._payloads = PayloadShelf() if payloads is None else payloads
         self._aggregator = CompileAggregator()
+        self._start_scores = LateStartScores()
 
     def process(self, span: SpanRecord, route: Route) -> None:
         """Log a span to MLflow.
@@ -49,6 +51,8 @@ class SpanPipeline:
         ended = self._aggregator.add(record)
         applier = self.applier(route.destination)
         for operation in mapping.operations(record, route.options, route.context, ended):
+            applier.apply(operation)
+        for operation in self._start_scores.add(record, route):
             applier.apply(operation)
         applier.finish_span()
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
-from otel_dspy.mlflow.mapping.trace_operations import LogSpan, LogTrace
+from otel_dspy.mlflow.mapping.trace_operations import LogSpan, LogTrace, TagTrace
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -261,6 +261,7 @@ Operation = (
     | DescribeRunning
     | DescribeStopped
     | LogTrace
+    | TagTrace
     | LogSpan
     | KeepProgram
     | ForgetPrograms

@@ -79,6 +79,15 @@ class LogTrace:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class TagTrace:
+    """Set tags of a trace whose info was logged before."""
+
+    key: str
+    trace_id: str
+    tags: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class LogSpan:
     """Log a span of a trace, with attributes as MLflow reads them (values not encoded)."""
 

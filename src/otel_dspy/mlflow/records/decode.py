@@ -169,6 +169,7 @@ def _example(span: SpanRecord, read: AttributeReader) -> ExampleRecord:
         example_id=read.text(sc.DSPY_EXAMPLE_ID),
         score=read.number(sc.DSPY_EXAMPLE_SCORE),
         initial_score=read.number(sc.DSPY_EXAMPLE_INITIAL_SCORE),
+        parent_score=read.number(sc.DSPY_EXAMPLE_PARENT_SCORE),
         objectives=read.numbers(sc.DSPY_EXAMPLE_OBJECTIVE),
         inputs=read.text(sc.DSPY_EXAMPLE_INPUTS),
         labels=read.text(sc.DSPY_EXAMPLE_LABELS),

@@ -198,6 +198,7 @@ class ExampleRecord:
     example_id: str | None = None
     score: float | None = None
     initial_score: float | None = None
+    parent_score: float | None = None
     objectives: Mapping[str, float] = field(default_factory=dict[str, float])
     inputs: str | None = None
     labels: str | None = None

@@ -24,7 +24,7 @@ from otel_dspy.mlflow.mapping.operations import (
     LogText,
 )
 from otel_dspy.mlflow.mapping.run_keys import CompileRun, TrialRun
-from otel_dspy.mlflow.mapping.trace_operations import LogSpan, LogTrace
+from otel_dspy.mlflow.mapping.trace_operations import LogSpan, LogTrace, TagTrace
 from otel_dspy.mlflow.tracking.artifacts.evaluation_dataset_writer import EvaluationDatasetWriter
 from otel_dspy.mlflow.tracking.artifacts.program_writer import ProgramWriter
 from otel_dspy.mlflow.tracking.artifacts.table_writer import TableWriter
@@ -156,12 +156,12 @@ class OperationApplier:
         """End, as ERROR, the traces in progress of the runs that `end_open_runs` ended; call after `send_all`."""
         self._open_runs.end_traces()
 
-    def apply(self, operation: Operation) -> None:  # noqa: C901 - a branch for each operation that waits
+    def apply(self, operation: Operation) -> None:  # noqa: C901, PLR0912 - a branch for each operation that waits
         """Apply one operation; a rejected one is logged and counted, and does not block the next."""
         self._open_runs.end_stale()
         self.applied += 1
         match operation:
-            case LogSpan() | LogTrace() if not capabilities.TRACES:
+            case LogSpan() | LogTrace() | TagTrace() if not capabilities.TRACES:
                 self.left_out += 1  # logged by `capabilities.report_missing`
             case LogModel() if not capabilities.MODELS:
                 self.left_out += 1
@@ -169,6 +169,8 @@ class OperationApplier:
                 self._traces.add_span(self._attachments.detached(operation))
             case LogTrace():
                 self._traces.add_info(operation)
+            case TagTrace():
+                self._traces.add_tags(operation)
             case KeepProgram():
                 self._programs.keep(operation)
             case ForgetPrograms():

@@ -94,7 +94,7 @@ def _record_example(telemetry: Telemetry, scope: ExampleScope, outcome: ExampleO
         identity=identity,
         repeated=repeated,
         outcome=outcome,
-        numbers=scope.usage.attributes() | ({} if repeated else _initial_score(scope, identity, outcome)),
+        numbers=scope.usage.attributes() | ({} if repeated else _former_scores(scope, identity, outcome)),
         prediction=fields(outcome.prediction) if content and outcome.prediction is not None else None,
         message=describe(error) if content and error is not None else None,
     )
@@ -106,8 +106,8 @@ def _record_example(telemetry: Telemetry, scope: ExampleScope, outcome: ExampleO
 class _EndedExample(NamedTuple):
     """Data of an example at its end.
 
-    `row`: the result row, to be filled. `identity`: `dspy.example.id`. `numbers`: attributes of usage and of the score
-    before optimization. `prediction`, `message`: values at the end; None if they are not recorded.
+    `row`: the result row, to be filled. `identity`: `dspy.example.id`. `numbers`: attributes of usage and of the scores
+    before optimization and of the parent. `prediction`, `message`: values at the end; None if they are not recorded.
     """
 
     row: dict[str, Any]
@@ -147,15 +147,23 @@ def _record_ended(telemetry: Telemetry, scope: ExampleScope, ended: _EndedExampl
     scope.span.set_attributes(attributes)
 
 
-def _initial_score(scope: ExampleScope, identity: str, outcome: ExampleOutcome) -> dict[str, AttributeValue]:
-    """Return the example's score before optimization as an attribute, where an earlier trial has measured it."""
+def _former_scores(scope: ExampleScope, identity: str, outcome: ExampleOutcome) -> dict[str, AttributeValue]:
+    """Return the example's scores before optimization and by the candidate's parent, where these were measured."""
     evaluation = scope.evaluation
     score = 0.0 if outcome.error is not None else outcome.score
     if evaluation.compile is None or score is None:
         return {}
-    trial = evaluation.belonging.get(semconv.DSPY_TRIAL_INDEX)
-    initial = evaluation.compile.initial_scores.compared(trial if isinstance(trial, int) else None, identity, score)
-    return {} if initial is None else {semconv.DSPY_EXAMPLE_INITIAL_SCORE: initial}
+    index = evaluation.belonging.get(semconv.DSPY_TRIAL_INDEX)
+    trial, role = index if isinstance(index, int) else None, evaluation.belonging.get(semconv.DSPY_EVALUATE_ROLE)
+    found: dict[str, AttributeValue] = {}
+    initial = evaluation.compile.initial_scores.compared(trial, identity, score)
+    if initial is not None:
+        found[semconv.DSPY_EXAMPLE_INITIAL_SCORE] = initial
+    if trial is not None and role is not None:
+        parent = evaluation.compile.parent_scores.compared(trial, role, identity, score)
+        if parent is not None:
+            found[semconv.DSPY_EXAMPLE_PARENT_SCORE] = parent
+    return found
 
 
 def _objectives(scope: ExampleScope, ended: _EndedExample) -> dict[str, AttributeValue]:

@@ -103,6 +103,7 @@ def _record_trial(telemetry: Telemetry, trial: TrialScope, info: TrialInfo, outc
     )
     initial = info.kind is TrialKind.BASELINE and score is not None and not failed
     scope.initial_scores.trial_ended(trial.index, initial=initial)
+    scope.parent_scores.trial_ended(trial.index)
     attributes: dict[str, AttributeValue] = {
         # First, because the oldest attributes are dropped first; see `close_trial`.
         **parameter_attributes(semconv.DSPY_TRIAL_PARAMETER, info.parameters, telemetry.secrets),

@@ -73,7 +73,8 @@ IN_ALL = {"lm_calls": 3, "input_tokens": 30, "output_tokens": 15, "cost": 0.5}
                 "dspy.compile.best_trial.index": 4, "dspy.compile.trial.count": 9, **USAGE,
             },
             {"optimizer": "COPRO", "program": "Sums", "metric": "exact"},
-            {"initial_score": 40.0, "best_score": 70.0, "score_unit": "percent", "best_trial": 4, "trials": 9,
+            {"tokens_in_all_traces": 45, "initial_score": 40.0, "best_score": 70.0, "score_unit": "percent",
+             "best_trial": 4, "trials": 9,
              "usage_in_all_traces": IN_ALL},
         ),
         (
@@ -105,6 +106,7 @@ def test_what_was_tried_and_the_result(
     logged, trace = both(operation, given)
     assert (logged.attributes["mlflow.spanInputs"], logged.attributes["mlflow.spanOutputs"]) == (inputs, outputs)
     assert (json.loads(trace.request or ""), json.loads(trace.response or "")) == (inputs, outputs)
+    assert list(json.loads(trace.response or "")) == list(outputs)
 
 
 def test_an_image_in_a_preview_is_a_short_text() -> None:

@@ -127,6 +127,13 @@ def test_a_trace_is_tagged_with_the_change_against_the_start(
     assert tags.get("otel_dspy.against_start") == tag
 
 
+def test_a_candidate_is_compared_with_its_parent_on_the_same_minibatch() -> None:
+    """By a tag of its own: the start may have scored other examples, or the same ones otherwise."""
+    scores = {"dspy.example.score": 1.0, "dspy.example.parent_score": 0.0, "dspy.example.initial_score": 1.0}
+    tags = only(mapped(span("example", {**IDENTITY, **scores})), LogTrace).tags
+    assert (tags["otel_dspy.against_parent"], tags["otel_dspy.against_start"]) == ("improved", "same")
+
+
 def test_the_tags_of_a_trace_name_what_it_belongs_to() -> None:
     """Compile, trial, example, program, optimizer and what the evaluation is for, as text."""
     given = {

@@ -80,3 +80,20 @@ def test_every_span_is_in_one_request(most: int | None) -> None:
     ids = [span.span.span_id for spans in batch.requests(most) for span in spans]
     assert sorted(ids) == [f"{number:016x}" for number in range(12)]
     assert all(len(spans) <= (most or 12) for spans in batch.requests(most))
+
+
+def test_tags_are_part_of_an_info_that_waits() -> None:
+    """Of a trace whose info was sent they are a request of their own, and part of what is sent of it later."""
+    batch = TraceBatch()
+    info = LogTrace(key="a", trace_id="a", run=None, start_ms=1, state="OK", tags={"one": "1"})
+    batch.add_info(info)
+    batch.add_tags("a", {"two": "2"})
+    assert (dict(batch.infos["a"].tags), batch.tags) == ({"one": "1", "two": "2"}, {})
+    batch.info_sent(batch.infos["a"])
+    assert batch.empty
+    batch.add_tags("a", {"three": "3"})
+    assert (batch.empty, batch.tags) == (False, {"a": {"three": "3"}})
+    batch.tags_sent("a")
+    assert batch.empty
+    batch.add_info(LogTrace(key="b", trace_id="a", run=None, start_ms=1))
+    assert dict(batch.infos["a"].tags) == {"one": "1", "two": "2", "three": "3"}

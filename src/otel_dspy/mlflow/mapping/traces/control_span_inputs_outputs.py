@@ -43,6 +43,10 @@ _USAGE: Final[Mapping[str, str]] = {
     sc.DSPY_USAGE_OUTPUT_TOKENS: "output_tokens",
     sc.DSPY_USAGE_COST: "cost",
 }
+TOKENS: Final = "tokens_in_all_traces"
+"""Name of the sum of tokens, the first output of a compile: MLflow's list of traces begins with it, beside its column
+of tokens, which has those of the trace alone.
+"""
 USAGE: Final = "usage_in_all_traces"
 """Name of the totals. MLflow's own sums of a trace lack the calls of examples that are traces of their own."""
 
@@ -64,7 +68,15 @@ def control_outputs(attributes: Mapping[str, object]) -> dict[str, Any] | None:
     if names is None:
         return None
     usage = _named(attributes, _USAGE)
-    return {**_named(attributes, names), **({USAGE: usage} if usage else {})} or None
+    return {**_tokens(attributes), **_named(attributes, names), **({USAGE: usage} if usage else {})} or None
+
+
+def _tokens(attributes: Mapping[str, object]) -> dict[str, Any]:
+    """Return the sum of tokens of a compile; empty for another span, or if no call was observed."""
+    parts = [attributes.get(name) for name in (sc.DSPY_USAGE_INPUT_TOKENS, sc.DSPY_USAGE_OUTPUT_TOKENS)]
+    known = [part for part in parts if isinstance(part, int)]
+    is_compile = attributes.get(sc.DSPY_OPERATION_NAME) == "compile"
+    return {TOKENS: sum(known)} if is_compile and known else {}
 
 
 def control_content(attributes: Mapping[str, object]) -> dict[str, object]:

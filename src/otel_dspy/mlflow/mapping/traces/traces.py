@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +12,7 @@ from otel_dspy.mlflow.mapping.media_text import HINTS, readable
 from otel_dspy.mlflow.mapping.trace_operations import LogSpan, LogTrace
 from otel_dspy.mlflow.mapping.traces.control_span_inputs_outputs import control_inputs, control_outputs
 from otel_dspy.mlflow.mapping.traces.expectations import expectations
+from otel_dspy.mlflow.mapping.traces.score_changes import change, counted_score
 from otel_dspy.mlflow.mapping.traces.trace_assessments import assessments
 from otel_dspy.mlflow.mapping.traces.trace_attributes import (
     INPUTS,
@@ -161,18 +161,16 @@ def _tags(record: Record) -> dict[str, str]:
         sc.DSPY_COMPILE_ID, sc.DSPY_TRIAL_INDEX, sc.DSPY_EXAMPLE_INDEX, sc.DSPY_EXAMPLE_ID, sc.DSPY_PROGRAM_NAME,
         sc.DSPY_OPTIMIZER_NAME, sc.DSPY_EVALUATE_ROLE,
     )  # fmt: skip
-    against_start = _against_start(record) if isinstance(record, ExampleRecord) else None
     return naming.tags(
         {name: record.span.attributes.get(name) for name in names}
-        | {naming.AGAINST_START: against_start, "otel.trace_id": record.span.trace_id}
+        | (_changes(record) if isinstance(record, ExampleRecord) else {})
+        | {"otel.trace_id": record.span.trace_id}
     )
 
 
-def _against_start(example: ExampleRecord) -> str | None:
-    """Return `improved`, `worse` or `same`; None if one of the scores is not known. An example that failed scored 0."""
-    score = 0.0 if example.error_type is not None else example.score
-    if example.initial_score is None or score is None or math.isnan(score - example.initial_score):
-        return None
-    if score == example.initial_score:
-        return "same"
-    return "improved" if score > example.initial_score else "worse"
+def _changes(example: ExampleRecord) -> dict[str, str | None]:
+    score = counted_score(example)
+    return {
+        naming.AGAINST_START: change(score, example.initial_score),
+        naming.AGAINST_PARENT: change(score, example.parent_score),
+    }

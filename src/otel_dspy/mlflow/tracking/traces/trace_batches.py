@@ -9,7 +9,7 @@ from otel_dspy.mlflow.tracking.store.traces.trace_ends import end_of
 from otel_dspy.runtime.bounded_dict import BoundedDict
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from otel_dspy.mlflow.mapping.trace_operations import LogSpan, LogTrace
 
@@ -56,6 +56,8 @@ class TraceBatch:
     def __init__(self) -> None:
         self.spans: list[LogSpan] = []
         self.infos: dict[str, LogTrace] = {}
+        self.tags: dict[str, Mapping[str, str]] = {}
+        """Tags of traces whose info has been sent, by trace."""
         self._sent: BoundedDict[str, LogTrace] = BoundedDict(MAX_REMEMBERED)
         self._begun: BoundedDict[str, None] = BoundedDict(MAX_BEGUN)
         self._counted: BoundedDict[str, None] = BoundedDict(MAX_BEGUN)
@@ -76,6 +78,20 @@ class TraceBatch:
         before = self.infos.get(info.trace_id) or self._sent.get(info.trace_id)
         self.infos[info.trace_id] = merged(before, info) if before else info
 
+    def add_tags(self, trace_id: str, tags: Mapping[str, str]) -> None:
+        """Queue tags of a trace: with its info if that is queued, else for a request of their own."""
+        info = self.infos.get(trace_id)
+        if info is None:
+            self.tags[trace_id] = {**self.tags.get(trace_id, {}), **tags}
+            if (sent := self._sent.get(trace_id)) is not None:
+                self._sent[trace_id] = replace(sent, tags={**sent.tags, **tags})
+        else:
+            self.infos[trace_id] = replace(info, tags={**info.tags, **tags})
+
+    def tags_sent(self, trace_id: str) -> None:
+        """Record that the tags of a trace were sent."""
+        del self.tags[trace_id]
+
     @property
     def overfull(self) -> bool:
         """Whether sending must not be postponed."""
@@ -89,14 +105,14 @@ class TraceBatch:
         """
         return (
             len(self.spans) >= requests * MAX_SPANS
-            or len(self.infos) >= requests * MAX_TRACES
+            or len(self.infos) + len(self.tags) >= requests * MAX_TRACES
             or self._characters >= requests * MAX_CHARACTERS
         )
 
     @property
     def empty(self) -> bool:
         """Whether nothing is queued."""
-        return not self.spans and not self.infos
+        return not self.spans and not self.infos and not self.tags
 
     def new_and_begun(self) -> tuple[list[LogTrace], list[LogTrace]]:
         """Return the infos of new traces, and of those whose spans were sent before their info."""

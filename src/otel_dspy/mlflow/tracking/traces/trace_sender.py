@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from otel_dspy.mlflow.mapping.run_keys import RunKey
-    from otel_dspy.mlflow.mapping.trace_operations import LogSpan, LogTrace
+    from otel_dspy.mlflow.mapping.trace_operations import LogSpan, LogTrace, TagTrace
     from otel_dspy.mlflow.tracking.writers.writer_strategy import WriterStrategy
 
 LINGER: Final = 1.0
@@ -68,6 +68,11 @@ class TraceSender:
     def add_info(self, info: LogTrace) -> None:
         """Queue a trace info."""
         self._batch.add_info(info)
+        self._linger()
+
+    def add_tags(self, operation: TagTrace) -> None:
+        """Queue tags of a trace."""
+        self._batch.add_tags(operation.trace_id, operation.tags)
         self._linger()
 
     def _linger(self) -> None:
@@ -167,7 +172,24 @@ class TraceSender:
                     of_info=False,
                 )
             )
-        return [*found, *infos.values(), *map(self._info_request, begun)]
+        tags = (self._tag_request(trace_id, tags) for trace_id, tags in self._batch.tags.items())
+        return [*found, *infos.values(), *map(self._info_request, begun), *tags]
+
+    def _tag_request(self, trace_id: str, tags: Mapping[str, str]) -> TraceRequest:
+        def write() -> None:
+            self._writer.connection.store().traces.set_tags(trace_id, tags)
+
+        def send() -> None:
+            self._writer.attempts.run("a trace's tags", write)
+            self._batch.tags_sent(trace_id)
+
+        return TraceRequest(
+            traces=frozenset({trace_id}),
+            once=lambda: write if self._takes_single_requests() else None,
+            send=send,
+            sent=lambda: self._batch.tags_sent(trace_id),
+            of_info=False,
+        )
 
     def _info_request(self, info: LogTrace, spans: Sequence[LogSpan] = ()) -> TraceRequest:
         return TraceRequest(

@@ -74,6 +74,11 @@ class TraceStore:
                 raise
             self._store.start_trace(trace_entities.whole(info, self._store.get_trace_info(info.trace_id)))
 
+    def set_tags(self, trace_id: str, tags: Mapping[str, str]) -> None:
+        """Set tags of an existing trace, in a request each."""
+        for name, value in tags.items():
+            self._store.set_trace_tag(f"tr-{trace_id}", name, value)
+
     def log_spans(self, experiment_id: str, spans: Iterable[LogSpan]) -> None:
         """Log spans of one or several traces in one request."""
         logged = list(spans)
