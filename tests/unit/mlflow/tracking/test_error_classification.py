@@ -11,7 +11,7 @@ from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
 from mlflow.protos.databricks_pb2 import BAD_REQUEST, INVALID_PARAMETER_VALUE
 
-from otel_dspy.mlflow.tracking.requests.error_classification import ErrorClass, classify
+from otel_dspy.mlflow.tracking.requests.error_classification import ArtifactStoreError, ErrorClass, classify
 from otel_dspy.mlflow.tracking.requests.unusable_run import UnusableRun, unusable_run
 from otel_dspy.mlflow.tracking.store.store import Store
 from tests.support.blank_store import blank_store
@@ -139,3 +139,8 @@ def test_the_cause_counts() -> None:
 def test_a_row_that_another_writer_just_added_is_looked_up_again(text: str, status: int | None) -> None:
     """Two bridges log the same dataset at once: both find none, and one insert fails."""
     assert classify(MlflowException(text), status) is ErrorClass.RACED
+
+
+def test_an_artifact_store_that_has_failed_before() -> None:
+    """The error says so, and has no cause of its own: what it stands for is retried later."""
+    assert classify(ArtifactStoreError("the artifact store has failed during this delivery")) is ErrorClass.RETRY

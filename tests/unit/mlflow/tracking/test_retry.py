@@ -16,7 +16,7 @@ from mlflow.protos.databricks_pb2 import INTERNAL_ERROR
 
 from otel_dspy.mlflow.tracking.requests import answer_monitor, retry
 from otel_dspy.mlflow.tracking.requests.concurrent_requests import ConcurrentRequests, Request
-from otel_dspy.mlflow.tracking.requests.error_classification import artifact_access
+from otel_dspy.mlflow.tracking.requests.error_classification import ArtifactStoreError, artifact_access
 from otel_dspy.mlflow.tracking.requests.operation_outcome import Outcome
 from otel_dspy.mlflow.tracking.requests.retry import MAX_RETRIES, Retrier
 from otel_dspy.mlflow.tracking.store.store import Store
@@ -219,6 +219,11 @@ def test_an_artifact_store_that_fails_holds_up_no_other_destination(
     assert (len(calls), tried.artifacts_failed, tried.failing_since) == (calls_made, True, None)
     assert tried.run("LogTable", write).outcome is Outcome.FAILED
     assert len(calls) == calls_made + 1
+
+    def skip() -> None:
+        raise ArtifactStoreError("the artifact store has failed during this delivery")
+
+    assert tried.run("LogProgram", skip).outcome is Outcome.FAILED
     assert "is available, but the artifact store for LogText is not; the client is asked to retry" in caplog.text
     assert tried.run("spans", lambda: None).outcome is Outcome.DONE
     tried.retry_denied()

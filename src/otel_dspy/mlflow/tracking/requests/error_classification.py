@@ -145,7 +145,8 @@ def classify(error: BaseException, status: int | None = None) -> ErrorClass:
         status: HTTP status of the response that it was raised for, if there was one.
     """
     if isinstance(error, ArtifactStoreError):
-        return _of_artifacts(error.__cause__ or error, status)
+        # Without a cause it stands for an earlier failure of the store.
+        return ErrorClass.RETRY if error.__cause__ is None else _of_artifacts(error.__cause__, status)
     found = _by_destination(error)
     if found is not None:
         return found
