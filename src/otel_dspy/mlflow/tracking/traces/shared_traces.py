@@ -22,6 +22,8 @@ Value = TypeVar("Value")
 
 _CHUNK: Final = 20
 """Traces that are read in one request."""
+_INFOS: Final = 100
+"""Infos that are read in one request."""
 _ROUNDS: Final = 3
 """Maximum number of reads of a trace: after a correction it is read again, as another writer may write too."""
 
@@ -39,14 +41,35 @@ class SharedTraces:
         self._writer = writer
         self._send = send
 
-    def correct(self, written: Sequence[WrittenTrace]) -> None:
-        """Correct those traces that have ended; the others are corrected by the writer of their end."""
-        found = (self._attempt(lambda trace=trace: self._ended(trace)) for trace in written)
+    def correct(self, written: Sequence[WrittenTrace], sums: Mapping[str, Mapping[str, str]]) -> None:
+        """Correct those traces that have ended; the others are corrected by the writer of their end.
+
+        Args:
+            written: the traces.
+            sums: the sums that were written with the infos of new traces, by trace id. If MLflow still has them, no
+                other writer has corrected the trace without the spans that followed its info.
+        """
+        confirmed = self._confirmed(
+            {trace.trace_id: sums[trace.trace_id] for trace in written if trace.trace_id in sums}
+        )
+        rest = [trace for trace in written if trace.trace_id not in confirmed]
+        found = (self._attempt(lambda trace=trace: self._ended(trace)) for trace in rest)
         infos = {info.trace_id: info for info in found if info is not None}
         for _ in range(_ROUNDS):
             infos = self._corrected(infos)
             if not infos:
                 return
+
+    def _confirmed(self, sums: Mapping[str, Mapping[str, str]]) -> set[str]:
+        """Return the traces whose info in MLflow has these sums."""
+        connection, confirmed, trace_ids = self._writer.connection, set[str](), list(sums)
+        for start in range(0, len(trace_ids), _INFOS):
+            chunk = {trace_id: sums[trace_id] for trace_id in trace_ids[start : start + _INFOS]}
+            found = self._attempt(
+                lambda chunk=chunk: connection.store().traces.confirmed(connection.experiment_id(), chunk)
+            )
+            confirmed |= found or set()
+        return confirmed
 
     def _ended(self, trace: WrittenTrace) -> LogTrace | None:
         """Return the info of the trace if it has ended and has spans, or its end is lost."""

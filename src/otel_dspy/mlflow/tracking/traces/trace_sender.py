@@ -43,6 +43,8 @@ class TraceSender:
         self._urgent = urgent
         self._flushing = flushing
         self._batch = TraceBatch()
+        self._sums: dict[str, Mapping[str, str]] = {}
+        """Sums that were sent to a server with infos of traces without spans, and of spans sent after them."""
         self._oldest: float | None = None
         self._postpone = False
         self._shared = SharedTraces(writer, self._write_sums)
@@ -62,11 +64,13 @@ class TraceSender:
 
     def add_span(self, span: LogSpan) -> None:
         """Queue a span."""
+        self._sums.pop(span.trace_id, None)
         self._batch.add_span(span)
         self._linger()
 
     def add_info(self, info: LogTrace) -> None:
         """Queue a trace info."""
+        self._sums.pop(info.trace_id, None)
         self._batch.add_info(info)
         self._linger()
 
@@ -154,7 +158,7 @@ class TraceSender:
         """
         new, begun = self._batch.new_and_begun()
         spans_of: dict[str, list[LogSpan]] = {}
-        if capabilities.SUMS_IN_INFOS and not self._together.overlaps:
+        if capabilities.SUMS_IN_INFOS and (self._writer.shared or not self._together.overlaps):
             for span in self._batch.spans:
                 spans_of.setdefault(span.trace_id, []).append(span)
         infos = {info.trace_id: self._info_request(info, spans_of.get(info.trace_id, ())) for info in new}
@@ -245,33 +249,39 @@ class TraceSender:
     def _joins_others(self, info: LogTrace) -> bool:
         """Whether an info may be sent at the same time as others, or in a transaction with them.
 
-        A local store cannot have an info that exists in a transaction with others. To a server, a process that shares
-        the traces with others sends one request at a time.
+        A local store cannot have an info that exists in a transaction with others.
         """
-        possible = not self._writer.shared if self._together.overlaps else self._batch.is_new(info)
+        possible = self._together.overlaps or self._batch.is_new(info)
         return possible and self._writer.metadata_alone(info) is not None
 
     def _info_once(self, info: LogTrace, spans: Sequence[LogSpan]) -> Callable[[], None] | None:
-        """Return what writes the info, with the sums of the spans if they are written next, to a local store."""
+        """Return what writes the info, with the sums of the spans if they are written next."""
         writer = self._writer
         if not (self._joins_others(info) and self._takes_single_requests()):
             return None
-        metadata = {**trace_sums.sums_of(distinct(spans)), **(writer.metadata_alone(info) or {})}
         run = writer.runs.remembered(info.run) if info.run else None
         if info.run and run is None:
             return None
+        sums = trace_sums.sums_of(distinct(spans)) if self._batch.is_new(info) else trace_sums.NewSums()
+        metadata = {**sums.metadata, **(writer.metadata_alone(info) or {})}
         store, experiment_id = writer.connection.store(), writer.connection.experiment_id()
-        return lambda: store.traces.start_trace(experiment_id, info, run.run_id if run else None, metadata)
+
+        def write() -> None:
+            without_spans = store.traces.start_trace(experiment_id, info, run.run_id if run else None, metadata)
+            if sums.whole and without_spans and writer.shared and self._together.overlaps:
+                self._sums[info.trace_id] = sums.metadata
+
+        return write
 
     def _spans_once(self, spans: list[LogSpan]) -> Callable[[], None] | None:
-        # To a server, a process that shares the traces with others sends one request with spans at a time.
-        if (self._together.overlaps and self._writer.shared) or not self._takes_single_requests():
+        if not self._takes_single_requests():
             return None
         connection = self._writer.connection
         store, experiment_id = connection.store(), connection.experiment_id()
         return lambda: store.traces.log_spans(experiment_id, distinct(spans))
 
     def _send_info(self, info: LogTrace) -> None:
+        self._sums.pop(info.trace_id, None)
         self._writer.attempts.run("a trace", lambda: self._writer.write_info(info, self._write_info))
         self._batch.info_sent(info)
 
@@ -284,9 +294,10 @@ class TraceSender:
         self._batch.sums_sent(info)
 
     def _correct_shared_sums(self) -> None:
-        written = self._batch.written()
+        written, sums = self._batch.written(), self._sums
+        self._sums = {}
         if self._writer.shared:
-            self._shared.correct(written)
+            self._shared.correct(written, sums)
 
     def _write_sums(self, info: LogTrace, sums: Mapping[str, str]) -> None:
         self._writer.write_info(info, lambda info, more: self._write_info(info, {**sums, **more}))
@@ -297,6 +308,8 @@ class TraceSender:
         connection.store().traces.start_trace(connection.experiment_id(), info, run_id, metadata)
 
     def _send_spans(self, spans: list[LogSpan]) -> None:
+        for span in spans:
+            self._sums.pop(span.trace_id, None)
         self._send_distinct(distinct(spans))
         self._batch.spans_sent(spans)
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import math
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from otel_dspy.mlflow.tracking.store.traces.mlflow_span import cost_of
@@ -74,11 +75,24 @@ def are_plain(spans: Iterable[LogSpan]) -> bool:
     return not any(above in counted for span_id in counted for above in _above(span_id, parents))
 
 
-def sums_of(spans: Iterable[LogSpan]) -> dict[str, str]:
-    """Return the sums that MLflow makes of these spans, as metadata of the trace's info.
+@dataclass(frozen=True, slots=True)
+class NewSums:
+    """Sums that MLflow makes of the spans of a new trace.
 
-    Empty where MLflow alone can make them: spans of other libraries, tokens of caches, calls inside of one another.
-    The cost is left out where MLflow may have a price for a call.
+    Attributes:
+        metadata: the sums as metadata of the trace's info; without those that MLflow alone can make.
+        whole: whether MLflow makes no others.
+    """
+
+    metadata: Mapping[str, str] = field(default_factory=dict[str, str])
+    whole: bool = False
+
+
+def sums_of(spans: Iterable[LogSpan]) -> NewSums:
+    """Return the sums that MLflow makes of these spans.
+
+    None where MLflow alone can make them: spans of other libraries, tokens of caches, calls inside of one another. The
+    cost is left out where MLflow may have a price for a call.
     """
     given = list(spans)
     usage = dict.fromkeys(_TOKENS.values(), 0)
@@ -89,24 +103,34 @@ def sums_of(spans: Iterable[LogSpan]) -> dict[str, str]:
         attributes = logged.attributes
         names = {name for name in attributes if name.startswith(_PREFIX)}
         if logged.span.scope != SCOPE_NAME or _SUMS[_USAGE] in attributes or names - _TOKENS.keys():
-            return {}
+            return NewSums()
         cost = cost_of(logged)
         if names or cost is not None:
             called.add(logged.span.span_id)
         for name in names:
             tokens = attributes[name]
             if not isinstance(tokens, int) or len(names) < len(_TOKENS):
-                return {}
+                return NewSums()
             usage[_TOKENS[name]] += tokens
         for name, part in (cost or {}).items():
             costs[name] = costs.get(name, 0.0) + part
         priced = priced and (cost is not None or not names or logged.unpriced_model is not None)
     parents = {logged.span.span_id: logged.parent_id for logged in given}
     if any(above in called for span_id in called for above in _above(span_id, parents)):
-        return {}
+        return NewSums()
     usage["total_tokens"] = sum(usage.values())
     found = {_USAGE: json.dumps(usage)} if usage["total_tokens"] else {}
-    return found | ({_COST: json.dumps(costs)} if costs and priced else {})
+    return NewSums(found | ({_COST: json.dumps(costs)} if costs and priced else {}), whole=priced)
+
+
+def has_sums(metadata: Mapping[str, str], sums: Mapping[str, str]) -> bool:
+    """Return whether the sums in a trace's metadata are these, and no others.
+
+    Args:
+        metadata: the trace's metadata.
+        sums: as metadata.
+    """
+    return all(_equal(json.loads(sums[name]) if name in sums else {}, metadata.get(name)) for name in _SUMS)
 
 
 def _above(span_id: str, parents: Mapping[str, str | None]) -> Iterator[str]:
