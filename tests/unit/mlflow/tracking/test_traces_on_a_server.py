@@ -38,7 +38,11 @@ __all__ = ["read_back"]
 @pytest.fixture
 def uri(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     """An empty store, whose traces are sent as to a server."""
-    monkeypatch.setattr(trace_sender, "is_server", lambda _uri: True)
+
+    def always(_uri: str) -> bool:
+        return True
+
+    monkeypatch.setattr(trace_sender, "is_server", always)
     return blank_store(tmp_path)
 
 
@@ -138,7 +142,11 @@ def test_an_end_that_is_lost_in_between(uri: str, monkeypatch: pytest.MonkeyPatc
     store, writer = Store(uri), applier_of(uri)
     experiment = store.experiment_id("e")
     begun = replace(trace_info(1), state=None, duration_ms=None)
-    between(monkeypatch, lambda: store.traces.start_trace(experiment, begun, None) and None)
+
+    def begin() -> None:
+        store.traces.start_trace(experiment, begun, None)
+
+    between(monkeypatch, begin)
     applied(writer, called(1))
     assert mlflow_store(uri).get_trace_info(f"tr-{1:032x}").state == "OK"
 
