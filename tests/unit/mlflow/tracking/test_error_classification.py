@@ -142,5 +142,5 @@ def test_a_row_that_another_writer_just_added_is_looked_up_again(text: str, stat
 
 
 def test_an_artifact_store_that_has_failed_before() -> None:
-    """The error says so, and has no cause of its own: what it stands for is retried later."""
+    """The error has no cause of its own: it stands for an earlier one, and is retried."""
     assert classify(ArtifactStoreError("the artifact store has failed during this delivery")) is ErrorClass.RETRY
