@@ -35,14 +35,17 @@ if TYPE_CHECKING:
 PRELOADED: Final = (
     *("dspy", "mlflow", "litellm", "mlflow.store.tracking.sqlalchemy_store", "mlflow.dspy"),
     *("fastapi", "flask", "graphene"),  # of MLflow's server, which reads its environment on import
-    *("git", "optuna", "scipy.stats"),  # which MLflow, DSPy and reports import when they are used first
+    # What MLflow, DSPy, litellm and reports import when they are used first:
+    *("git", "optuna", "scipy.stats", "mlflow.utils.providers", "mlflow.store.tracking.file_store"),
+    *("dspy.clients.execution", "dspy.clients.disk_serialization", "dspy.clients.costs", "openai.resources.chat"),
+    *("dspy.teleprompt.grpo", "dspy.teleprompt.reanchor", "dspy.utils.dummies"),
 )
 NOT_PRELOADED: Final = ("otel_dspy.__main__", "otel_dspy.demo.", "otel_dspy.mlflow_server_app.")
 """Begin the names of our modules that run something, load the model's engine, or MLflow's server."""
 STREAMS: Final = 3
 """Descriptors that come with a request at most: standard input, or the server's own without it, output and error."""
-GC_THRESHOLDS: Final = (50_000, 20, 100)
-"""With the interpreter's, 700 objects, a seventh of the unit tests' time goes to collections."""
+GC_THRESHOLDS: Final = (400_000, 20, 100)
+"""With the interpreter's, 700 objects, a seventh of the unit tests' time goes to collections, with 50,000 a twentieth."""
 HEADER_BYTES: Final = 8
 """Length of a request's JSON, big-endian, before it."""
 
@@ -163,6 +166,9 @@ def become(request: dict[str, Any]) -> None:
     if not request["progress_bars"]:  # tqdm reads `TQDM_DISABLE` on import
         bar = sys.modules["tqdm"].tqdm
         bar.__init__ = functools.partialmethod(bar.__init__, disable=True)
+    identity = sys.modules.get("otel_dspy.mlflow.tracking.state.process_identity")
+    if identity is not None:
+        del vars(identity)["_own"][:-1]  # the server, which lives on, has no part in what the program records
     if "DSPY_CACHEDIR" in os.environ:  # read by DSPy on import
         sys.modules["dspy"].configure_cache(disk_cache_dir=os.environ["DSPY_CACHEDIR"])
 
