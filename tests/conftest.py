@@ -11,11 +11,13 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from tests.support.interpreters import collect_seldom
 from tests.support.temporary_folders import keep_in_memory
 
 # Half of the time that DSPy takes to import goes to collections of garbage that is none yet.
 gc.disable()
 keep_in_memory()
+collect_seldom()
 # Before anything imports DSPy, litellm, MLflow or OpenTelemetry: they read these on import.
 for _name in [name for name in os.environ if name.startswith(("OTEL_", "MLFLOW_", "DSPY_"))]:
     del os.environ[_name]

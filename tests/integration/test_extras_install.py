@@ -22,6 +22,7 @@ import pytest
 from tests.docs.install_lines import install_lines
 from tests.support.blank_store import blank_store
 from tests.support.bytecode import share_bytecode
+from tests.support.interpreters import INTERPRETER_START
 
 ROOT = Path(__file__).resolve().parents[2]
 INSTRUMENTED = """
@@ -151,7 +152,7 @@ def _environment(wheel: Path, folder: Path) -> Installed:
         pip = programs / "pip"
         pip.write_text(f'#!/bin/sh\nexec {shlex.quote(uv)} pip "$@"\n', encoding="utf-8")
         pip.chmod(0o755)
-    own = {name: value for name, value in os.environ.items() if name not in {"PYTHONPATH", "PYTHONHOME"}}
+    own = {name: value for name, value in os.environ.items() if name != "PYTHONHOME"}
     installers = {
         f"{installer}_{setting}": str(value)
         for installer in ("UV", "PIP")
@@ -164,6 +165,7 @@ def _environment(wheel: Path, folder: Path) -> Installed:
         | {
             "UV_OVERRIDE": str(ROOT / "requirements" / "overrides.txt"),
             "VIRTUAL_ENV": str(folder / "venv"),
+            "PYTHONPATH": INTERPRETER_START,
             "PATH": f"{programs}{os.pathsep}{os.environ['PATH']}",
         },
     )

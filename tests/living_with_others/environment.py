@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from benchmarks.environments import ROOT, installed
 from tests.support.blank_store import blank_store
+from tests.support.interpreters import INTERPRETER_START
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -28,7 +29,7 @@ def worker_lines(folder: Path, *command: str) -> list[str]:
     """All that it writes."""
     environment = {
         **os.environ,
-        "PYTHONPATH": os.pathsep.join((str(ROOT), str(ROOT / "src"))),
+        "PYTHONPATH": os.pathsep.join((str(ROOT), str(ROOT / "src"), INTERPRETER_START)),
         "MLFLOW_TRACKING_URI": blank_store(folder),
         "DSPY_CACHEDIR": str(folder / "cache"),
     }

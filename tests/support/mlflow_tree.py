@@ -12,7 +12,7 @@ from mlflow import MlflowClient
 from mlflow.artifacts import download_artifacts, list_artifacts
 
 from tests.support.metric_points import points_of_runs
-from tests.support.shared_server_files import artifact_folder
+from tests.support.shared_server_files import artifact_folder, readable_uri
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -146,7 +146,7 @@ def read_tree(tracking_uri: str, experiment_name: str) -> ExperimentTree:
 
     :raises LookupError: if there is no experiment of that name.
     """
-    client = MlflowClient(tracking_uri)
+    client = MlflowClient(readable_uri(tracking_uri))
     experiment = client.get_experiment_by_name(experiment_name)
     if experiment is None:
         raise LookupError(experiment_name)

@@ -22,6 +22,12 @@ def server_files(tracking_uri: str) -> Path | None:
     return Path(shared["log"]).parent if shared is not None and shared["uri"] == tracking_uri else None
 
 
+def readable_uri(tracking_uri: str) -> str:
+    """The URI to read a store by: that of the file if it is the shared server's, else its own."""
+    files = server_files(tracking_uri)
+    return tracking_uri if files is None else f"sqlite:///{files / DATABASE}"
+
+
 def artifact_folder(artifact_uri: str, tracking_uri: str) -> Path | None:
     """The folder of artifacts that can be read without a request: a local one, or one of the shared server."""
     parts = urlsplit(artifact_uri)

@@ -15,6 +15,7 @@ import pytest
 from nbclient import NotebookClient
 
 from otel_dspy.environment_variables import REPORT
+from tests.support.interpreters import INTERPRETER_START
 from tests.support.mlflow_tree import read_tree
 from tests.support.waiting import awaited
 
@@ -74,7 +75,7 @@ best = optimizer.compile(dspy.Predict("question -> answer"), trainset=examples(3
 
 def use_kernel(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Make a kernel `here` of this environment known, which imports `tests`."""
-    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parents[3]))
+    monkeypatch.setenv("PYTHONPATH", f"{Path(__file__).parents[3]}{os.pathsep}{INTERPRETER_START}")
     monkeypatch.setenv("JUPYTER_PLATFORM_DIRS", "1")
     (folder / "kernels" / "here").mkdir(parents=True)
     (folder / "kernels" / "here" / "kernel.json").write_text(
