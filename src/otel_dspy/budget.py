@@ -5,7 +5,9 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
-from typing import Final, Literal, Self, cast
+from typing import Any, Final, Literal, Self, cast
+
+from typing_extensions import override
 
 OnExceeded = Literal["warn", "stop"]
 Limit = Literal["cost", "tokens", "lm_calls", "seconds"]
@@ -30,6 +32,9 @@ class Budget:
         lm_calls: calls of language models, including those that DSPy's cache answers.
         seconds: time since the start of the compile.
         on_exceeded: "warn" logs a warning; "stop" also raises `BudgetExceeded` from the next language model call.
+
+    Raises:
+        ValueError: a value is invalid. Text of a valid value is read as that value.
     """
 
     cost: float | None = None
@@ -37,6 +42,13 @@ class Budget:
     lm_calls: int | None = None
     seconds: float | None = None
     on_exceeded: OnExceeded = "warn"
+
+    def __post_init__(self) -> None:
+        """Check the values."""
+        for limit in LIMITS:
+            if (given := getattr(self, limit)) is not None:
+                object.__setattr__(self, limit, read_limit(limit, given))
+        object.__setattr__(self, "on_exceeded", read_on_exceeded(self.on_exceeded))
 
     @classmethod
     def of(cls, value: object) -> Self:
@@ -58,12 +70,8 @@ class Budget:
         if unknown := sorted(str(name) for name in given if name not in known):
             message = f"a budget has no {', '.join(unknown)}; use {', '.join(known)}"
             raise ValueError(message)
-        values: dict[str, object] = {
-            limit: read_limit(limit, given[limit]) for limit in LIMITS if given.get(limit) is not None
-        }
-        if given.get("on_exceeded") is not None:
-            values["on_exceeded"] = read_on_exceeded(given["on_exceeded"])
-        return cls(**cast("dict[str, float]", values))  # pyright: ignore[reportArgumentType] - read by name above
+        values = {name: value for name, value in given.items() if value is not None}
+        return cls(**cast("dict[str, Any]", values))
 
     @property
     def limits(self) -> dict[Limit, float]:
@@ -144,6 +152,16 @@ class BudgetExceeded(BaseException):
         self.compile_id = compile_id
         self.best_trial = best_trial
         self.best_score = best_score
+
+    @override
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Copy and pickle the attributes, which the arguments of an exception do not have."""
+        return _bare, (type(self), self.args), vars(self)
+
+
+def _bare(kind: type[BudgetExceeded], args: tuple[object, ...]) -> BudgetExceeded:
+    """Return an exception of that text without attributes."""
+    return kind.__new__(kind, *args)
 
 
 def amount(limit: Limit, spent: float, allowed: float) -> str:

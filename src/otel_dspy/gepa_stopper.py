@@ -27,7 +27,7 @@ class GepaBudgetStopper:
         cost: USD, of the calls whose price is known.
         tokens: input and output tokens.
         lm_calls: calls of language models.
-        seconds: time since GEPA's first call of the stopper.
+        seconds: time since the first call of the stopper in the optimization.
         roles: roles whose calls count (`task`, `reflection`, `judge`, `prompt`); None: all.
 
     Raises:
@@ -49,10 +49,11 @@ class GepaBudgetStopper:
             message = "GepaBudgetStopper needs a limit: cost, tokens, lm_calls or seconds"
             raise ValueError(message)
         unknown = sorted(set(roles or ()) - set(_ROLES))
-        if unknown or isinstance(roles, str):
+        if unknown or isinstance(roles, str) or (roles is not None and not roles):
             message = f"roles: {roles!r} is not a list of {', '.join(_ROLES)}"
             raise ValueError(message)
         self._roles = None if roles is None else frozenset(roles)
+        self._compile_id: str | None = None
         self._started: float | None = None
         self._warned = False
 
@@ -60,8 +61,10 @@ class GepaBudgetStopper:
         """Return whether a limit is reached. GEPA's state is not used."""
         del gepa_state
         now = time.monotonic()
-        self._started = self._started or now
         scope = current_call_context().compile
+        compile_id = None if scope is None else scope.id
+        if self._started is None or compile_id != self._compile_id:
+            self._started, self._compile_id = now, compile_id
         if scope is None:
             self._warn("DSPy is not instrumented: GepaBudgetStopper cannot count calls and only limits seconds")
         spent = None if scope is None else scope.usage.spent(self._roles)

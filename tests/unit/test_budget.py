@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import copy
 import logging
+import pickle
 import re
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
 from typing import Any
 
 import pytest
@@ -19,7 +23,7 @@ def test_a_budget_from_a_mapping() -> None:
     assert settings.budget == Budget(cost=5.0, tokens=2_000_000, on_exceeded="stop")
     assert settings.budget is not None
     assert settings.budget.limits == {"cost": 5.0, "tokens": 2_000_000}
-    assert Settings.resolve({"budget": settings.budget}, {}).budget is settings.budget
+    assert Settings.resolve({"budget": settings.budget}, {}).budget == settings.budget
 
 
 def test_a_budget_from_the_environment() -> None:
@@ -60,6 +64,23 @@ def test_a_bad_budget_is_refused_by_name(budget: Any, message: str) -> None:
     assert not DSPyInstrumentor().is_instrumented_by_opentelemetry
 
 
+@pytest.mark.parametrize(
+    ("limits", "message"),
+    [
+        ({"cost": -1}, "cost: -1 is not an amount in USD"),
+        ({"cost": "5 USD"}, "cost: '5 USD' is not an amount in USD"),
+        ({"tokens": 1.5}, "tokens: 1.5 is not a number of tokens"),
+        ({"lm_calls": 5, "on_exceeded": "kill"}, "on_exceeded: 'kill' is not an action; use warn or stop"),
+    ],
+)
+def test_a_bad_budget_cannot_be_made(limits: Any, message: str) -> None:
+    """A `Budget` has the checks of a mapping, and reads the same texts."""
+    with pytest.raises(ValueError, match=re.escape(message)):
+        Budget(**limits)
+    read: Any = {"cost": "5", "tokens": 2e6, "on_exceeded": "STOP"}
+    assert Budget(**read) == Budget.of(read)
+
+
 @pytest.mark.parametrize("text", ["5 USD", "-1", "inf"])
 def test_a_bad_variable_is_logged_and_ignored(text: str, caplog: pytest.LogCaptureFixture) -> None:
     """The other limits apply."""
@@ -81,8 +102,31 @@ def test_the_exception_is_not_an_ordinary_one() -> None:
     )
 
 
-@pytest.mark.parametrize("given", [{}, {"cost": -1}, {"cost": 1, "roles": ["tasks"]}, {"cost": 1, "roles": "task"}])
+def _exceed() -> None:
+    raise BudgetExceeded(
+        limit="lm_calls", allowed=5, spent=5, optimizer="COPRO", compile_id="c1", best_trial=3, best_score=65.0
+    )
+
+
+def test_the_exception_reaches_another_process() -> None:
+    """It is copied and pickled with its attributes: a pool of processes raises it where its result is read."""
+    with pytest.raises(BudgetExceeded) as raised:
+        _exceed()
+    raised.value.add_note("of the first worker")
+    for copied in (copy.copy(raised.value), pickle.loads(pickle.dumps(raised.value))):  # noqa: S301 - our own bytes
+        assert isinstance(copied, BudgetExceeded)
+        assert str(copied) == str(raised.value)
+        assert vars(copied) == vars(raised.value)
+    with ProcessPoolExecutor(1, mp_context=get_context("fork")) as pool, pytest.raises(BudgetExceeded) as passed:
+        pool.submit(_exceed).result()
+    assert (passed.value.limit, passed.value.best_trial) == ("lm_calls", 3)
+
+
+@pytest.mark.parametrize(
+    "given",
+    [{}, {"cost": -1}, {"cost": 1, "roles": ["tasks"]}, {"cost": 1, "roles": "task"}, {"cost": 1, "roles": []}],
+)
 def test_a_bad_stopper_is_refused(given: Any) -> None:
-    """Without a limit, with a wrong one, with an unknown role."""
+    """Without a limit, with a wrong one, with an unknown role, with roles of which there are none."""
     with pytest.raises(ValueError, match=r"GepaBudgetStopper needs a limit|cost: -1|roles: "):
         GepaBudgetStopper(**given)

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import logging
+import time
+from typing import Any
 
 import dspy
 import pytest
+from dspy.teleprompt import Teleprompter
 
 from otel_dspy import BudgetExceeded, DSPyInstrumentor, GepaBudgetStopper
 from tests.support import gepa_task
@@ -87,6 +90,30 @@ def test_gepa_stops_at_the_cost_of_a_role() -> None:
     (compiling,) = recorder.attributes_of("compile GEPA")
     assert compiling["usage.role.reflection.lm_calls"] == 2
     assert "error.type" not in compiling
+
+
+class _Asking(Teleprompter):
+    """Calls a stop condition twice, with half a second in between."""
+
+    def __init__(self, stopper: GepaBudgetStopper) -> None:
+        super().__init__()
+        self.stopper = stopper
+        self.answers: list[bool] = []
+
+    def compile(self, student: Any, **_kwargs: Any) -> Any:
+        self.answers.append(self.stopper(None))
+        time.sleep(0.5)
+        self.answers.append(self.stopper(None))
+        return student
+
+
+def test_a_stopper_of_several_optimizations() -> None:
+    """Its seconds begin anew with each optimization, as its other limits do."""
+    optimizer = _Asking(GepaBudgetStopper(seconds=0.5))
+    with recording():
+        for _ in range(2):
+            optimizer.compile(dspy.Predict("question -> answer"), trainset=examples(1))
+    assert optimizer.answers == [False, True, False, True]
 
 
 def test_a_stopper_without_instrumentation(caplog: pytest.LogCaptureFixture) -> None:
