@@ -11,7 +11,8 @@ from opentelemetry.sdk._configuration import _import_sampler  # what reads the e
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
-from opentelemetry.sdk.trace.sampling import ALWAYS_OFF
+from opentelemetry.sdk.trace.sampling import ALWAYS_OFF, ALWAYS_ON, ParentBased
+from opentelemetry.trace import NonRecordingSpan, SpanContext, TraceFlags, use_span
 
 from otel_dspy import DSPyInstrumentor
 from otel_dspy.sampling import ExampleSampler, from_argument
@@ -59,9 +60,18 @@ def test_none_and_all(ratio: float, kept: int, shape: str) -> None:
     assert (kinds["example"], kinds["module"], kinds["chat"], kinds["trial"]) == (kept, kept, kept, 2)
 
 
-def test_another_sampler_decides_on_everything_else() -> None:
-    """What it drops is dropped with all that stands below, examples of a nested compile too."""
-    assert optimized(ExampleSampler(1, others=ALWAYS_OFF), "nested") == ()
+@pytest.mark.parametrize("shape", ["linked", "nested"])
+def test_another_sampler_decides_on_everything_else(shape: str) -> None:
+    """What it drops is dropped with all that belongs to it: an example is nothing without its evaluation."""
+    assert optimized(ExampleSampler(1, others=ALWAYS_OFF), shape) == ()
+
+
+@pytest.mark.parametrize("shape", ["linked", "nested"])
+def test_an_unsampled_trace_has_no_part_of_an_optimization(shape: str) -> None:
+    """The SDK's default sampler drops what an application does not sample, examples in traces of their own too."""
+    caller = SpanContext(1, 1, is_remote=True, trace_flags=TraceFlags(TraceFlags.DEFAULT))
+    with use_span(NonRecordingSpan(caller)):
+        assert optimized(ParentBased(ALWAYS_ON), shape) == ()
 
 
 def test_it_is_found_by_name() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import threading
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -15,7 +16,7 @@ from otel_dspy.mlflow.exporter import LateMlflowSpanProcessor
 from otel_dspy.mlflow.processor import MlflowSpanProcessor
 from otel_dspy.mlflow.records import evaluation_datasets_setting
 from otel_dspy.mlflow.records.route import Options
-from otel_dspy.settings import Settings
+from otel_dspy.settings import CONTENT_VARIABLE, Settings
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -133,6 +134,7 @@ def _enable(
 ) -> None:
     global _active  # noqa: PLW0603 - there is one DSPy to instrument
     from otel_dspy.instrumentor import DSPyInstrumentor  # noqa: PLC0415 - the two wings meet only when this is called
+    from otel_dspy.mlflow.unsampled_callers import UnsampledCallers  # noqa: PLC0415 - the same
 
     instrumentor = DSPyInstrumentor()
     with _lock:
@@ -149,12 +151,12 @@ def _enable(
         processor.configure(options, tracking_uri, experiment, workspace)
         if in_use is None:
             provider = TracerProvider(span_limits=_limits(), shutdown_on_exit=False)
+            provider.sampler = UnsampledCallers(provider.sampler)  # the environment's, by default all
             provider.add_span_processor(processor)
             if not silent:
                 progress_display.show_progress(provider, processor)
-            instrumentor.instrument(
-                tracer_provider=provider, capture_content=True, capture_programs=True, capture_datasets=True
-            )
+            excluded = os.environ.get(CONTENT_VARIABLE, "").strip().upper() == "NO_CONTENT"
+            instrumentor.instrument(tracer_provider=provider, capture_content=not excluded)
             _active = _Active(processor, provider)
         elif by_environment is not None:
             _active = _Active(processor, None)

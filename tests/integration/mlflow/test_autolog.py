@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import random
 import subprocess
 import sys
 from typing import TYPE_CHECKING, Any, cast
@@ -10,17 +11,23 @@ from typing import TYPE_CHECKING, Any, cast
 import dspy
 import pytest
 from dspy.utils.dummies import DummyLM
+from inline_snapshot import snapshot
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor, SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+from opentelemetry.trace import NonRecordingSpan, SpanContext, use_span
 
 from otel_dspy import DSPyInstrumentor
 from otel_dspy.mlflow import autolog, autologging
 from otel_dspy.mlflow.exporter import MlflowSpanExporter
+from tests.support.blank_store import blank_store
 from tests.support.mlflow_tree import read_tree
+from tests.support.optimizers import Rounds
+from tests.support.sums import exact, examples, sums_lm
 
 if TYPE_CHECKING:
     from collections.abc import Generator
+    from contextlib import AbstractContextManager
     from pathlib import Path
 
     from tests.integration.mlflow.conftest import CallContext
@@ -122,3 +129,76 @@ def test_the_global_provider_is_joined(place: CallContext, monkeypatch: pytest.M
     ask("joined")
     delivered()
     assert len(read_tree(place.uri, place.experiment).traces) == 1
+
+
+def _unsampled(*, remote: bool) -> AbstractContextManager[object]:
+    """A trace that the application does not sample."""
+    caller = SpanContext(random.getrandbits(128), random.getrandbits(64), is_remote=remote)
+    return use_span(NonRecordingSpan(caller))
+
+
+@pytest.mark.contract_gaps("its parent was never exported")
+@pytest.mark.parametrize("remote", [False, True])
+def test_an_application_that_samples_its_traces(place: CallContext, *, remote: bool) -> None:
+    """What runs in a trace that the application does not sample is in MLflow all the same, to the last score."""
+    autolog(tracking_uri=place.uri, experiment=place.experiment)
+    with _unsampled(remote=remote):
+        ask("in a request")
+    with _unsampled(remote=remote), dspy.context(lm=sums_lm()):
+        Rounds(exact, rounds=2).compile(dspy.Predict("question -> answer"), trainset=examples(4))
+    delivered()
+    tree = read_tree(place.uri, place.experiment)
+    assert [trace.request_preview for trace in tree.traces] == ['{"question":"in a request"}']
+    assert [(run.status, run.metrics["score/full"]) for run in tree.walk()] == snapshot(
+        [("FINISHED", ((0, 50.0), (1, 50.0))), ("FINISHED", ((0, 50.0),)), ("FINISHED", ((0, 50.0),))]
+    )
+    assert [len(run.traces) for run in tree.walk()] == [1, 4, 4]
+
+
+@pytest.mark.contract_gaps("its parent was never exported")
+def test_examples_that_are_dropped_have_no_calls(place: CallContext, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With a share of 0 no example is recorded, in an unsampled trace either; their scores are."""
+    monkeypatch.setenv("OTEL_DSPY_EXAMPLE_RATIO", "0")
+    autolog(tracking_uri=place.uri, experiment=place.experiment)
+    with _unsampled(remote=False), dspy.context(lm=sums_lm()):
+        dspy.Evaluate(devset=examples(4), metric=exact, num_threads=2)(dspy.Predict("question -> answer"))
+    delivered()
+    tree = read_tree(place.uri, place.experiment)
+    assert [(run.status, len(run.traces), run.metrics["usage/lm_calls"]) for run in tree.walk()] == snapshot(
+        [("FINISHED", 1, ((0, 4.0),))]
+    )
+    assert tree.traces == ()
+
+
+CONTENT = "OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT"
+PROGRAMS, DATASETS = "OTEL_DSPY_CAPTURE_PROGRAMS", "OTEL_DSPY_CAPTURE_DATASETS"
+
+
+@pytest.mark.parametrize(
+    ("variables", "excluded"),
+    [
+        ({}, set[str]()),
+        ({CONTENT: "EVENT_ONLY"}, set[str]()),
+        ({CONTENT: "NO_CONTENT"}, {CONTENT, PROGRAMS, DATASETS}),
+        ({CONTENT: "NO_CONTENT", PROGRAMS: "true"}, {CONTENT, DATASETS}),
+        ({PROGRAMS: "false"}, {PROGRAMS}),
+        ({DATASETS: "false"}, {DATASETS}),
+    ],
+)
+def test_the_environment_excludes_content(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, variables: dict[str, str], excluded: set[str]
+) -> None:
+    """What a variable excludes is on no span, and the rest is."""
+    shown = {CONTENT: "gen_ai.input.messages", PROGRAMS: "dspy.program.state", DATASETS: "dspy.dataset.rows"}
+    for name in shown:
+        monkeypatch.delenv(name, raising=False)
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    autolog(tracking_uri=blank_store(tmp_path), experiment="sums")
+    exporter = InMemorySpanExporter()
+    cast("TracerProvider", DSPyInstrumentor().tracer_provider).add_span_processor(SimpleSpanProcessor(exporter))
+    with dspy.context(lm=sums_lm()):
+        Rounds(exact, rounds=1).compile(dspy.Predict("question -> answer"), trainset=examples(2))
+    autolog(disable=True)
+    found = {name for span in exporter.get_finished_spans() for name in span.attributes or {}}
+    assert {name for name, attribute in shown.items() if attribute not in found} == excluded

@@ -76,7 +76,7 @@ def open_example(
         program = None  # an evaluation inside a metric has the role `judge` throughout
     if telemetry.settings.trace_shape is TraceShape.NESTED:
         span = telemetry.tracer.start_span(name, context=evaluation.context, attributes=attributes)
-    elif _kept(telemetry.settings.example_ratio):
+    elif _is_recorded(evaluation.span) and _kept(telemetry.settings.example_ratio):
         span = telemetry.tracer.start_span(
             name,
             context=set_span_in_context(INVALID_SPAN, evaluation.context),
@@ -90,6 +90,12 @@ def open_example(
         metric = MetricGate(telemetry, evaluation.metric_name, span, program)
     within = inside(span, call_context.in_example(usage, role, program, metric), evaluation.context)
     return ExampleScope(evaluation, place, index, example, span, within, usage, metric)
+
+
+def _is_recorded(evaluation: Span) -> bool:
+    """Return whether consumers receive the evaluation: a root that nothing explains would be a run that never ends."""
+    context = evaluation.get_span_context()
+    return not context.is_valid or context.trace_flags.sampled or evaluation.is_recording()
 
 
 def _kept(ratio: float) -> bool:

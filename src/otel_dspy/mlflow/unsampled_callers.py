@@ -1,0 +1,56 @@
+"""Sampler of the tracer provider that `autolog` creates: an application's own sampling does not concern MLflow."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from opentelemetry.sdk.trace.sampling import Sampler
+from opentelemetry.trace import INVALID_SPAN, get_current_span, set_span_in_context
+from typing_extensions import override
+
+from otel_dspy.telemetry.call_context import is_call
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from opentelemetry.context import Context
+    from opentelemetry.sdk.trace.sampling import SamplingResult
+    from opentelemetry.trace import Link, SpanKind
+    from opentelemetry.trace.span import TraceState
+    from opentelemetry.util.types import Attributes
+
+
+class UnsampledCallers(Sampler):
+    """Decides on a span below an application's unsampled span as on a root; `others` makes all decisions.
+
+    Without it a parent-based sampler, as the SDK's default is, would drop what runs in a request that the application
+    does not sample for its own backend. Below a span of otel-dspy that was dropped, everything is dropped.
+
+    Args:
+        others: sampler that decides.
+    """
+
+    def __init__(self, others: Sampler) -> None:
+        self._others = others
+
+    @override
+    def should_sample(
+        self,
+        parent_context: Context | None,
+        trace_id: int,
+        name: str,
+        kind: SpanKind | None = None,
+        attributes: Attributes = None,
+        links: Sequence[Link] | None = None,
+        trace_state: TraceState | None = None,
+    ) -> SamplingResult:
+        """Return the sampling decision for a span."""
+        parent = get_current_span(parent_context).get_span_context()
+        if parent.is_valid and not parent.trace_flags.sampled and not is_call(parent_context):
+            parent_context = set_span_in_context(INVALID_SPAN, parent_context)
+        return self._others.should_sample(parent_context, trace_id, name, kind, attributes, links, trace_state)
+
+    @override
+    def get_description(self) -> str:
+        """Return the description of the sampler that decides."""
+        return self._others.get_description()
