@@ -56,6 +56,21 @@ def test_a_call_inside_a_span_of_mlflow_is_a_part_of_its_trace(experiment: str) 
     assert json.loads(found.metadata[TOKENS])["total_tokens"] == 30
 
 
+def test_a_traced_stream_that_is_left(experiment: str) -> None:
+    """MLflow ends a generator's span only when it is exhausted; the calls inside are in the trace with their tokens."""
+
+    @mlflow.trace(name="stream")
+    def stream(question: str) -> Generator[str]:
+        yield str(cast("Any", Answering())(question=question).answer)
+        yield "."
+
+    for _ in stream("1+1"):
+        break
+    (found,) = traces(experiment)
+    assert [names(root) for root in found.spans] == [INSIDE]
+    assert (found.state, json.loads(found.metadata[TOKENS])["total_tokens"]) == ("IN_PROGRESS", 30)
+
+
 def test_a_call_alone_is_the_active_trace_of_mlflow(experiment: str) -> None:
     """Session, user, tags, previews and feedback set inside of it, and feedback right after it, land on its trace."""
     program = Answering(

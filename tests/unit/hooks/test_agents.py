@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, cast
 import dspy
 import pytest
 from dspy.predict import react_v2
+from dspy.utils.exceptions import AdapterParseError
 from inline_snapshot import snapshot
 
 from tests.behavior.model import model
@@ -213,5 +214,23 @@ def test_react_v2(act: Act) -> None:
             "    module Predict",
             "      chat scripted",
             "    execute_tool submit",
+        ]
+    )
+
+
+@both_ways
+def test_a_tool_that_does_not_exist(act: Act) -> None:
+    """The agent raises; the spans of its turns have the error, and the calls of the model that chose the tool."""
+    answers = {"next_thought": "?", "next_tool_name": "lookup", "next_tool_args": "{}"}
+    lm = in_process_lm(dspy_script({name: lambda _, text=text: text for name, text in answers.items()}))
+    with dspy.context(lm=lm), recording() as recorder, pytest.raises(AdapterParseError):
+        act(_react(add))
+    assert recorder.tree("", *SHOWN) == snapshot(
+        [
+            "module ReAct module.name=self error.type=dspy.utils.exceptions.AdapterParseError ERROR()",
+            "  invoke_agent ReAct error.type=dspy.utils.exceptions.AdapterParseError gen_ai.agent.name=ReAct ERROR()",
+            "    module Predict module.name=react error.type=dspy.utils.exceptions.AdapterParseError ERROR(JSONAdapter could not parse the model's answer; it should have held: next_thought, next_tool_name, next_tool_args)",
+            "      chat scripted module.name=react",
+            "      chat scripted module.name=react",
         ]
     )
