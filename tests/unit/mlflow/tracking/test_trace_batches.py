@@ -95,5 +95,7 @@ def test_tags_are_part_of_an_info_that_waits() -> None:
     assert (batch.empty, batch.tags) == (False, {"a": {"three": "3"}})
     batch.tags_sent("a")
     assert batch.empty
+    batch.add_tags("a", {"four": "4"})
     batch.add_info(LogTrace(key="b", trace_id="a", run=None, start_ms=1))
-    assert dict(batch.infos["a"].tags) == {"one": "1", "two": "2", "three": "3"}
+    assert dict(batch.infos["a"].tags) == {"one": "1", "two": "2", "three": "3", "four": "4"}
+    assert batch.tags == {}

@@ -74,7 +74,9 @@ class TraceBatch:
         self._characters += _characters(span)
 
     def add_info(self, info: LogTrace) -> None:
-        """Queue a trace info, merged with earlier ones of its trace."""
+        """Queue a trace info, merged with earlier ones of its trace and with queued tags."""
+        if (tags := self.tags.pop(info.trace_id, None)) is not None:
+            info = replace(info, tags={**tags, **info.tags})
         before = self.infos.get(info.trace_id) or self._sent.get(info.trace_id)
         self.infos[info.trace_id] = merged(before, info) if before else info
 
