@@ -10,6 +10,7 @@ if TYPE_CHECKING:
 STOPS: Final[Mapping[str, str]] = {
     "KeyboardInterrupt": "stopped by the user",
     "CancelledError": "canceled",
+    "Cancelled": "canceled",  # trio's
     "SystemExit": "ended by its program",
     "GeneratorExit": "ended by its program",
     "BudgetExceeded": "stopped at its budget",

@@ -80,7 +80,7 @@ def test_setup_opens_the_run_with_everything_that_is_known() -> None:
 @pytest.mark.parametrize(
     ("error", "status"),
     [(None, "FINISHED"), ("ValueError", "FAILED"), ("KeyboardInterrupt", "KILLED"), ("SystemExit", "KILLED"),
-     ("asyncio.exceptions.CancelledError", "KILLED"), ("GeneratorExit", "KILLED")],
+     ("asyncio.exceptions.CancelledError", "KILLED"), ("trio.Cancelled", "KILLED"), ("GeneratorExit", "KILLED")],
 )  # fmt: skip
 def test_run_status_by_error(error: str | None, status: str) -> None:
     """The same for compiles, trials and stand-alone evaluations; a best model only of a compile that returned."""
