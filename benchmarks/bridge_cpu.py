@@ -27,6 +27,7 @@ from benchmarks.instructions import Counter as Instructions
 from benchmarks.instructions import is_counted, run_counted
 from benchmarks.results import table
 from otel_dspy.bridge.experiment_routing import ExperimentRouter
+from otel_dspy.bridge.garbage_collection import THRESHOLDS
 from otel_dspy.bridge.multi_writer.multi_writer_pipeline import MultiWriterPipeline
 from otel_dspy.bridge.pending_request import PendingRequest
 from tests.support.blank_store import blank_store
@@ -76,7 +77,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--trials", type=int, default=4, help="number of trials of 100 examples, three spans each")
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--no-freeze", action="store_true", help="the garbage collector visits imported modules")
+    parser.add_argument("--no-freeze", action="store_true", help="the garbage collector runs as in any program")
     parser.add_argument("--instructions", action="store_true", help="count instructions; needs valgrind, takes minutes")
     options = parser.parse_args()
     if options.instructions and not is_counted():
@@ -96,6 +97,7 @@ def main() -> None:
         if not options.no_freeze:  # as a bridge does once it has written
             gc.collect()
             gc.freeze()
+            gc.set_threshold(*THRESHOLDS)
         if options.instructions:
             chosen, spans = next(bodies), list[int]()
             count = Instructions("instructions").count(lambda: spans.append(write(pipeline, experiments, chosen)))

@@ -14,9 +14,10 @@ from otel_dspy.bridge.multi_writer.run_creation import CLAIM, ConcurrentRunCreat
 from otel_dspy.mlflow.mapping.operations import EnsureRun
 from otel_dspy.mlflow.mapping.run_keys import CompileRun
 from otel_dspy.mlflow.records.route import Destination, Experiment
-from otel_dspy.mlflow.tracking.state.run_lookup import RUN_TAG, Runs
+from otel_dspy.mlflow.tracking.state.run_lookup import RUN_TAG, NewRun, Runs
 from otel_dspy.mlflow.tracking.store.experiment_connection import Connection
 from otel_dspy.mlflow.tracking.store.store import Store
+from tests.support.database_statements import COMMIT, database_statements
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -64,6 +65,29 @@ def test_four_at_once(kind: str, server_uri: str, new_store: Callable[[str], str
     assert found == dict.fromkeys(range(4), run.info.run_id)
     assert {f"from.{number}": "told" for number in range(4)}.items() <= run.data.tags.items()
     assert run.data.tags[RUN_TAG] == f"compile/{RUN.compile_id}"
+
+
+def test_a_run_without_another_writer_is_one_transaction(new_store: Callable[[str], str]) -> None:
+    """On SQLite: no claim is written."""
+    uri = new_store("m")
+    runs = runs_of(uri)
+    with database_statements(uri) as statements:
+        run_id = emit(runs, uri, 1)
+    assert statements.count(COMMIT) == 1
+    (run,) = MlflowClient(uri).search_runs(["0"], run_view_type=ViewType.ALL)
+    assert (run.info.run_id, run.data.tags["from.1"]) == (run_id, "told")
+    assert run.data.tags[RUN_TAG] == f"compile/{RUN.compile_id}"
+
+
+def test_a_run_of_another_writer_undoes_the_transaction(new_store: Callable[[str], str]) -> None:
+    """One that was created after this writer has looked for it: no second run was ever there."""
+    uri = new_store("m")
+    late = ConcurrentRunCreation(Connection(Destination(uri, Experiment(id="0"))))
+    found = emit(runs_of(uri), uri, 1)
+    made = late.create(NewRun(RUN, "Any P", 1, {"from.2": "told"}, placeholder=False))
+    assert made.run_id == found
+    (run,) = MlflowClient(uri).search_runs(["0"])
+    assert {"from.1", "from.2"} <= run.data.tags.keys()
 
 
 @pytest.mark.parametrize("own_is_smaller", [True, False])

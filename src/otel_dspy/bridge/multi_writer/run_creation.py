@@ -1,6 +1,7 @@
 """Creation of runs by concurrent writers (see `creation_lock`).
 
-The run tag of a claim has the prefix `claim/` until the claim is settled.
+The run tag of a claim has the prefix `claim/` until the claim is settled. A database whose transactions follow one
+another needs no claim: the run is created and looked up in one transaction, which is undone if another has the run too.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from otel_dspy.bridge.multi_writer import creation_lock
 from otel_dspy.mlflow.mapping import naming
 from otel_dspy.mlflow.tracking.state.run_lookup import RUN_TAG, run_tag
 from otel_dspy.mlflow.tracking.store.store import RunHandle
+from otel_dspy.runtime.fork_gate import ForkGate
 
 if TYPE_CHECKING:
     from otel_dspy.mlflow.mapping.run_keys import RunKey
@@ -23,6 +25,10 @@ if TYPE_CHECKING:
 CLAIM: Final = "claim/"
 
 
+class _SharedRunError(Exception):
+    """Another writer has the run, or claims it."""
+
+
 class ConcurrentRunCreation:
     """Creation of runs in one experiment with several writers; a `RunCreation`."""
 
@@ -30,10 +36,13 @@ class ConcurrentRunCreation:
         self._connection = connection
         self._claims: dict[RunKey, str] = {}
         """Ids of this writer's undecided claims."""
+        self._gate = ForkGate()
 
     def create(self, new: NewRun) -> RunHandle:
         """Create the run in MLflow, or return the one that another writer has created at the same time."""
         run, store = new.key, self._connection.store()
+        if store.serial and run not in self._claims and (made := self._created_alone(new)) is not None:
+            return made
         chosen: FoundRun | None = None
         while chosen is None:
             if run not in self._claims:
@@ -56,6 +65,20 @@ class ConcurrentRunCreation:
             # The tags of the deleted claim are logged on the settled run.
             store.log_run(chosen.run_id, {}, [], {naming.RUN_NAME: new.name} | dict(new.tags))
         return RunHandle(chosen.run_id, chosen.artifact_uri)
+
+    def _created_alone(self, new: NewRun) -> RunHandle | None:
+        """Create the run in one transaction; None if it failed, or was undone because another writer has the run."""
+        store = self._connection.store()
+        made: list[RunHandle] = []
+
+        def write() -> None:
+            tags = {RUN_TAG: run_tag(new.key)} | dict(new.tags)
+            made.append(store.create_run(self._connection.experiment_id(), new.name, new.start_ms, tags))
+            settled, claims = self._candidates(new.key)
+            if claims or [found.run_id for found in settled] != [made[0].run_id]:
+                raise _SharedRunError
+
+        return made[0] if store.together([write], self._gate) else None
 
     def _settle(self, run: RunKey, claim: FoundRun) -> bool:
         try:

@@ -244,6 +244,12 @@ class Store:
         )
         self._store.log_inputs(run_id, [DatasetInput(entity, [InputTag(DATASET_ROLE, dataset.role)])])
 
+    @property
+    def serial(self) -> bool:
+        """Whether transactions follow one another, as in SQLite: none misses what another has written."""
+        engine: Any = getattr(self._store, "engine", None)
+        return getattr(getattr(engine, "dialect", None), "name", None) == "sqlite"
+
     def together(self, writes: Iterable[Callable[[], None]], gate: ForkGate) -> bool:
         """Apply writes to this store in one transaction; return False if none was applied, see `one_transaction`."""
         return one_transaction(self._store, writes, gate)
