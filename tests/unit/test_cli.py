@@ -69,6 +69,7 @@ def test_arguments_become_options(monkeypatch: pytest.MonkeyPatch, arguments: li
         (["demo", "--trials", "0"], "0 is below 1"),
         (["demo", "--examples", "3"], "3 is below 4"),
         (["demo", "--trials", "many"], "invalid number value: 'many'"),
+        (["gate", "latest", "--baseline", "latest", "--max-drop", "two"], "two is not a number from 0"),
         (["demo", "--optimizer", "luck"], "invalid choice: 'luck'"),
     ],
 )

@@ -93,7 +93,10 @@ def _result(chosen: argparse.Namespace) -> GateResult:
 def _positive(text: str) -> float:
     import argparse  # noqa: PLC0415 - for its error only
 
-    value = float(text)
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
     if not math.isfinite(value) or value < 0:
         raise argparse.ArgumentTypeError(f"{text} is not a number from 0")
     return value
