@@ -70,11 +70,11 @@ def ask(address: str, request: dict[str, Any], streams: Sequence[int]) -> socket
 
 
 def preload() -> None:
-    """Import what programs import, as far as it is installed: environments of old versions have less."""
+    """Import what programs import, as far as it can be imported: environments of old versions lack some of it."""
     package = importlib.import_module("otel_dspy")
     own = [found.name for found in pkgutil.walk_packages(package.__path__, "otel_dspy.")]
     for module in (*PRELOADED, *(name for name in own if not name.startswith(NOT_PRELOADED))):
-        with suppress(ModuleNotFoundError):
+        with suppress(ImportError):
             importlib.import_module(module)
 
 
