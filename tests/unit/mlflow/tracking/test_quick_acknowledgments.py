@@ -5,8 +5,7 @@ from __future__ import annotations
 import http.server
 import socket
 import threading
-import time
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 import pytest
 import requests
@@ -16,11 +15,6 @@ from otel_dspy.mlflow.tracking.store.store import Store
 
 if TYPE_CHECKING:
     from collections.abc import Generator
-
-DELAY: Final = 0.03
-"""Seconds; Linux delays an acknowledgment by 40 ms."""
-FIRST: Final = 30
-"""Requests of a connection whose answers Linux acknowledges at once."""
 
 
 class _Handler(http.server.BaseHTTPRequestHandler):
@@ -52,21 +46,23 @@ def uri() -> Generator[str]:
     server.server_close()
 
 
-def shortest(request: Any) -> float:
-    """Return the shortest of the seconds that requests take, after the first ones."""
-    seconds: list[float] = []
-    for _ in range(FIRST + 10):
-        began = time.perf_counter()
-        request()
-        seconds.append(time.perf_counter() - began)
-    return min(seconds[FIRST:])
-
-
 @pytest.mark.skipif(not hasattr(socket, "TCP_QUICKACK"), reason="a socket option of Linux")
-def test_no_body_waits_for_a_delayed_acknowledgment(uri: str) -> None:
-    """A request of the delivery takes no 40 ms; one of another thread does, since it is not changed."""
+def test_answers_of_the_delivery_are_acknowledged_at_once(uri: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The option is set for each of its answers, which resets it, and for none of another thread's."""
+    options: list[tuple[Any, ...]] = []
+    set_option = socket.socket.setsockopt
+
+    def recorded(self: socket.socket, *arguments: Any) -> None:
+        options.append(arguments)
+        set_option(self, *arguments)
+
+    monkeypatch.setattr(socket.socket, "setsockopt", recorded)
     store = Store(uri)
+    at_once = (socket.IPPROTO_TCP, socket.TCP_QUICKACK, 1)
     with http_policy.no_retries(0):
-        assert shortest(store.answer) < DELAY
+        store.answer()
+        store.answer()
+    assert options.count(at_once) == 2
     with requests.Session() as session:
-        assert shortest(lambda: session.post(uri, data=b"{}")) > DELAY
+        session.post(uri, data=b"{}")
+    assert options.count(at_once) == 2
