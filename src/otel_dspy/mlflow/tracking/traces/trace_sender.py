@@ -8,20 +8,20 @@ from typing import TYPE_CHECKING, Final
 
 from otel_dspy.mlflow.tracking.requests.concurrent_requests import ConcurrentRequests
 from otel_dspy.mlflow.tracking.requests.operation_outcome import Outcome
-from otel_dspy.mlflow.tracking.store import capabilities
-from otel_dspy.mlflow.tracking.store.local_writes import MOST_SPANS, LocalRequests
+from otel_dspy.mlflow.tracking.store.local_writes import LocalRequests
 from otel_dspy.mlflow.tracking.store.traces import trace_sums
 from otel_dspy.mlflow.tracking.traces.shared_traces import SharedTraces
-from otel_dspy.mlflow.tracking.traces.split_span_batch import send_trace
 from otel_dspy.mlflow.tracking.traces.trace_batches import POSTPONED, TraceBatch
-from otel_dspy.mlflow.tracking.traces.trace_requests import TraceRequest, at_once, distinct, whole
+from otel_dspy.mlflow.tracking.traces.trace_requests import at_once, whole
+from otel_dspy.mlflow.tracking.traces.trace_writes import TraceWrites
 from otel_dspy.tracking_uri import is_server
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Sequence
 
     from otel_dspy.mlflow.mapping.run_keys import RunKey
     from otel_dspy.mlflow.mapping.trace_operations import LogSpan, LogTrace, TagTrace
+    from otel_dspy.mlflow.tracking.traces.trace_requests import TraceRequest
     from otel_dspy.mlflow.tracking.writers.writer_strategy import WriterStrategy
 
 LINGER: Final = 1.0
@@ -43,11 +43,8 @@ class TraceSender:
         self._urgent = urgent
         self._flushing = flushing
         self._batch = TraceBatch()
-        self._sums: dict[str, Mapping[str, str]] = {}
-        """Sums that were sent to a server with infos of traces without spans, and of spans sent after them."""
         self._oldest: float | None = None
         self._postpone = False
-        self._shared = SharedTraces(writer, self._write_sums)
         where = writer.connection.destination
         self._together: ConcurrentRequests | LocalRequests = (
             ConcurrentRequests(
@@ -56,6 +53,8 @@ class TraceSender:
             if is_server(where.tracking_uri)
             else LocalRequests(where.tracking_uri, where.workspace, self._is_stopped, writer.connection.store)
         )
+        self._writes = TraceWrites(writer, self._batch, overlaps=self._together.overlaps)
+        self._shared = SharedTraces(writer, self._writes.write_sums)
 
     @property
     def waits(self) -> bool:
@@ -64,13 +63,13 @@ class TraceSender:
 
     def add_span(self, span: LogSpan) -> None:
         """Queue a span."""
-        self._sums.pop(span.trace_id, None)
+        self._writes.forget_sums(span.trace_id)
         self._batch.add_span(span)
         self._linger()
 
     def add_info(self, info: LogTrace) -> None:
         """Queue a trace info."""
-        self._sums.pop(info.trace_id, None)
+        self._writes.forget_sums(info.trace_id)
         self._batch.add_info(info)
         self._linger()
 
@@ -115,7 +114,7 @@ class TraceSender:
         self._postpone = postpone
         if not self._is_postponed():
             self._find_runs()
-        waiting = self._requests()
+        waiting = self._writes.requests()
         while waiting:
             if self._is_postponed():
                 return
@@ -137,7 +136,7 @@ class TraceSender:
 
     def _find_runs(self) -> None:
         """Find or create the runs of the queued infos: an info that creates one cannot be sent together with others."""
-        if not self._takes_single_requests():
+        if not self._writes.takes_single_requests():
             return
         starts: dict[RunKey, int] = {}
         for info in self._batch.infos.values():
@@ -145,64 +144,9 @@ class TraceSender:
                 starts.setdefault(info.run, info.start_ms)
         runs = self._writer.runs
         for run, start_ms in starts.items():
-            if runs.remembered(run) is None and self._takes_single_requests():
+            if runs.remembered(run) is None and self._writes.takes_single_requests():
                 # If it fails, the infos are sent with retries, which count the failure.
                 self._writer.attempts.retrier.run("a run", partial(runs.handle, run, start_ms))
-
-    def _requests(self) -> list[TraceRequest]:
-        """Return the batch's requests; those of one trace have to be sent in this order.
-
-        MLflow sums a trace's tokens and costs until it has the trace info, so traces in progress get theirs last. For a
-        new trace the order makes no difference to the sums, and sending the info first costs MLflow half as much. Infos
-        that are sent on their own come first, so that the others are sent together.
-        """
-        new, begun = self._batch.new_and_begun()
-        spans_of: dict[str, list[LogSpan]] = {}
-        if capabilities.SUMS_IN_INFOS and (self._writer.shared or not self._together.overlaps):
-            for span in self._batch.spans:
-                spans_of.setdefault(span.trace_id, []).append(span)
-        infos = {info.trace_id: self._info_request(info, spans_of.get(info.trace_id, ())) for info in new}
-        found = [infos.pop(info.trace_id) for info in new if not self._joins_others(info)]
-        for spans in self._batch.requests(None if self._together.overlaps else MOST_SPANS):
-            traces = {span.trace_id: None for span in spans}
-            found += [infos.pop(trace_id) for trace_id in traces if trace_id in infos]
-            found.append(
-                TraceRequest(
-                    traces=frozenset(traces),
-                    spans=spans,
-                    once=lambda spans=spans: self._spans_once(spans),
-                    send=lambda spans=spans: self._send_spans(spans),
-                    sent=lambda spans=spans: self._batch.spans_sent(spans),
-                    of_info=False,
-                )
-            )
-        tags = (self._tag_request(trace_id, tags) for trace_id, tags in self._batch.tags.items())
-        return [*found, *infos.values(), *map(self._info_request, begun), *tags]
-
-    def _tag_request(self, trace_id: str, tags: Mapping[str, str]) -> TraceRequest:
-        def write() -> None:
-            self._writer.connection.store().traces.set_tags(trace_id, tags)
-
-        def send() -> None:
-            self._writer.attempts.run("a trace's tags", write)
-            self._batch.tags_sent(trace_id)
-
-        return TraceRequest(
-            traces=frozenset({trace_id}),
-            once=lambda: write if self._takes_single_requests() else None,
-            send=send,
-            sent=lambda: self._batch.tags_sent(trace_id),
-            of_info=False,
-        )
-
-    def _info_request(self, info: LogTrace, spans: Sequence[LogSpan] = ()) -> TraceRequest:
-        return TraceRequest(
-            traces=frozenset({info.trace_id}),
-            once=lambda: self._info_once(info, spans),
-            send=lambda: self._send_info(info),
-            sent=lambda: self._batch.info_sent(info),
-            of_info=True,
-        )
 
     def _send_next(self, waiting: list[TraceRequest]) -> list[TraceRequest]:
         """Send as many requests at the same time as possible, then, with retries, what MLflow did not accept.
@@ -241,91 +185,15 @@ class TraceSender:
             if trace_sums.are_plain(spans[trace_id]):
                 self._batch.sums_known(trace_id)
 
-    def _takes_single_requests(self) -> bool:
-        """Whether requests can be sent without retries: not while MLflow fails."""
-        retrier = self._writer.attempts.retrier
-        return self._writer.connection.opened and retrier.failing_since is None and not retrier.stopped
-
-    def _joins_others(self, info: LogTrace) -> bool:
-        """Whether an info may be sent at the same time as others, or in a transaction with them.
-
-        A local store cannot have an info that exists in a transaction with others.
-        """
-        possible = self._together.overlaps or self._batch.is_new(info)
-        return possible and self._writer.metadata_alone(info) is not None
-
-    def _info_once(self, info: LogTrace, spans: Sequence[LogSpan]) -> Callable[[], None] | None:
-        """Return what writes the info, with the sums of the spans if they are written next."""
-        writer = self._writer
-        if not (self._joins_others(info) and self._takes_single_requests()):
-            return None
-        run = writer.runs.remembered(info.run) if info.run else None
-        if info.run and run is None:
-            return None
-        sums = trace_sums.sums_of(distinct(spans)) if self._batch.is_new(info) else trace_sums.NewSums()
-        metadata = {**sums.metadata, **(writer.metadata_alone(info) or {})}
-        store, experiment_id = writer.connection.store(), writer.connection.experiment_id()
-
-        def write() -> None:
-            without_spans = store.traces.start_trace(experiment_id, info, run.run_id if run else None, metadata)
-            if sums.whole and without_spans and writer.shared and self._together.overlaps:
-                self._sums[info.trace_id] = sums.metadata
-
-        return write
-
-    def _spans_once(self, spans: list[LogSpan]) -> Callable[[], None] | None:
-        if not self._takes_single_requests():
-            return None
-        connection = self._writer.connection
-        store, experiment_id = connection.store(), connection.experiment_id()
-        return lambda: store.traces.log_spans(experiment_id, distinct(spans))
-
-    def _send_info(self, info: LogTrace) -> None:
-        self._sums.pop(info.trace_id, None)
-        self._writer.attempts.run("a trace", lambda: self._writer.write_info(info, self._write_info))
-        self._batch.info_sent(info)
-
     def _send_sums(self, info: LogTrace) -> None:
         def correct() -> None:
             for sums in self._writer.connection.store().traces.corrected_sums([info.trace_id]).values():
-                self._write_sums(info, sums)
+                self._writes.write_sums(info, sums)
 
         self._writer.attempts.run("a trace's sums", correct)
         self._batch.sums_sent(info)
 
     def _correct_shared_sums(self) -> None:
-        written, sums = self._batch.written(), self._sums
-        self._sums = {}
+        written, sums = self._batch.written(), self._writes.take_sums()
         if self._writer.shared:
             self._shared.correct(written, sums)
-
-    def _write_sums(self, info: LogTrace, sums: Mapping[str, str]) -> None:
-        self._writer.write_info(info, lambda info, more: self._write_info(info, {**sums, **more}))
-
-    def _write_info(self, info: LogTrace, metadata: Mapping[str, str]) -> None:
-        run_id = self._writer.runs.handle(info.run, info.start_ms).run_id if info.run else None
-        connection = self._writer.connection
-        connection.store().traces.start_trace(connection.experiment_id(), info, run_id, metadata)
-
-    def _send_spans(self, spans: list[LogSpan]) -> None:
-        for span in spans:
-            self._sums.pop(span.trace_id, None)
-        self._send_distinct(distinct(spans))
-        self._batch.spans_sent(spans)
-
-    def _send_distinct(self, spans: list[LogSpan]) -> None:
-        traces: dict[str, list[LogSpan]] = {}
-        for span in spans:
-            traces.setdefault(span.trace_id, []).append(span)
-
-        def send(chosen: list[LogSpan]) -> None:
-            connection = self._writer.connection
-            connection.store().traces.log_spans(connection.experiment_id(), chosen)
-
-        attempts = self._writer.attempts
-        if len(traces) > 1 and attempts.retrier.run("spans", lambda: send(spans)).outcome is Outcome.DONE:
-            attempts.count(Outcome.DONE)
-            return
-        for chosen in traces.values():
-            for outcome in send_trace(attempts.retrier, chosen, send):
-                attempts.count(outcome)
