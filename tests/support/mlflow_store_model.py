@@ -29,7 +29,7 @@ from otel_dspy.mlflow.mapping.operations import (
     LogTable,
     LogText,
 )
-from otel_dspy.mlflow.mapping.trace_operations import LogSpan, LogTrace
+from otel_dspy.mlflow.mapping.trace_operations import LogSpan, LogTrace, TagTrace
 from otel_dspy.mlflow.tracking.runs.evaluation_totals import evaluation_tag
 from otel_dspy.mlflow.tracking.state.program_states import ProgramStates, changes_text
 from otel_dspy.mlflow.tracking.traces.trace_batches import merged
@@ -64,6 +64,8 @@ class Model:
         self.runs: dict[RunKey, Run] = {}
         self.spans: dict[tuple[str, str], LogSpan] = {}
         self.traces: dict[str, LogTrace] = {}
+        self.tags: dict[str, dict[str, str]] = {}
+        """Tags that are set apart from the infos, by trace id."""
         self._states: ProgramStates[LogProgram | LogChanges | LogModel] = ProgramStates()
 
     def state(self) -> dict[str, Any]:
@@ -74,7 +76,8 @@ class Model:
             "traces": {
                 trace_id: (
                     info.run, info.name, info.state, info.duration_ms, info.request, info.response, info.start_ms,
-                    dict(info.tags), {found.assessment_id: found for found in (*info.assessments, *info.expectations)},
+                    {**self.tags.get(trace_id, {}), **info.tags},
+                    {found.assessment_id: found for found in (*info.assessments, *info.expectations)},
                 )
                 for trace_id, info in self.traces.items()
             },
@@ -122,6 +125,8 @@ class Model:
             case LogTrace():
                 before = self.traces.get(operation.trace_id)
                 self.traces[operation.trace_id] = merged(before, operation) if before else operation
+            case TagTrace():
+                self.tags.setdefault(operation.trace_id, {}).update(operation.tags)
 
     def _run(self, key: RunKey) -> Run:
         return self.runs.setdefault(key, Run())

@@ -241,6 +241,21 @@ def test_the_changed_words_are_in_the_head_of_the_page() -> None:
     assert 'class="words"' not in Report(replace(found, initial_program=(), best_program=())).html
 
 
+def test_a_replaced_word_is_set_apart_from_the_new_one() -> None:
+    """In the head and below: "0" and "12" beside one another would read as "012"."""
+    found = optimization(
+        trial(0, "01"),
+        trial(1, "11"),
+        best=1,
+        labels=("yes", "no"),
+        initial_program=(Predictor("classify", "It knows 0 of them."),),
+        best_program=(Predictor("classify", "It knows 12 of them."),),
+    )
+    html = Report(found).html
+    assert html.count('It knows <del>0</del><ins class="beside">12</ins> of them.') == 2
+    assert ".beside{margin-left:.25em}" in html
+
+
 def test_an_optimization_without_trials_has_no_table_of_them() -> None:
     """The optimizer scores no candidates: neither page nor text have an empty table, nor a link to it."""
     report = Report(optimization(optimizer="BootstrapFewShot", scored_on="training", labels=("yes", "no")))

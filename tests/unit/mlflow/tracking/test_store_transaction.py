@@ -333,7 +333,7 @@ def test_a_fork_waits_for_one_write(uri: str) -> None:
         thread.start()
         thread.join(WAIT)
 
-    def writes() -> Iterator[Callable[[], None]]:
+    def writes() -> Iterator[Callable[[], object]]:
         yield lambda: store.traces.start_trace(experiment, trace_info(1), None)
         close_elsewhere()
         yield close_elsewhere

@@ -250,7 +250,7 @@ class Store:
         engine: Any = getattr(self._store, "engine", None)
         return getattr(getattr(engine, "dialect", None), "name", None) == "sqlite"
 
-    def together(self, writes: Iterable[Callable[[], None]], gate: ForkGate) -> bool:
+    def together(self, writes: Iterable[Callable[[], object]], gate: ForkGate) -> bool:
         """Apply writes to this store in one transaction; return False if none was applied, see `one_transaction`."""
         return one_transaction(self._store, writes, gate)
 

@@ -228,7 +228,7 @@ def spans_of(store: Any, trace_ids: Iterable[str]) -> Generator[None]:  # noqa: 
 
 def one_transaction(
     store: Any,  # noqa: ANN401 - MLflow's, or a plug-in's
-    writes: Iterable[Callable[[], None]],
+    writes: Iterable[Callable[[], object]],
     gate: ForkGate,
 ) -> bool:
     """Apply writes in one transaction.
