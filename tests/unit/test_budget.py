@@ -23,7 +23,7 @@ def test_a_budget_from_a_mapping() -> None:
     assert settings.budget == Budget(cost=5.0, tokens=2_000_000, on_exceeded="stop")
     assert settings.budget is not None
     assert settings.budget.limits == {"cost": 5.0, "tokens": 2_000_000}
-    assert Settings.resolve({"budget": settings.budget}, {}).budget == settings.budget
+    assert Settings.resolve({"budget": settings.budget}, {}).budget is settings.budget
 
 
 def test_a_budget_from_the_environment() -> None:

@@ -36,3 +36,17 @@ def test_memory_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
         scores.compared(1, example, 1.0)
     scores.trial_ended(1, initial=True)
     assert [scores.compared(2, example, 0.0) for example in "abc"] == [1.0, 1.0, None]
+
+
+def test_examples_that_are_scored_again_take_no_room(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A minibatch may have an example twice, in each of many trials before the initial program is scored."""
+    monkeypatch.setattr(initial_scores, "MAX_EXAMPLES", 2)
+    scores = InitialScores()
+    for trial in range(3):
+        for example in "aa":
+            scores.compared(trial, example, 1.0)
+        scores.trial_ended(trial, initial=False)
+    for example in "ab":
+        scores.compared(3, example, 1.0)
+    scores.trial_ended(3, initial=True)
+    assert [scores.compared(4, example, 0.0) for example in "ab"] == [1.0, 1.0]

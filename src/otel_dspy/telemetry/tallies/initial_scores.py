@@ -17,7 +17,6 @@ class InitialScores:
         self._of_trials: dict[int, dict[str, float]] = {}
         """Scores of trials that have not ended, by index: one of them may be that of the initial program."""
         self._initial: dict[str, float] | None = None
-        self._kept = 0
 
     def compared(self, trial: int | None, example: str, score: float) -> float | None:
         """Return the example's score before optimization; None if it is not known, or this may be it.
@@ -30,8 +29,7 @@ class InitialScores:
         with self._lock:
             if self._initial is not None:
                 return self._initial.get(example)
-            if trial is not None and self._kept < MAX_EXAMPLES:
-                self._kept += 1
+            if trial is not None and sum(map(len, self._of_trials.values())) < MAX_EXAMPLES:
                 self._of_trials.setdefault(trial, {}).setdefault(example, score)
             return None
 
@@ -49,5 +47,3 @@ class InitialScores:
             if initial:
                 self._initial = scores
                 self._of_trials.clear()
-            else:
-                self._kept -= len(scores)
