@@ -7,7 +7,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import pytest
 from mlflow import MlflowClient
 
 import otel_dspy
@@ -25,11 +24,13 @@ from otel_dspy.reporting.runs import read_compile
 from tests.chaos.twins import optimize
 from tests.support.experiment_in_store import EXPERIMENT, recorded, store
 from tests.support.gated_optimization import GatedOptimization
+from tests.support.mlflow_tree import read_tree
 from tests.support.waiting import awaited
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    import pytest
     from opentelemetry.sdk.trace import ReadableSpan
 
     from otel_dspy.reporting.compile_result import Compile
@@ -107,7 +108,7 @@ def test_it_is_refreshed_while_the_optimization_runs(tmp_path: Path, monkeypatch
     monkeypatch.setattr(run_reports, "PAUSE", 0.0)
     uri = store(tmp_path)
     optimization = GatedOptimization(80.0)
-    with recorded(uri):
+    with recorded(uri) as kept:
         thread = threading.Thread(target=optimization)
         with optimization.released():
             thread.start()
@@ -124,9 +125,13 @@ def test_it_is_refreshed_while_the_optimization_runs(tmp_path: Path, monkeypatch
     page.with_name(read_compile.SUMMARY).unlink()
     alone = otel_dspy.report(tracking_uri=uri).compile
     assert _without_times(alone) == _without_times(whole)
-    # Runs have milliseconds, and start with the setup of the compile instead of the compile itself.
-    (first, second), (wanted_first, wanted_second) = _starts(alone), _starts(whole)
-    assert second - first == pytest.approx(wanted_second - wanted_first, abs=0.01)
+    # Those of runs, which start with the first of a trial that is written.
+    (optimized,) = read_tree(uri, EXPERIMENT).runs
+    began, *found = (_run_start(uri, run_id) for run_id in (optimized.id, *(trial.id for trial in optimized.children)))
+    assert [trial.started for trial in alone.trials] == [(start - began) / 1000 for start in found]
+    trials = [span_record(span) for span in kept.get_finished_spans() if span.name.startswith("trial ")]
+    for start, trial in zip(found, trials, strict=True):
+        assert trial.start_ms <= start <= trial.end_ms
 
 
 def _without_times(found: Compile) -> Compile:
@@ -134,5 +139,5 @@ def _without_times(found: Compile) -> Compile:
     return replace(found, duration=0.0, phases=(), trials=tuple(trials))
 
 
-def _starts(found: Compile) -> list[float]:
-    return [trial.started for trial in found.trials if trial.started is not None]
+def _run_start(uri: str, run_id: str) -> int:
+    return MlflowClient(uri).get_run(run_id).info.start_time or 0
