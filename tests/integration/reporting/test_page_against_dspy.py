@@ -74,8 +74,9 @@ def check_changes(page: ReportPage, before: Sequence[float], after: Sequence[flo
     assert page.figures["Examples"][0] == f"▲ {len(gained)} ▼ {len(lost)} ∅ {len(never)}"
     ids = {sign: ", ".join(map(str, places)) or "none" for sign, places in (("▲", gained), ("▼", lost), ("∅", never))}
     assert page.figures["Examples"][1] == (
-        f"▲ improved: {ids['▲']}; ▼ got worse: {ids['▼']} (winner against start); ∅ never solved in any trial: "
-        f"{('examples ' if len(never) > 1 else 'example ') if never else ''}{ids['∅']}; of {len(before)} examples"
+        f"▲ improved: {ids['▲']}; ▼ got worse: {ids['▼']} (winner against start); "
+        f"∅ never solved by the trials that scored them: {('examples ' if len(never) > 1 else 'example ') if never else ''}{ids['∅']}; "
+        f"of {len(before)} scored examples"
     )
     assert (
         f"▲ {len(gained)} improved, ▼ {len(lost)} got worse (winner against start), ∅ {len(never)} never solved"

@@ -198,11 +198,19 @@ def test_the_page_has_the_figures_of_the_verdict() -> None:
     assert report.verdict.headline in text
     assert "▲ 2 ▼ 1" in text
     assert (
-        "▲ improved: 0, 1; ▼ got worse: 3 (winner against start); ∅ never solved in any trial: none; of 4 examples"
+        "▲ improved: 0, 1; ▼ got worse: 3 (winner against start); ∅ never solved by the trials that scored them: none; of 4 scored examples"
         in text
     )
     assert "▲ 2 improved, ▼ 1 got worse" in text
     assert "Improved: 0, 1. Got worse: 3." in text
+
+
+def test_never_solved_counts_the_trials_that_scored_an_example() -> None:
+    """One that a minibatch alone got wrong is such an example, one that no trial scored is not."""
+    found = optimization(trial(0, "0.1."), trial(1, "10.."), trial(2, "1.1."), best=2, labels=("yes", "no") * 2)
+    text = shown_text(Report(found))
+    assert "∅ never solved by the trials that scored them: example 1; of 3 scored examples" in text
+    assert "∅ 1 never solved; 1 right in each trial that scored them, 0 other." in text
 
 
 def test_an_optimization_that_changed_nothing_names_no_examples() -> None:

@@ -28,7 +28,7 @@ def test_a_winner() -> None:
             "**MIPROv2 on Classify: from 40.0 % to 60.0 %, trial 2 won (instruction 1 + demos 2)**",
             "",
             "Against the start, 2 examples improved and 0 got worse, of 10 that both were scored on: could be chance (p = 0.5, exact sign test).  ",
-            "Never solved: 2 of 10 examples (6, 7).  ",
+            "Never solved: 2 of 10 scored examples (6, 7).  ",
             "4 trials in 1 min 15 s: 30 calls, 3,300 tokens, $0.0300",
             "",
             "| trial | tried | score | examples | against the start |",

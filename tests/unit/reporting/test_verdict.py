@@ -110,7 +110,7 @@ def test_what_changed_and_what_was_never_solved() -> None:
     )  # fmt: skip
     judged = verdict(found)
     assert judged.changes == (
-        "Changed in the prompt: new instructions of classify; 3 demos, 1 before. Never solved: 3 of 10 examples (3, 6, 7)."
+        "Changed in the prompt: new instructions of classify; 3 demos, 1 before. Never solved: 3 of 10 scored examples (3, 6, 7)."
     )
     assert judged.prompt is not None
     assert judged.prompt.title == "Instructions and demos"
@@ -230,7 +230,7 @@ def test_as_text(small: Report) -> None:
     assert str(small) == snapshot("""\
 MIPROv2 on Classify: from 50.0 % to 100.0 %, trial 1 won (instruction 1 + demos 2)
 Against the start, 2 examples improved and 0 got worse, of 4 that both were scored on: could be chance (p = 0.5, exact sign test). With these rates, about 11 examples in all would separate the two.
-Each example was solved in some trial.
+Each scored example was solved in some trial.
 2 trials in 1 min 15 s: 30 calls, 3,300 tokens, $0.0300
 ! The gain could be chance: do not rely on it without more examples.
 

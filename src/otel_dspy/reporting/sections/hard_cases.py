@@ -6,6 +6,7 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from otel_dspy.reporting.number_text import counted
 from otel_dspy.reporting.sections.example_text import answer_text, example_text, fields_text
 
 if TYPE_CHECKING:
@@ -56,10 +57,10 @@ class HardCases:
     def text(self) -> str:
         """One sentence: how many there are, and which."""
         if not self.total:
-            return "Each example was solved in some trial."
+            return "Each scored example was solved in some trial."
         listed = ", ".join(case.example for case in self.cases[:_LISTED])
         more = ", …" if self.total > _LISTED else ""
-        return f"Never solved: {self.total} of {self.scored} examples ({listed}{more})."
+        return f"Never solved: {self.total} of {counted(self.scored, 'scored example')} ({listed}{more})."
 
 
 def hard_cases(found: Compile) -> HardCases | None:
