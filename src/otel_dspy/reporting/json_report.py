@@ -49,6 +49,7 @@ def json_report(found: Compile, judged: Verdict, against: RunsComparison | None 
             "optimizer": found.optimizer,
             "program": found.program,
             "metric": found.metric,
+            "scored_on": found.scored_on,
             "status": found.status,
             "error": found.error,
             "unit": found.unit,

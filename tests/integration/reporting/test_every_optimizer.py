@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Any, cast
 
 import dspy
@@ -155,6 +156,6 @@ def test_every_optimizer_has_a_page(  # noqa: PLR0913 - a column of the table ea
     assert start is None or start.row.kind == "baseline" or start.program == report.compile.initial_program
     assert f"<h1>{report.verdict.headline}</h1>" in report.html
     assert ('id="lineage"' in report.html) is derived
-    assert report.compile.scored_on == scored_on
+    assert report.compile.scored_on == json.loads(report.json)["scored_on"] == scored_on
     assert f" {scored_on} example" in report.html.rpartition('id="setup"')[2]
     assert ('id="scores"' in report.html) is scored

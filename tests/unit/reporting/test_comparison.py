@@ -56,6 +56,29 @@ def test_another_order_is_paired_by_content() -> None:
     assert found.difference == "the validation sets have the same examples in another order"
 
 
+def test_without_a_validation_set_the_training_set_is_named() -> None:
+    """In the table, the JSON object and each sentence, as on the report's page; of two kinds each is named."""
+    training = questions(run("011", "b", digest="d2", scored_on="training"), "y", "x", "y")
+    partly = questions(run("01.", "c", digest="d3", scored_on="training"), "y", "x", "z")
+    same = compare_runs([training, partly])
+    assert re.search(r"training examples +3 +3\n", text(same))
+    assert same.warnings == (
+        "The winner of MIPROv2 cccccccc was not scored on the whole training set.",
+        "MIPROv2 cccccccc and MIPROv2 bbbbbbbb: the training sets differ: 2 examples in common, of 3 and 3.",
+    )
+    both = Comparison((questions(run("011"), "x", "y", "y"), training))
+    assert re.search(r"\n  examples +3 validation +3 training\n", str(both))
+    assert [(one["scored_on"], one["examples"], one["examples_digest"]) for one in json.loads(both.json)["runs"]] == [
+        ("validation", 3, "d1"),
+        ("training", 3, "d2"),
+    ]
+    assert both.data.pairs[0].examples.pairing.difference == (
+        "the validation set and the training set have the same examples in another order"
+    )
+    unrecorded = pair_examples(without_content(run("0")), without_content(run("1", digest=None, scored_on="training")))
+    assert "has no record of its training set" in (unrecorded.difference or "")
+
+
 def test_what_a_field_is_does_not_matter_for_pairs() -> None:
     """A label of one program may be an input of the other."""
     first = replace(run("0"), examples=(Example("0", {"q": "x"}, {"a": "1"}),))

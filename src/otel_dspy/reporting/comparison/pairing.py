@@ -1,4 +1,4 @@
-"""Pairs of the same example in the validation sets of two optimizations."""
+"""Pairs of the same example in the sets that the trials of two optimizations are scored on."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Method = Literal["digest", "content", "none"]
 
 @dataclass(frozen=True)
 class Pairing:
-    """The examples that two validation sets have in common."""
+    """The examples that two sets have in common."""
 
     method: Method
     """`digest`: the sets are equal, their examples are paired by position. `content`: examples with equal fields."""
@@ -30,7 +30,7 @@ class Pairing:
 
 
 def pair_examples(first: Compile, second: Compile) -> Pairing:
-    """Pair the examples of two validation sets: by position if the digests are equal, else by content.
+    """Pair the examples that trials are scored on: by position if the digests are equal, else by content.
 
     Args:
         first: an optimization.
@@ -46,7 +46,7 @@ def pair_examples(first: Compile, second: Compile) -> Pairing:
         return Pairing("none", difference=_not_recorded(first if digests[0] is None else second))
     return Pairing(
         "none",
-        difference=f"the validation sets differ (digests {digests[0]} and {digests[1]}), and without the content of "
+        difference=f"{_sets(first, second)} differ (digests {digests[0]} and {digests[1]}), and without the content of "
         "both the examples in common are not known: record it with capture_content=True",
     )
 
@@ -57,18 +57,26 @@ def _by_content(first: Compile, second: Compile) -> Pairing:
     sizes = len(first.examples), len(second.examples)
     if not pairs:
         return Pairing(
-            "none", difference=f"the validation sets, of {sizes[0]} and {sizes[1]} examples, have no example in common"
+            "none",
+            difference=f"{_sets(first, second)}, of {sizes[0]} and {sizes[1]} examples, have no example in common",
         )
     if len(pairs) == sizes[0] == sizes[1]:
         same_order = all(one == other for one, other in pairs)
         return Pairing(
-            "content", pairs, None if same_order else "the validation sets have the same examples in another order"
+            "content", pairs, None if same_order else f"{_sets(first, second)} have the same examples in another order"
         )
     return Pairing(
         "content",
         pairs,
-        f"the validation sets differ: {counted(len(pairs), 'example')} in common, of {sizes[0]} and {sizes[1]}",
+        f"{_sets(first, second)} differ: {counted(len(pairs), 'example')} in common, of {sizes[0]} and {sizes[1]}",
     )
+
+
+def _sets(first: Compile, second: Compile) -> str:
+    """Name both sets: `the validation sets`, or one of each kind in the order of the runs."""
+    if first.scored_on == second.scored_on:
+        return f"the {first.scored_set}s"
+    return f"the {first.scored_set} and the {second.scored_set}"
 
 
 def _keys(found: Compile) -> Iterator[tuple[str, tuple[str, int]]]:
@@ -86,6 +94,6 @@ def _keys(found: Compile) -> Iterator[tuple[str, tuple[str, int]]]:
 
 def _not_recorded(found: Compile) -> str:
     return (
-        f"run {found.run_id} has no record of its validation set: record the optimization with capture_datasets=True "
-        "and capture_content=True"
+        f"run {found.run_id} has no record of its {found.scored_set}: record the optimization with "
+        "capture_datasets=True and capture_content=True"
     )

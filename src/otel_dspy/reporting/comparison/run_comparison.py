@@ -87,7 +87,7 @@ def _warnings(runs: Sequence[Compile], pairs: Sequence[RunPair]) -> Iterator[str
         elif found.error is not None:
             yield f"{run_name(found)} failed ({found.error}): its winner is the best trial until then."
         if found.winner is not None and not found.winner.is_full:
-            yield f"The winner of {run_name(found)} was not scored on the whole validation set."
+            yield f"The winner of {run_name(found)} was not scored on the whole {found.scored_set}."
     for pair in pairs:
         if pair.examples.test is not None and pair.examples.pairing.difference is not None:
             yield f"{pair.second} and {pair.first}: {pair.examples.pairing.difference}."

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Literal
 
 if TYPE_CHECKING:
     from otel_dspy.reporting.compile_result import Compile
@@ -24,8 +24,11 @@ class RunFigures:
     program: str
     metric: str | None
     status: str
-    validation_examples: int
-    validation_digest: str | None
+    examples: int
+    """Size of the set that trials are scored on."""
+    examples_digest: str | None
+    scored_on: Literal["validation", "training"]
+    """Which set that is: the training set where the optimizer has no other examples."""
     initial_score: float | None
     best_score: float | None
     gain: float | None
@@ -70,8 +73,9 @@ def run_figures(found: Compile) -> RunFigures:
         program=found.program,
         metric=found.metric,
         status=found.status,
-        validation_examples=len(found.examples),
-        validation_digest=found.validation_digest,
+        examples=len(found.examples),
+        examples_digest=found.validation_digest,
+        scored_on=found.scored_on,
         initial_score=initial,
         best_score=best,
         gain=gain,

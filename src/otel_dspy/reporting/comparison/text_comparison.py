@@ -21,10 +21,9 @@ _SHOWN_TRIALS: Final = 12
 """Most values of a curve in one line."""
 _UNKNOWN: Final = "not observed"
 """Usage of a run that called models without DSPy."""
-FIGURES: Final[tuple[tuple[str, Callable[[RunFigures], str]], ...]] = (
+_FIGURES: Final[tuple[tuple[str, Callable[[RunFigures], str]], ...]] = (
     ("program", lambda run: run.program),
     ("status", lambda run: run.status),
-    ("validation examples", lambda run: f"{run.validation_examples:,}"),
     ("initial score", lambda run: score_value_text(run.initial_score, "percent")),
     ("best score", lambda run: score_value_text(run.best_score, "percent")),
     ("gain", lambda run: NONE if run.gain is None else f"{run.gain:+.1f} points"),
@@ -36,12 +35,23 @@ FIGURES: Final[tuple[tuple[str, Callable[[RunFigures], str]], ...]] = (
     ("cost per point gained", lambda run: _per_point(run, cost_text(run.cost_per_point))),
     ("tokens per point gained", lambda run: _per_point(run, f"{run.tokens_per_point or 0:,.0f}")),
 )
-"""Rows of the table of runs: names and their values."""
+"""Rows of the table of runs without that of the examples: names and their values."""
+_EXAMPLES_ROW: Final = 2
 
 
-def figure_rows(found: RunsComparison) -> list[tuple[str, list[str]]]:
+def figure_rows(runs: Sequence[RunFigures]) -> list[tuple[str, list[str]]]:
     """Return the rows of the table of runs: a name, and the value of each run."""
-    return [(name, [value(run) for run in found.runs]) for name, value in FIGURES]
+    rows = [(name, [value(run) for run in runs]) for name, value in _FIGURES]
+    rows.insert(_EXAMPLES_ROW, _examples(runs))
+    return rows
+
+
+def _examples(runs: Sequence[RunFigures]) -> tuple[str, list[str]]:
+    """Name the set once where all runs are scored on the same kind of it."""
+    sets = {run.scored_on for run in runs}
+    if len(sets) == 1:
+        return f"{sets.pop()} examples", [f"{run.examples:,}" for run in runs]
+    return "examples", [f"{run.examples:,} {run.scored_on}" for run in runs]
 
 
 def cost_text(cost: float | None, unpriced_calls: int = 0) -> str:
@@ -63,7 +73,7 @@ def text(found: RunsComparison) -> str:
     lines = [pair.verdict for pair in found.pairs]
     lines += [f"! {warning}" for warning in found.warnings]
     names = [run.name for run in found.runs]
-    lines += _table("Runs", names, figure_rows(found))
+    lines += _table("Runs", names, figure_rows(found.runs))
     if found.parameters:
         rows = [(row.name, list(row.values)) for row in found.parameters]
         lines += _table("Parameters that differ", names, rows)

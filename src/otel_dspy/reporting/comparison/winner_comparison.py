@@ -26,7 +26,7 @@ class Flip:
     """An example that the two winners scored differently."""
 
     example: str
-    """Its position in the validation set of the first run."""
+    """Its position in the set that the first run's trials are scored on."""
     text: str
     label: str
     first: str
@@ -50,7 +50,7 @@ class ExampleComparison:
 
 
 def compare_examples(first: Compile, second: Compile) -> ExampleComparison:
-    """Compare the winners on the examples that both validation sets have.
+    """Compare the winners on the examples that the sets of both have.
 
     Args:
         first: the run to compare with.

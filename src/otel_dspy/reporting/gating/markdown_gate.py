@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from otel_dspy.reporting.comparison.text_comparison import FIGURES
+from otel_dspy.reporting.comparison.text_comparison import figure_rows
 from otel_dspy.reporting.gating.checks import WORDS
 from otel_dspy.reporting.markdown import markdown_text
 
@@ -22,6 +22,6 @@ def markdown(result: GateResult) -> str:
         run, baseline = result.run, result.baseline
         lines += ["", f"| | {markdown_text(run.name)} | {markdown_text(baseline.name)} (baseline) |", "|---|---|---|"]
         lines += [
-            f"| {name} | {markdown_text(value(run))} | {markdown_text(value(baseline))} |" for name, value in FIGURES
+            f"| {name} | {' | '.join(map(markdown_text, values))} |" for name, values in figure_rows((run, baseline))
         ]
     return "\n".join(lines) + "\n"

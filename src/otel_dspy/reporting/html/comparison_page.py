@@ -25,7 +25,7 @@ def comparison_page(found: RunsComparison, tracking_uri: str) -> str:
         .get_template("comparison.html.j2")
         .render(
             found=found,
-            figures=figure_rows(found),
+            figures=figure_rows(found.runs),
             chart=curves_chart(found.runs),
             tracking_uri=tracking_uri,
             version=__version__,
