@@ -61,7 +61,8 @@ def nothing_left() -> Generator[None]:
     # Those too that the block has shut down itself, before they had delivered everything.
     _flushed().intersection_update(flushed)
     _revert_disabled_autologging()
-    assert not left, f"still active after the test: {', '.join(left)}"
+    if left:
+        raise AssertionError(f"still active after the test: {', '.join(left)}")
 
 
 def _mlflows_destination() -> tuple[dict[str, str | None], dict[tuple[str, str], object]]:
