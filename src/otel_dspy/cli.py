@@ -19,6 +19,7 @@ from otel_dspy.mlflow.spool_replay import command as replay_command
 from otel_dspy.model_registry import command as register_command
 from otel_dspy.reporting.commands import compare_command, gate_command, report_command, watch_command
 from otel_dspy.rerun import command as rerun_command
+from otel_dspy.store_setup_lines import hide_store_setup_lines
 from otel_dspy.version import __version__
 
 if TYPE_CHECKING:
@@ -55,7 +56,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command.
 
     Args:
-        arguments: command-line arguments; defaults to those of the process.
+        arguments: command-line arguments; defaults to those of the process, which is the command's own then: what
+            MLflow logs while it creates a store is not printed.
 
     Returns:
         Exit status. 0: success. 1: the command failed or cannot run, with the reason on standard error. 130: Ctrl-C.
@@ -63,6 +65,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Raises:
         SystemExit: The arguments are invalid (status 2), or ask for help or the version.
     """
+    if arguments is None:
+        hide_store_setup_lines()
     parser = _parser()
     _check_command(parser, sys.argv[1:] if arguments is None else arguments)
     chosen = parser.parse_args(arguments)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import logging
 import subprocess
 import sys
 from typing import TYPE_CHECKING, cast
@@ -158,3 +159,12 @@ def test_the_package_runs_as_a_module() -> None:
         [sys.executable, "-m", "otel_dspy", "--version"], capture_output=True, text=True, check=True, timeout=120
     )
     assert done.stdout == f"otel-dspy {otel_dspy.__version__}\n"
+
+
+def test_a_program_that_runs_a_command_keeps_its_log(capsys: pytest.CaptureFixture[str]) -> None:
+    """Lines of MLflow are dropped in the command's own process alone."""
+    loggers = [logging.getLogger(name) for name in ("mlflow.store.db.utils", "alembic.runtime.migration")]
+    before = [list(logger.filters) for logger in loggers]
+    assert cli.main([]) == 0
+    assert [logger.filters for logger in loggers] == before == [[], []]
+    assert capsys.readouterr().out

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import random
+import subprocess
+import sys
 from dataclasses import fields, replace
 from typing import TYPE_CHECKING, Any
 
@@ -39,19 +41,25 @@ if TYPE_CHECKING:
 DESTINATION = Destination("http://127.0.0.1:9", Experiment(name="E"))
 
 
+def spool_file(folder: Path) -> Path:
+    """Write the spans of an optimization as a program leaves them."""
+    spans = [span for batch in recorded_optimization() for span in batch]
+    lines = [
+        span_line(*routed(ReceivedSpan(span_record(span), local_root=span.parent is None), DESTINATION))
+        for span in spans
+    ]
+    file = folder / "20260101T000000Z-1-1-control-0001.jsonl"
+    file.write_text("\n".join([*lines, end_line(), ""]))
+    return file
+
+
 @pytest.mark.slow  # MLflow creates a database, after an optimization
 def test_files_are_read_without_mlflow(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """The store that they were meant for does not listen; the page has the winner, no run, and the file stays."""
     monkeypatch.chdir(tmp_path)
-    spans = [span for batch in recorded_optimization() for span in batch]
-    lines = [
-        span_line(*routed(ReceivedSpan(span_record(span), local_root=span.parent is None), DESTINATION))
-        for span in spans
-    ]
-    file = tmp_path / "20260101T000000Z-1-1-control-0001.jsonl"
-    file.write_text("\n".join([*lines, end_line(), ""]))
+    file = spool_file(tmp_path)
     before = file.read_bytes()
     capsys.readouterr()  # of DSPy
     assert cli.main(["report", file.name]) == 0
@@ -64,6 +72,21 @@ def test_files_are_read_without_mlflow(
     assert "download_artifacts" not in text
     assert "Run " not in text
     assert file.read_bytes() == before
+
+
+@pytest.mark.slow  # two processes create a database each
+def test_nothing_is_printed_while_a_store_is_created(tmp_path: Path) -> None:
+    """Neither for the temporary store of a report on files, nor for one that `replay` creates."""
+    file, command = spool_file(tmp_path), [sys.executable, "-m", "otel_dspy"]
+    for arguments, line in (
+        (["report", str(file), "--text"], "MIPROv2 on "),
+        (["replay", str(file), "--tracking-uri", f"sqlite:///{tmp_path / 'mlflow.db'}"], str(file)),
+    ):
+        ended = subprocess.run(
+            [*command, *arguments], cwd=tmp_path, capture_output=True, text=True, check=False, timeout=300
+        )
+        assert (ended.returncode, ended.stderr) == (0, "")
+        assert ended.stdout.startswith(line)
 
 
 @pytest.mark.slow  # as above
