@@ -17,7 +17,7 @@ from tests.support.span_recorder import recording
 from tests.support.streaming_lm import handed_out, streaming_lm
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Iterator
+    from collections.abc import AsyncGenerator, Iterable, Iterator
 
     from tests.support.span_recorder import Recorder
 
@@ -43,6 +43,10 @@ async def _all(stream: AsyncGenerator[Any]) -> list[Any]:
 
 async def _first(stream: AsyncGenerator[Any], count: int) -> list[Any]:
     return [await anext(stream) for _ in range(count)]
+
+
+def _text(chunks: Iterable[Any]) -> str:
+    return "".join(chunk.chunk for chunk in chunks if hasattr(chunk, "chunk"))
 
 
 def _ended(recorder: Recorder) -> None:
@@ -198,3 +202,48 @@ def test_streams_side_by_side_stay_apart() -> None:
         asyncio.run(read())
     assert recorder.tree("", *SHOWN) == WHOLE * 2
     assert all((chat.attributes or {})["gen_ai.response.time_to_first_chunk"] for chat in recorder.named("chat"))
+
+
+def test_two_requests_that_share_a_listener() -> None:
+    """Their readers lose text, as without instrumentation; the spans have both answers as the model gave them."""
+    answers = {"France": "Paris is the capital of France.", "Italy": "Rome is the capital of Italy."}
+    listener = dspy.streaming.StreamListener(signature_field_name="answer", allow_reuse=True)
+    program = dspy.Predict("country -> answer")
+    shared = cast("Any", dspy).streamify(program, stream_listeners=[listener], is_async_program=True)
+
+    async def both() -> tuple[str, str]:
+        first = shared(country="France")
+        begin = await anext(first)
+        second = await _all(shared(country="Italy"))
+        return _text([begin, *await _all(first)]), _text(second)
+
+    script = dspy_script({"answer": lambda inputs: answers[inputs["country"]]})
+    with dspy.context(lm=streaming_lm(script)), recording(capture_content=True) as recorder:
+        assert asyncio.run(both()) == snapshot(("Paris", ""))
+    recorded = [str((chat.attributes or {})["gen_ai.output.messages"]) for chat in recorder.named("chat")]
+    assert all(any(answer in text for text in recorded) for answer in answers.values())
+
+
+def test_a_generator_under_the_span_decorator_of_opentelemetry() -> None:
+    """Its span has ended before the program is called, which is a trace of its own; a span inside has the call."""
+    with dspy.context(lm=streaming_lm(SCRIPT)), recording() as recorder:
+        tracer = recorder.capture.tracer_provider.get_tracer("app")
+        program = dspy.Predict("question -> answer")
+
+        @tracer.start_as_current_span("decorated")
+        def decorated() -> Iterator[Any]:
+            yield program(question="1+1")
+
+        def inside() -> Iterator[Any]:
+            with tracer.start_as_current_span("inside"):
+                yield program(question="1+1")
+
+        assert [len(list(pieces)) for pieces in (decorated(), inside())] == [1, 1]
+    assert recorder.tree("") == [
+        "decorated",
+        "module Predict",
+        "  chat scripted",
+        "inside",
+        "  module Predict",
+        "    chat scripted",
+    ]

@@ -78,6 +78,22 @@ def test_every_iteration_is_a_trial_with_its_phases() -> None:
     )
 
 
+def test_a_minibatch_that_has_an_example_twice() -> None:
+    """Six examples in minibatches of four: each evaluation is recorded, and the score is that which gepa decides by."""
+    with recording() as recorder:
+        optimize(reflection_minibatch_size=4)
+    twice = [trial for trial in trials(recorder) if len(set(trial.get("parameter.minibatch", ()))) == 2]
+    assert len(twice) == 2
+    rejected = twice[1]
+    rows = [row for row in rejected["scores"] if row["on"] == "minibatch"]
+    assert [row["id"] for row in rows] == list(rejected["parameter.minibatch"])
+    assert (rejected["state"], rejected["score"]) == ("rejected", fmean(row["score"] for row in rows))
+    evaluations = [
+        span for span in recorder.named("evaluate") if attributes(span)["dspy.trial.index"] == rejected["index"]
+    ]
+    assert [attributes(span)["dspy.evaluate.num_examples"] for span in evaluations] == [4, 4]
+
+
 def test_calls_of_the_reflection_model_are_in_the_propose_phase() -> None:
     """They are nowhere else, and count in the trial that they were made for."""
     with recording() as recorder:
