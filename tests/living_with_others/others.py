@@ -5,8 +5,14 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final
 
+from opentelemetry import trace
+
+from tests.support.span_recorder import CountingIds
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+
+    from opentelemetry.sdk.trace import SpanProcessor
 
 INSTRUMENTORS: Final = {
     "opentelemetry-instrumentation-genai-dspy": "opentelemetry.instrumentation.genai.dspy:DSPyInstrumentor",
@@ -24,6 +30,19 @@ MLFLOW: Final = {
     "mlflow.litellm.autolog": "mlflow.litellm",
 }
 """Function -> its module."""
+LOGFIRE: Final = "logfire.instrument_dspy"
+"""OpenInference's instrumentation with Logfire's tracer provider, which wraps the SDK's."""
+
+
+def logfire_provider(processor: SpanProcessor) -> Any:
+    """What `logfire.configure()` makes the global provider; its spans go to this processor alone."""
+    logfire: Any = import_module("logfire")
+    advanced = logfire.AdvancedOptions(id_generator=CountingIds())
+    logfire.configure(
+        send_to_logfire=False, console=False, metrics=False, inspect_arguments=False, scrubbing=False,
+        additional_span_processors=[processor], advanced=advanced,
+    )  # fmt: skip
+    return trace.get_tracer_provider()
 
 
 def switches(name: str, providers: Mapping[str, Any]) -> tuple[Callable[[], object], Callable[[], object]]:
@@ -31,6 +50,9 @@ def switches(name: str, providers: Mapping[str, Any]) -> tuple[Callable[[], obje
     if name in MLFLOW:
         flavor: Any = import_module(MLFLOW[name])
         return flavor.autolog, lambda: flavor.autolog(disable=True)
+    if name == LOGFIRE:
+        _, off = switches("openinference-instrumentation-dspy", providers)
+        return import_module("logfire").instrument_dspy, off
     module, _, cls = INSTRUMENTORS[name].partition(":")
     instrumentor: Any = getattr(import_module(module), cls)()
     return lambda: instrumentor.instrument(**providers, skip_dep_check=True), instrumentor.uninstrument

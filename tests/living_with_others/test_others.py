@@ -9,7 +9,7 @@ import pytest
 from inline_snapshot import snapshot
 
 from tests.living_with_others.environment import worker_lines, worker_output
-from tests.living_with_others.others import INSTRUMENTORS, MLFLOW
+from tests.living_with_others.others import INSTRUMENTORS, LOGFIRE, MLFLOW
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -106,10 +106,10 @@ IN_MLFLOW: dict[str, list[str]] = {
 
 @pytest.fixture(scope="module")
 def seen_with(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    """The worker's output with each of `DSPYS`."""
-    lines = worker_lines(tmp_path_factory.mktemp("others"), WORKER, *DSPYS)
+    """The worker's output with each of `DSPYS`, and with Logfire's."""
+    lines = worker_lines(tmp_path_factory.mktemp("others"), WORKER, *DSPYS, LOGFIRE)
     orders = [json.loads(line) for line in lines if line.startswith("{")]
-    return dict(zip(DSPYS, orders, strict=True))
+    return dict(zip((*DSPYS, LOGFIRE), orders, strict=True))
 
 
 def _the_same_in_every_order(name: str, orders: dict[str, Any]) -> dict[str, Any]:
@@ -271,6 +271,14 @@ def test_openinference_dspy(seen_with: dict[str, Any]) -> None:
     )
 
 
+def test_logfire(seen_with: dict[str, Any]) -> None:
+    """Logfire's `instrument_dspy` is OpenInference's: its tracer provider around the SDK's makes no difference."""
+    orders = _the_same_in_every_order(LOGFIRE, seen_with[LOGFIRE])
+    openinference = seen_with[DSPYS[1]]
+    for order, seen in orders.items():
+        assert seen == openinference[order], order
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("name", [name for name in (*INSTRUMENTORS, *MLFLOW) if name not in DSPYS])
 def test_below_dspy(name: str, tmp_path: Path) -> None:
@@ -289,7 +297,7 @@ def test_below_dspy(name: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", [*DSPYS, "opentelemetry-instrumentation-genai-openai"])
+@pytest.mark.parametrize("name", [*DSPYS, LOGFIRE, "opentelemetry-instrumentation-genai-openai"])
 def test_with_a_private_provider_each_records_all(name: str, tmp_path: Path) -> None:
     """With a private tracer provider, as with `autolog`, each records all that it records without the other."""
     orders = worker_output(tmp_path, WORKER, name, "--apart")

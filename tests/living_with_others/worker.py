@@ -17,10 +17,11 @@ from importlib import import_module
 from typing import Any, cast
 
 from opentelemetry import trace
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 
 from otel_dspy import DSPyInstrumentor
 from tests.living_with_others import program
-from tests.living_with_others.others import MLFLOW, switches
+from tests.living_with_others.others import LOGFIRE, MLFLOW, logfire_provider, switches
 from tests.support.dspy_answers import dspy_script
 from tests.support.lm_server import scripted_lm
 from tests.support.span_recorder import CountingIds, Recorder
@@ -56,14 +57,22 @@ class Both:
         # Random ids where there are two providers: a span of one is the parent of the other's.
         self._theirs = TelemetryCapture(id_generator=None if apart else CountingIds())
         self._ours = TelemetryCapture() if apart else self._theirs
-        trace.set_tracer_provider(self._theirs.tracer_provider)
-        self._on, self._off = switches(name, self._theirs.providers)
+        if name == LOGFIRE:
+            self._providers = {
+                **self._theirs.providers,
+                "tracer_provider": logfire_provider(SimpleSpanProcessor(self._theirs.span_exporter)),
+            }
+        else:
+            self._providers = self._theirs.providers
+            trace.set_tracer_provider(self._theirs.tracer_provider)
+        self._on, self._off = switches(name, self._providers)
         self._counted: dict[str, float] = {}
 
     def begin(self, *, ours_first: bool) -> None:
         """Switch both on."""
         # One meter provider: tokens that both count would be counted twice.
-        providers = {**self._theirs.providers, "tracer_provider": self._ours.tracer_provider}
+        apart = {} if self._ours is self._theirs else {"tracer_provider": self._ours.tracer_provider}
+        providers = {**self._providers, **apart}
         steps = [lambda: DSPyInstrumentor().instrument(**providers, trace_shape="nested"), self._on]
         for step in steps if ours_first else reversed(steps):
             step()

@@ -24,6 +24,7 @@ _logger = logging.getLogger(__name__)
 _Processor = TypeVar("_Processor")
 
 _adopted: Final[weakref.WeakKeyDictionary[object, list[SpanProcessor]]] = weakref.WeakKeyDictionary()
+"""By the object that holds a provider's processors: a provider need not have a hash."""
 
 
 @runtime_checkable
@@ -61,7 +62,7 @@ def adopt(provider: object) -> Audience:
     if not isinstance(found, tuple):
         return Audience(0, 0)
     before = cast("tuple[SpanProcessor, ...]", found)
-    ours = _adopted.setdefault(provider, [])
+    ours = _adopted.setdefault(several, [])
     after: list[SpanProcessor] = []
     for processor in before:
         exporter: object = getattr(processor, "span_exporter", None)
@@ -82,7 +83,8 @@ def adopt(provider: object) -> Audience:
 
 def adopted(provider: object, kind: type[_Processor]) -> _Processor | None:
     """Return the provider's span processor of this class that replaced a stand-in; None if there is none."""
-    ours = _adopted.get(provider, []) if provider is not None else []
+    several = getattr(provider, "_active_span_processor", None)
+    ours = _adopted.get(several, []) if several is not None else []
     return next((processor for processor in ours if isinstance(processor, kind)), None)
 
 

@@ -6,7 +6,7 @@ import logging
 import os
 import threading
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from opentelemetry.sdk.trace import SpanLimits, TracerProvider
 
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
+    from opentelemetry.sdk.trace import SpanProcessor
+
     from otel_dspy.budget import Budget
     from otel_dspy.mlflow.records.route import Destination
 
@@ -35,6 +37,13 @@ class _Active:
     processor: MlflowSpanProcessor
     provider: TracerProvider | None
     """The provider that `autolog` created; None if the processor was added to an existing one."""
+
+
+@runtime_checkable
+class _AcceptsProcessors(Protocol):
+    """The SDK's tracer provider, or a wrapper of it, as Logfire's is."""
+
+    def add_span_processor(self, span_processor: SpanProcessor) -> None: ...
 
 
 _lock = threading.RLock()
@@ -162,7 +171,7 @@ def _enable(
             _active = _Active(processor, None)
             _logger.info("MLflow is already enabled by OTEL_TRACES_EXPORTER: autolog changes its flags and destination")
             return
-        elif isinstance(in_use, TracerProvider):
+        elif isinstance(in_use, _AcceptsProcessors):
             in_use.add_span_processor(processor)
             _active = _Active(processor, None)
             _logger.info(

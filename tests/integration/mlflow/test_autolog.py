@@ -24,6 +24,7 @@ from tests.support.blank_store import blank_store
 from tests.support.mlflow_tree import read_tree
 from tests.support.optimizers import Rounds
 from tests.support.sums import exact, examples, sums_lm
+from tests.support.wrapping_provider import WrappingProvider
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -129,6 +130,17 @@ def test_the_global_provider_is_joined(place: CallContext, monkeypatch: pytest.M
     ask("joined")
     delivered()
     assert len(read_tree(place.uri, place.experiment).traces) == 1
+
+
+def test_a_provider_around_the_sdks_is_joined(place: CallContext) -> None:
+    """Logfire's provider is none of the SDK's and accepts span processors: `autolog` adds MLflow's to it."""
+    provider = WrappingProvider(TracerProvider(shutdown_on_exit=False))
+    DSPyInstrumentor().instrument(tracer_provider=provider, capture_content=True)
+    autolog(tracking_uri=place.uri, experiment=place.experiment)
+    ask("joined")
+    delivered()
+    [found] = read_tree(place.uri, place.experiment).traces
+    assert found.request_preview == '{"question":"joined"}'
 
 
 def _unsampled(*, remote: bool) -> AbstractContextManager[object]:

@@ -19,7 +19,8 @@ from opentelemetry.context import get_value, set_value
 from opentelemetry.trace import Span, SpanKind, get_current_span
 from typing_extensions import override
 
-from otel_dspy.telemetry.delegating_tracer import DelegatingTracer, innermost
+from otel_dspy.telemetry.delegating_tracer import DelegatingTracer
+from otel_dspy.telemetry.genai.span_processors import processor_of_provider, processor_of_tracer
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -88,7 +89,7 @@ class OtherInstrumentations:
 
     def context_inside(self, key: str, context: Context) -> Context:
         """Return the context inside a util-genai call: without the call (`key`) if the global provider differs."""
-        theirs = getattr(_global_provider(), "_active_span_processor", None)
+        theirs = processor_of_provider(_global_provider())
         return context if theirs is None or theirs is self._processor() else set_value(key, None, context)
 
     def _other(self, span: Span) -> str | None:
@@ -101,8 +102,7 @@ class OtherInstrumentations:
         return ours is not None and getattr(span, "_span_processor", None) is ours
 
     def _processor(self) -> object | None:
-        """Return the processor that all tracers of a provider share; None without OpenTelemetry's SDK."""
-        return getattr(innermost(self._tracer), "span_processor", None)
+        return processor_of_tracer(self._tracer)
 
     def _warn_once(self, other: str, operation: object) -> None:
         with self._lock:

@@ -10,13 +10,14 @@ from inline_snapshot import snapshot
 
 from otel_dspy import DSPyInstrumentor
 from tests.support.in_process_lm import in_process_lm
-from tests.support.span_recorder import recording
+from tests.support.span_recorder import CountingIds, Recorder, recording
 from tests.support.telemetry_capture import TelemetryCapture
+from tests.support.wrapping_provider import WrappingProvider
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from opentelemetry.sdk.trace import TracerProvider
+    from opentelemetry.trace import TracerProvider
 
 CHAT = {"gen_ai.operation.name": "chat"}
 SHOWN = ("gen_ai.usage.input_tokens", "lm.cache_hit", "lm.role")
@@ -58,13 +59,29 @@ def test_another_kind_of_span_is_only_around() -> None:
     assert recorder.tree("", "lm.cache_hit") == ["theirs", "  chat scripted lm.cache_hit=False"] * 2
 
 
+def test_one_span_a_call_where_the_provider_wraps_the_sdks(caplog: pytest.LogCaptureFixture) -> None:
+    """Logfire's provider wraps provider, tracers and spans: both spans have one destination there, too."""
+    capture = TelemetryCapture(id_generator=CountingIds())
+    wrapping = WrappingProvider(capture.tracer_provider)
+    DSPyInstrumentor().instrument(**{**capture.providers, "tracer_provider": wrapping})
+    try:
+        _ask(wrapping, CHAT)
+    finally:
+        DSPyInstrumentor().uninstrument()
+    assert Recorder(capture).tree("", *SHOWN) == ["theirs lm.cache_hit=False gen_ai.usage.input_tokens=10"]
+    assert [line.getMessage().partition(":")[0] for line in caplog.records] == [
+        "another creates spans for the same calls (chat)"
+    ]
+
+
 @pytest.mark.contract_gaps("its parent was never exported")
-def test_a_span_of_another_provider_is_not_reused() -> None:
+@pytest.mark.parametrize("wraps", [False, True], ids=["the SDK's", "wrapping the SDK's"])
+def test_a_span_of_another_provider_is_not_reused(*, wraps: bool) -> None:
     """Another provider's span gets nothing, and ours is made."""
     elsewhere, here = TelemetryCapture(), TelemetryCapture()
     DSPyInstrumentor().instrument(**here.providers)
     try:
-        _ask(elsewhere.tracer_provider, CHAT)
+        _ask(WrappingProvider(elsewhere.tracer_provider) if wraps else elsewhere.tracer_provider, CHAT)
     finally:
         DSPyInstrumentor().uninstrument()
     assert [span.name for span in here.spans] == ["chat scripted"]
