@@ -34,10 +34,10 @@ LARGE = 300_000
 """Characters of a program's instructions: more than one attribute holds."""
 
 
-def compiles(count: int, trials: int, *, nested: bool) -> list[ReadableSpan]:
+def compiles(count: int, trials: int, namespace: int, *, nested: bool) -> list[ReadableSpan]:
     """Compiles with tables, programs in pieces, trials and examples; then an evaluation outside."""
     kept = InMemorySpanExporter()
-    tracer = provider(SimpleSpanProcessor(kept), namespace=1 + nested).get_tracer("otel_dspy")
+    tracer = provider(SimpleSpanProcessor(kept), namespace + nested).get_tracer("otel_dspy")
     for number in range(count):
         emitter = SpanEmitter(tracer, compile_id=f"c-{nested}-{number}", nested=nested)
         state = program_state("Add.")
@@ -101,7 +101,8 @@ def test_two_bridges_under_stress(
     seed: int, size: tuple[int, int], *, queued: bool, server_uri: str, new_store: Callable[[str], str]
 ) -> None:
     """Six senders, each request to a bridge by chance, a third of them to both: what one writer makes of it in order."""
-    spans = [*compiles(*size, nested=False), *compiles(*size, nested=True)]
+    namespace = 2 * random.SystemRandom().randrange(1, 2**30)  # a trace is in one experiment of the server
+    spans = [*compiles(*size, namespace, nested=False), *compiles(*size, namespace, nested=True)]
     reference, experiment = new_store("reference"), f"instant-{uuid.uuid4().hex[:8]}"
     writer = RequestWriter(2**30)
     await_written(submit(writer, reference, spans))
