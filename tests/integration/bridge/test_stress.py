@@ -67,24 +67,22 @@ def requests_of(spans: Sequence[ReadableSpan], chance: random.Random) -> list[Re
 
 
 def in_order(recorded: dict[str, Any]) -> dict[str, Any]:
-    """Runs ordered by identity, since each starts with the first span of it that arrives, whichever that is.
-
-    Without the tokens and costs of traces: spans that come after the end of their trace are in no sum.
-    """
+    """Runs ordered by identity, since each starts with the first span of it that arrives, whichever that is."""
 
     def key(run: dict[str, Any]) -> str:
         return f"{run['name']} {run['tags'].get('dspy.compile.id')} {int(run['tags'].get('dspy.trial.index', 0)):4}"
 
     def ordered(run: dict[str, Any]) -> dict[str, Any]:
         children = sorted(map(ordered, run["children"]), key=key)
-        return {**run, "children": children, "traces": without_sums(run["traces"])}
+        return {**run, "children": children, "traces": sorted(run["traces"], key=trace_id)}
 
-    return {"runs": sorted(map(ordered, recorded["runs"]), key=key), "traces": without_sums(recorded["traces"])}
+    def trace_id(trace: dict[str, Any]) -> str:
+        return str(trace["id"])
 
-
-def without_sums(traces: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Traces by when they began and by id."""
-    return [{**trace, "metadata": {}} for trace in sorted(traces, key=lambda trace: trace["id"])]
+    return {
+        "runs": sorted(map(ordered, recorded["runs"]), key=key),
+        "traces": sorted(recorded["traces"], key=trace_id),
+    }
 
 
 @pytest.mark.parametrize(
