@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol
 from opentelemetry.context import Context, create_key, get_current, get_value
 from opentelemetry.trace import INVALID_SPAN, set_span_in_context
 
+from otel_dspy.runtime.enclosing_call import ENCLOSING
 from otel_dspy.telemetry.prompt_names import Prompt
 from otel_dspy.telemetry.tallies.usage_tally import TASK
 
@@ -164,7 +165,7 @@ def inside(span: Span, call_context: CallContext, context: Context) -> Context:
         call_context: the call context of the new context.
         context: the context to extend.
     """
-    return Context(context, **{SPAN: span, _KEY: call_context})
+    return Context(context, **{SPAN: span, ENCLOSING: span, _KEY: call_context})
 
 
 def with_call_context(call_context: CallContext, context: Context) -> Context:

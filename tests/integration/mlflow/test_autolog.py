@@ -15,6 +15,7 @@ from inline_snapshot import snapshot
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor, SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+from opentelemetry.sdk.trace.sampling import ALWAYS_OFF, ALWAYS_ON
 from opentelemetry.trace import NonRecordingSpan, SpanContext, use_span
 
 from otel_dspy import DSPyInstrumentor
@@ -30,6 +31,8 @@ if TYPE_CHECKING:
     from collections.abc import Generator
     from contextlib import AbstractContextManager
     from pathlib import Path
+
+    from opentelemetry.sdk.trace.sampling import Sampler
 
     from tests.integration.mlflow.conftest import CallContext
 
@@ -141,6 +144,26 @@ def test_a_provider_around_the_sdks_is_joined(place: CallContext) -> None:
     delivered()
     [found] = read_tree(place.uri, place.experiment).traces
     assert found.request_preview == '{"question":"joined"}'
+
+
+@pytest.mark.contract_gaps("its parent was never exported")
+@pytest.mark.parametrize("sampler", [ALWAYS_ON, ALWAYS_OFF], ids=["sampled", "not sampled"])
+def test_spans_of_the_application_inside_a_call_do_not_split_its_trace(place: CallContext, sampler: Sampler) -> None:
+    """They go to the application's own backend, and what they contain of DSPy stays in the trace of the call."""
+    tracer = TracerProvider(sampler=sampler, shutdown_on_exit=False).get_tracer("the application")
+
+    def step(question: str) -> str:
+        with tracer.start_as_current_span("a step"), tracer.start_as_current_span("a part of it"):
+            ask(question)
+        return question
+
+    autolog(tracking_uri=place.uri, experiment=place.experiment)
+    dspy.Tool(step)(question="1+1")
+    delivered()
+    [found] = read_tree(place.uri, place.experiment).traces
+    [tool] = found.spans
+    assert (tool.name, [one.name for one in tool.children]) == ("execute_tool step", ["module Predict"])
+    assert [span.name for span in found.walk()] == ["execute_tool step", "module Predict", "chat dummy"]
 
 
 def _unsampled(*, remote: bool) -> AbstractContextManager[object]:

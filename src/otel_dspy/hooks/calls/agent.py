@@ -12,6 +12,7 @@ from typing_extensions import override
 from otel_dspy.hooks.patching.call_hook import CallHook, wrap_async_override, wrap_call
 from otel_dspy.hooks.patching.capabilities import part
 from otel_dspy.hooks.patching.subclasses import wrap_with_subclasses
+from otel_dspy.runtime.enclosing_call import within_call
 from otel_dspy.serialization.datasets import fields
 from otel_dspy.serialization.plain_data import plain
 from otel_dspy.telemetry.genai.invocations import end_invocation, text_parts
@@ -72,7 +73,7 @@ class _AgentHook(CallHook):
                 telemetry.content, gen_ai.GEN_AI_TOOL_DEFINITIONS, telemetry.settings.max_media_bytes
             )
             invocation.tool_definitions = definitions.definitions([_definition(tool) for tool in tools(self._agent)])
-        return set_value(_AGENT, id(self._agent), invocation.context)
+        return set_value(_AGENT, id(self._agent), within_call(invocation.span, invocation.context))
 
     @override
     def see(self, result: Any) -> None:

@@ -15,6 +15,7 @@ from otel_dspy.hooks.lm.usage import add_to_totals, measure_usage
 from otel_dspy.hooks.metric.metric_name import metric_name
 from otel_dspy.hooks.patching.call_hook import CallHook, wrap_async_call, wrap_call
 from otel_dspy.hooks.patching.wrapper_frames import hidden_frame
+from otel_dspy.runtime.enclosing_call import within_call
 from otel_dspy.runtime.error_guard import guarded
 from otel_dspy.telemetry.call_context import call_context_in, context_for_call
 from otel_dspy.telemetry.genai.invocations import end_invocation
@@ -123,7 +124,7 @@ class _EmbeddingHook(CallHook):
         count = _count(self._inputs)
         if count is not None:
             self._invocation.attributes[semconv.DSPY_EMBEDDINGS_COUNT] = count
-        return set_value(_CALL, self, self._invocation.context)
+        return set_value(_CALL, self, within_call(self._invocation.span, self._invocation.context))
 
     def answered(self, response: Any) -> Any:
         """Add the tokens and the cost of a batch's response to the span, and return the response."""

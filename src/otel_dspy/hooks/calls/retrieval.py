@@ -13,6 +13,7 @@ from typing_extensions import override
 from otel_dspy import semconv
 from otel_dspy.hooks.patching.call_hook import CallHook, wrap_call
 from otel_dspy.hooks.patching.subclasses import wrap_with_subclasses
+from otel_dspy.runtime.enclosing_call import within_call
 from otel_dspy.telemetry.call_context import context_for_call
 from otel_dspy.telemetry.genai.invocations import clean_text, end_invocation
 from otel_dspy.telemetry.secrets.scrubber import host_and_port
@@ -89,7 +90,7 @@ class _RetrievalHook(CallHook):
             invocation.top_k = self._top_k
         if telemetry.settings.capture_content and self._query is not None:
             invocation.query_text = clean_text(telemetry, gen_ai.GEN_AI_RETRIEVAL_QUERY_TEXT, self._query)
-        return invocation.context
+        return within_call(invocation.span, invocation.context)
 
     @override
     def see(self, result: Any) -> None:

@@ -8,6 +8,7 @@ from opentelemetry.semconv._incubating.attributes import gen_ai_attributes as ge
 from typing_extensions import override
 
 from otel_dspy.hooks.patching.call_hook import CallHook, wrap_async_call, wrap_call
+from otel_dspy.runtime.enclosing_call import within_call
 from otel_dspy.serialization.plain_data import bounded
 from otel_dspy.telemetry.call_context import context_for_call
 from otel_dspy.telemetry.genai.invocations import end_invocation
@@ -63,7 +64,7 @@ class _ToolHook(CallHook):
             self._content[gen_ai.GEN_AI_TOOL_CALL_ARGUMENTS] = bounded(
                 {name: REDACTED if is_secret_name(name) else value for name, value in self._kwargs.items()}
             )
-        return self._invocation.context
+        return within_call(self._invocation.span, self._invocation.context)
 
     @override
     def see(self, result: Any) -> None:

@@ -21,7 +21,7 @@ from otel_dspy.hooks.patching.capabilities import part
 from otel_dspy.hooks.patching.subclasses import wrap_with_subclasses
 from otel_dspy.hooks.patching.wrapper_frames import hidden_frame
 from otel_dspy.runtime.error_guard import guarded
-from otel_dspy.telemetry.call_context import call_context_in, current_call_context, with_call_context
+from otel_dspy.telemetry.call_context import call_context_in, current_call_context, inside
 from otel_dspy.telemetry.genai.invocations import end_call
 from otel_dspy.telemetry.secrets.scrubber import host_and_port
 
@@ -180,8 +180,8 @@ class _LMHook(CallHook):
         self._labels: dict[str, str] = {} if model is None else {gen_ai.GEN_AI_REQUEST_MODEL: model}
         if call_context.compile is not None:
             self._labels[semconv.DSPY_OPTIMIZER_NAME] = call_context.compile.optimizer_name
-        inside = telemetry.others.context_inside(CLIENT_INFERENCE_CONTEXT_KEY, call.context)
-        return with_call_context(call_context.in_lm_call(self), inside)
+        context = telemetry.others.context_inside(CLIENT_INFERENCE_CONTEXT_KEY, call.context)
+        return inside(call.span, call_context.in_lm_call(self), context)
 
     def finalized(self, lm: Any, _call: Any, result: Any) -> None:
         """Record the result that DSPy has read from the response."""

@@ -3,8 +3,9 @@
 A span has the destination of its trace's root. The root of an example has the destination of the evaluation that it
 links to. So a change of MLflow's settings during a compile does not split it.
 
-A root is a *local* root: a span whose parent was created by another library or process. Two local roots may share an
-OpenTelemetry trace, which MLflow cannot show, so each gets an MLflow trace of its own.
+A root is a *local* root: a span outside all other calls, whose parent, if any, was created by another library or
+process. Two local roots may share an OpenTelemetry trace, which MLflow cannot show, so each gets an MLflow trace of its
+own. Inside a call a span below another library's span is a child of the call.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ from otel_dspy.mlflow.fluent.shared_context import IS_SHARED
 from otel_dspy.mlflow.mapping.context import logs_traces
 from otel_dspy.mlflow.records.route import ROOT_KINDS, Experiment, RootKind, Route, TraceContext
 from otel_dspy.runtime.bounded_dict import BoundedDict
+from otel_dspy.runtime.enclosing_call import enclosing_call
 from otel_dspy.runtime.error_guard import guarded
 
 if TYPE_CHECKING:
@@ -83,9 +85,14 @@ class TraceRouter:
         own = span.get_span_context()
         if own is None:
             return None
-        inherited = self._find(span.parent)
         around = fluent_tracing.own_context_span()
-        route = self._below(inherited, span.parent, around) if inherited else self._root(span, own)
+        inherited = self._find(span.parent)
+        if inherited is not None:
+            route = self._below(inherited, span.parent, around)
+        else:
+            inherited, route = self._below_foreign(span.parent, parent_context, around)
+        if route is None:
+            route = self._root(span, own)
         with self._lock:
             self._live[_key(own)] = route
             if around is not None:
@@ -128,6 +135,23 @@ class TraceRouter:
             if known != around.span_id:  # a span of MLflow's is in between
                 return replace(inherited, context=replace(context, parent_id=format_span_id(around.span_id)))
         return inherited if context.parent_id is None else replace(inherited, context=replace(context, parent_id=None))
+
+    def _below_foreign(
+        self, parent: SpanContext | None, context: Context | None, around: SpanContext | None
+    ) -> tuple[Route, Route] | tuple[None, None]:
+        """Return the route of the call around a span's parent, which is no span of ours, and the span's route below it.
+
+        None if it is in no call, and if the parent is a span of MLflow's, whose trace contains it.
+        """
+        enclosing = enclosing_call(parent, context)
+        inherited = self._find(enclosing)
+        if enclosing is None or inherited is None or (IS_SHARED and fluent_tracing.active_span(parent) is not None):
+            return None, None
+        route = self._below(inherited, enclosing, around)
+        if route.context.parent_id is None:
+            within = replace(route.context, parent_id=format_span_id(enclosing.span_id))
+            route = replace(route, context=within)
+        return inherited, route
 
     def ended(self, span: ReadableSpan) -> Route | None:
         """Return the route of a span that ends; None if its start was not recorded."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from opentelemetry import trace
@@ -10,11 +11,15 @@ from opentelemetry.trace import Link
 
 from otel_dspy.mlflow.delivery.trace_routing import TraceRouter
 from otel_dspy.mlflow.records.route import Destination, Experiment, Options, RootKind
+from otel_dspy.telemetry.call_context import CallContext, inside
 
 if TYPE_CHECKING:
+    from opentelemetry.context import Context
+
     from otel_dspy.mlflow.records.route import Route
 
 TRACER = TracerProvider(shutdown_on_exit=False).get_tracer("t")
+FOREIGN = TracerProvider(shutdown_on_exit=False).get_tracer("another library")
 
 
 class Capturing:
@@ -28,16 +33,23 @@ class Capturing:
         self.captured += 1
         return Destination(str(self.captured), Experiment()), None, Options()
 
-    def start(self, operation: str, parent: trace.Span | None = None, link: trace.Span | None = None) -> ReadableSpan:
+    def start(
+        self,
+        operation: str,
+        parent: trace.Span | None = None,
+        link: trace.Span | None = None,
+        context: Context | None = None,
+    ) -> ReadableSpan:
         """Start a span and route it."""
+        context = trace.set_span_in_context(parent or trace.INVALID_SPAN, context)
         span = TRACER.start_span(
             operation,
-            context=trace.set_span_in_context(parent or trace.INVALID_SPAN),
+            context=context,
             links=[Link(link.get_span_context())] if link else [],
             attributes={"dspy.operation.name": operation},
         )
         assert isinstance(span, ReadableSpan)
-        self.router.started(span)
+        self.router.started(span, context)
         return span
 
     def end(self, span: ReadableSpan) -> Route:
@@ -72,6 +84,30 @@ def test_a_straggler_below_an_ended_span_stays_in_its_trace() -> None:
     example = routes.start("example")
     route = routes.end(example)
     assert routes.end(routes.start("module", parent=as_span(example))) is route
+
+
+def test_a_call_below_a_foreign_span_inside_another_call_is_part_of_it() -> None:
+    """The foreign span is in no trace of MLflow's: the call is a child of the call around it."""
+    routes = Capturing()
+    outer = routes.start("module")
+    context = inside(as_span(outer), CallContext(), trace.set_span_in_context(as_span(outer)))
+    foreign = FOREIGN.start_span("not ours", context)
+    inner = routes.start("module", parent=foreign, context=context)
+    below = routes.start("chat", parent=as_span(inner))
+    inner_route, below_route, outer_route = (routes.end(span).context for span in (inner, below, outer))
+    assert routes.captured == 1
+    assert inner_route == replace(outer_route, parent_id=outer_route.root_id)
+    assert below_route == outer_route
+
+
+def test_a_call_in_a_trace_begun_inside_another_call_is_a_root() -> None:
+    """As a span with a link to the call around it: who begins a new trace wants one."""
+    routes = Capturing()
+    outer = routes.start("module")
+    context = inside(as_span(outer), CallContext(), trace.set_span_in_context(as_span(outer)))
+    foreign = FOREIGN.start_span("not ours", trace.set_span_in_context(trace.INVALID_SPAN, context))
+    inner = routes.start("module", parent=foreign, context=context)
+    assert routes.end(inner).context.trace_id != routes.end(outer).context.trace_id
 
 
 def test_roots_below_one_foreign_span_are_traces_of_their_own() -> None:

@@ -22,6 +22,7 @@ from otel_dspy.hooks.lm.result import LMCallRecord, TokenCounts, read_result
 from otel_dspy.hooks.lm.usage import add_to_totals
 from otel_dspy.hooks.patching.call_hook import CallHook, wrap_call
 from otel_dspy.hooks.patching.capabilities import part
+from otel_dspy.runtime.enclosing_call import within_call
 from otel_dspy.runtime.error_guard import guarded
 from otel_dspy.telemetry.call_context import call_context_in, with_call_context
 from otel_dspy.telemetry.genai.invocations import end_call
@@ -119,7 +120,9 @@ class _LMHook(CallHook):
         self._calls = [telemetry.genai.call(context, request) for _ in self._prompts]
         self._requests = [self._request(prompt) for prompt in self._prompts]
         if len(self._calls) == 1:
-            context = telemetry.others.context_inside(CLIENT_INFERENCE_CONTEXT_KEY, self._calls[0].context)
+            [call] = self._calls
+            context = telemetry.others.context_inside(CLIENT_INFERENCE_CONTEXT_KEY, call.context)
+            context = within_call(call.span, context)
         return set_value(_BATCH, self, with_call_context(self._call_context.in_lm_call(self), context))
 
     def _request(self, prompt: Any) -> CallRequest:
