@@ -143,6 +143,7 @@ def test_a_row_that_raises_is_scored_by_the_text_of_its_error(experiment: str) -
         optimizer=cast("Any", GepaPromptOptimizer)(reflection_model="openai:/unused", max_metric_calls=2),
         scorers=[answered],
     )
+    traces(experiment)  # waits for the delivery
     _, _, seed = read_tree(mlflow.get_tracking_uri(), experiment).walk()
     assert (result.initial_eval_score, seed.metrics["score/full"]) == (1.0, ((0, 1.0),))
     rows = mlflow.search_traces(filter_string="trace.name = 'predict'", return_type="list")
