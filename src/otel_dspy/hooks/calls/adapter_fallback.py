@@ -8,6 +8,7 @@ from opentelemetry.instrumentation.utils import is_instrumentation_enabled
 from opentelemetry.trace import get_current_span
 
 from otel_dspy import semconv
+from otel_dspy.hooks.patching.wrapper_frames import hidden_frame
 from otel_dspy.runtime.error_guard import guarded
 from otel_dspy.telemetry.call_context import current_call_context
 
@@ -30,7 +31,8 @@ def install(patches: Patches) -> None:
 
 
 def _falling_back(wrapped: Callable[..., Any], _instance: Any, args: Args, kwargs: Kwargs) -> Any:
-    made = wrapped(*args, **kwargs)
+    with hidden_frame:
+        made = wrapped(*args, **kwargs)
     with guarded("an adapter's fallback"):
         # An adapter is called directly by a module, so the current span is the module's.
         if is_instrumentation_enabled() and current_call_context().predictor is not None:

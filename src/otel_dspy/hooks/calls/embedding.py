@@ -64,7 +64,9 @@ def provider_and_model(embedder: Any) -> tuple[str, str | None]:
 
 
 def _recording_client(wrapped: Callable[..., Any], _instance: Any, args: Args, kwargs: Kwargs) -> Any:
-    litellm, call = wrapped(*args, **kwargs), get_value(_CALL)
+    with hidden_frame:
+        litellm = wrapped(*args, **kwargs)
+    call = get_value(_CALL)
     return _RecordingClient(litellm, call) if isinstance(call, _EmbeddingHook) else litellm
 
 

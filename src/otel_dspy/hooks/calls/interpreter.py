@@ -12,6 +12,7 @@ from otel_dspy import semconv
 from otel_dspy.hooks.calls.component_hook import ComponentHook
 from otel_dspy.hooks.patching.call_hook import wrap_call
 from otel_dspy.hooks.patching.capabilities import part
+from otel_dspy.hooks.patching.wrapper_frames import hidden_frame
 from otel_dspy.runtime.error_guard import guarded
 
 if TYPE_CHECKING:
@@ -38,7 +39,9 @@ def install(patches: Patches, telemetry: Telemetry) -> None:
     known = _InterpreterClasses(patches, telemetry)
 
     def seen(wrapped: Callable[..., Any], _instance: Any, args: Args, kwargs: Kwargs) -> Any:
-        return _InterpreterContext(wrapped(*args, **kwargs), known)
+        with hidden_frame:
+            made = wrapped(*args, **kwargs)
+        return _InterpreterContext(made, known)
 
     for interpreter in filter(None, (PythonInterpreter, part("dspy.primitives.local_interpreter:LocalInterpreter"))):
         known.add(interpreter)

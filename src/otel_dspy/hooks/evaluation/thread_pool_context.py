@@ -30,7 +30,8 @@ def install(patches: Patches, telemetry: Telemetry) -> None:
 
     def execute(wrapped: Callable[..., Any], _instance: Any, args: Args, kwargs: Kwargs) -> Any:
         if not is_instrumentation_enabled():
-            return wrapped(*args, **kwargs)
+            with hidden_frame:
+                return wrapped(*args, **kwargs)
         function, data = _arguments(*args, **kwargs)
         carrying, items = function, data
         with guarded("carrying the context into threads"):
@@ -42,7 +43,8 @@ def install(patches: Patches, telemetry: Telemetry) -> None:
                 carrying, items = instrument_examples(telemetry, evaluation, instrumented or function, data)
             else:
                 carrying = _carried(function, context)
-        return wrapped(carrying, items)
+        with hidden_frame:
+            return wrapped(carrying, items)
 
     patches.wrap(ParallelExecutor, "execute", execute)
 

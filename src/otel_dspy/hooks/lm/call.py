@@ -84,7 +84,8 @@ def _finalize(wrapped: Callable[..., Any], _instance: Any, args: Args, kwargs: K
         call = _current_call()
         if call is not None:
             call.finalized(*args, **kwargs)
-    return wrapped(*args, **kwargs)
+    with hidden_frame:
+        return wrapped(*args, **kwargs)
 
 
 def _attempt(wrapped: Callable[..., Any], _instance: Any, args: Args, kwargs: Kwargs) -> Any:
@@ -110,7 +111,8 @@ def _stream_emitted(wrapped: Callable[..., Any], _instance: Any, args: Args, kwa
         call = _current_call()
         if call is not None:
             call.chunk_arrived()
-    return wrapped(*args, **kwargs)
+    with hidden_frame:
+        return wrapped(*args, **kwargs)
 
 
 def _count_failure() -> None:

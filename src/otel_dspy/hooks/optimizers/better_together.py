@@ -17,6 +17,7 @@ from otel_dspy import semconv
 from otel_dspy.hooks.optimizers.base import OptimizerHook, compile_of, record_setup
 from otel_dspy.hooks.optimizers.plans.better_together import better_together
 from otel_dspy.hooks.patching.call_hook import CallHook, wrap_call
+from otel_dspy.hooks.patching.wrapper_frames import hidden_frame
 from otel_dspy.runtime.error_guard import guarded
 from otel_dspy.serialization.programs import snapshot_if_program
 from otel_dspy.telemetry.spans.trial import close_trial, open_trial
@@ -103,7 +104,8 @@ class BetterTogetherHook(OptimizerHook):
 
 
 def _split(wrapped: Callable[..., Any], _instance: Any, args: Args, kwargs: Kwargs) -> Any:
-    result = wrapped(*args, **kwargs)
+    with hidden_frame:
+        result = wrapped(*args, **kwargs)
     with guarded("BetterTogether's validation set"):
         scope = compile_of(BetterTogetherHook)
         if scope is not None:

@@ -23,7 +23,7 @@ from otel_dspy.hooks.optimizers.plans.bootstrap import bootstrap_few_shot
 from otel_dspy.hooks.optimizers.predictors import emit_demos
 from otel_dspy.hooks.patching.attribute_probe import AttributeProbe
 from otel_dspy.hooks.patching.call_hook import CallHook, wrap_call
-from otel_dspy.hooks.patching.wrapper_frames import forwarding
+from otel_dspy.hooks.patching.wrapper_frames import forwarding, hidden_frame
 from otel_dspy.telemetry.exceptions import last_recorded_error
 from otel_dspy.telemetry.optimizer_hook_state import StateKey
 from otel_dspy.telemetry.spans.evaluate import EvaluateInfo, EvaluateOutcome, close_evaluate, open_evaluate
@@ -119,11 +119,12 @@ def _observed(instance: Any, metric: Any) -> Any:
 def _recorded(metric: Any, verdict: _Verdict) -> Any:
     def judge(wrapped: Callable[..., Any], _instance: Any, args: Args, kwargs: Kwargs) -> Any:
         verdict.prediction = args[1] if len(args) > 1 else None
-        try:
-            verdict.value = wrapped(*args, **kwargs)
-        except BaseException as error:
-            verdict.error = error
-            raise
+        with hidden_frame:
+            try:
+                verdict.value = wrapped(*args, **kwargs)
+            except BaseException as error:
+                verdict.error = error
+                raise
         return verdict.value
 
     return wrapt.FunctionWrapper(metric, forwarding(judge))

@@ -21,6 +21,7 @@ from otel_dspy.hooks.optimizers.finetune_parameters import finetune_parameters
 from otel_dspy.hooks.optimizers.phase import PhaseHook
 from otel_dspy.hooks.optimizers.plans.better_together import bootstrap_finetune
 from otel_dspy.hooks.patching.call_hook import wrap_call
+from otel_dspy.hooks.patching.wrapper_frames import hidden_frame
 from otel_dspy.runtime.error_guard import guarded
 from otel_dspy.telemetry.optimizer_hook_state import StateKey
 from otel_dspy.telemetry.spans.trial import close_trial, open_trial
@@ -71,7 +72,8 @@ class BootstrapFinetuneHook(OptimizerHook):
                 scope = compile_of(BootstrapFinetuneHook)
                 if scope is not None:
                     started = _Job(telemetry, scope, lm, bind_arguments(wrapped, args, kwargs))
-            return wrapped(*args, **kwargs) if started is None else started.start(wrapped, args, kwargs)
+            with hidden_frame:
+                return wrapped(*args, **kwargs) if started is None else started.start(wrapped, args, kwargs)
 
         patches.wrap(module, "bootstrap_trace_data", wrap_call(bootstrap))
         patches.wrap(module.BootstrapFinetune, "finetune_lms", wrap_call(finetune))
@@ -111,12 +113,13 @@ class _Job:
 
     def start(self, function: Callable[..., Any], args: Args, kwargs: Kwargs) -> Any:
         """Start the job and close its trial when it is done."""
-        try:
-            job = function(*args, **kwargs)
-        except BaseException as error:
-            with guarded("the end of a fine-tuning job"):
-                self._close(None, error)
-            raise
+        with hidden_frame:
+            try:
+                job = function(*args, **kwargs)
+            except BaseException as error:
+                with guarded("the end of a fine-tuning job"):
+                    self._close(None, error)
+                raise
         with guarded("waiting for a fine-tuning job"):
             job.add_done_callback(self._done)
         return job

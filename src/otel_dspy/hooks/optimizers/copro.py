@@ -17,6 +17,7 @@ from typing_extensions import override
 from otel_dspy.hooks.optimizers.base import OptimizerHook, compile_of
 from otel_dspy.hooks.optimizers.plans.copro import copro
 from otel_dspy.hooks.optimizers.predictors import predictor_name, predictors, prefix
+from otel_dspy.hooks.patching.wrapper_frames import hidden_frame
 from otel_dspy.runtime.error_guard import guarded
 from otel_dspy.telemetry.optimizer_hook_state import StateKey
 from otel_dspy.telemetry.spans.trial_info import TrialInfo, TrialKind
@@ -134,7 +135,8 @@ def _texts(program: Any) -> dict[str, tuple[str, str | None]]:
 
 
 def _signature_set(wrapped: Callable[..., Any], _instance: Any, args: Args, kwargs: Kwargs) -> Any:
-    result = wrapped(*args, **kwargs)
+    with hidden_frame:
+        result = wrapped(*args, **kwargs)
     with guarded("COPRO's choice of a prompt"):
         scope = compile_of(COPROHook)
         if scope is not None:

@@ -22,6 +22,7 @@ from otel_dspy.hooks.optimizers.finetune_parameters import finetune_parameters
 from otel_dspy.hooks.optimizers.phase import PhaseHook
 from otel_dspy.hooks.patching.call_hook import CallHook, wrap_call
 from otel_dspy.hooks.patching.subclasses import wrap_with_subclasses
+from otel_dspy.hooks.patching.wrapper_frames import hidden_frame
 from otel_dspy.runtime.error_guard import guarded
 from otel_dspy.serialization.programs import snapshot_if_program
 from otel_dspy.telemetry.optimizer_hook_state import StateKey
@@ -90,7 +91,8 @@ class GRPOHook(OptimizerHook):
         def made(wrapped: Callable[..., Any], instance: Any, args: Args, kwargs: Kwargs) -> Any:
             with guarded("GRPO's seed"):
                 _seeds[instance] = bind_arguments(wrapped, args, kwargs, apply_defaults=True)["seed"]
-            return wrapped(*args, **kwargs)
+            with hidden_frame:
+                return wrapped(*args, **kwargs)
 
         patches.wrap(GRPO, "__init__", made)
 
@@ -101,7 +103,8 @@ class GRPOHook(OptimizerHook):
                     arguments: Kwargs = bind_arguments(wrapped, args, kwargs)
                     _close(telemetry, scope)
                     _open(telemetry, scope, arguments["train_step_idx"])
-            return wrapped(*args, **kwargs)
+            with hidden_frame:
+                return wrapped(*args, **kwargs)
 
         def report(wrapped: Callable[..., Any], optimizer: Any, args: Args, kwargs: Kwargs) -> CallHook | None:
             scope = compile_of(GRPOHook)

@@ -21,6 +21,7 @@ from otel_dspy.hooks.optimizers.phase import PhaseHook
 from otel_dspy.hooks.optimizers.plans.mipro_v2 import mipro_v2
 from otel_dspy.hooks.optimizers.predictors import predictors
 from otel_dspy.hooks.patching.call_hook import CallHook, wrap_call
+from otel_dspy.hooks.patching.wrapper_frames import hidden_frame
 from otel_dspy.runtime.error_guard import guarded
 from otel_dspy.serialization.programs import snapshot_if_program
 from otel_dspy.telemetry.optimizer_hook_state import StateKey
@@ -122,11 +123,13 @@ def _seeded(wrapped: Callable[..., Any], _instance: Any, args: Args, kwargs: Kwa
         if scope is not None:
             # `seed or self.seed`: a seed of 0 given to compile is ignored.
             _settings(scope).seed = bind_arguments(wrapped, args, kwargs)["seed"]
-    return wrapped(*args, **kwargs)
+    with hidden_frame:
+        return wrapped(*args, **kwargs)
 
 
 def _resolved(wrapped: Callable[..., Any], _instance: Any, args: Args, kwargs: Kwargs) -> Any:
-    result = wrapped(*args, **kwargs)
+    with hidden_frame:
+        result = wrapped(*args, **kwargs)
     with guarded("MIPROv2's resolved settings"):
         scope = _compile()
         if scope is not None:
@@ -138,7 +141,8 @@ def _resolved(wrapped: Callable[..., Any], _instance: Any, args: Args, kwargs: K
 
 
 def _chosen(wrapped: Callable[..., Any], _instance: Any, args: Args, kwargs: Kwargs) -> Any:
-    result = wrapped(*args, **kwargs)
+    with hidden_frame:
+        result = wrapped(*args, **kwargs)
     with guarded("MIPROv2's choice of a candidate"):
         scope = _compile()
         if scope is not None:

@@ -22,6 +22,7 @@ from otel_dspy.hooks.lm.result import LMCallRecord, TokenCounts, read_result
 from otel_dspy.hooks.lm.usage import add_to_totals
 from otel_dspy.hooks.patching.call_hook import CallHook, wrap_call
 from otel_dspy.hooks.patching.capabilities import part
+from otel_dspy.hooks.patching.wrapper_frames import hidden_frame
 from otel_dspy.runtime.enclosing_call import within_call
 from otel_dspy.runtime.error_guard import guarded
 from otel_dspy.telemetry.call_context import call_context_in, with_call_context
@@ -69,7 +70,8 @@ def _instrument_litellm(patches: Patches) -> None:
 
 
 def _responses(wrapped: Callable[..., Any], _instance: Any, args: Args, kwargs: Kwargs) -> Any:
-    responses: Any = wrapped(*args, **kwargs)
+    with hidden_frame:
+        responses: Any = wrapped(*args, **kwargs)
     batch = get_value(_BATCH)
     if isinstance(batch, _LMHook):
         batch.responses = cast("list[Any]", responses) if isinstance(responses, list) else None

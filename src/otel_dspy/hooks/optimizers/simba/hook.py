@@ -21,6 +21,7 @@ from otel_dspy.hooks.optimizers.simba.scoring import ScoringHook, tagged
 from otel_dspy.hooks.optimizers.simba.strategy import StrategyHook
 from otel_dspy.hooks.patching.attribute_probe import AttributeProbe
 from otel_dspy.hooks.patching.call_hook import wrap_call
+from otel_dspy.hooks.patching.wrapper_frames import hidden_frame
 from otel_dspy.runtime.error_guard import guarded
 from otel_dspy.telemetry.optimizer_hook_state import StateKey
 from otel_dspy.telemetry.tallies.leaderboard import first_unless_greater
@@ -54,7 +55,8 @@ class SIMBAHook(OptimizerHook):
                 if search is not None:
                     arguments = bind_arguments(wrapped, args, kwargs)
                     search.begin_step(arguments["program"], cast("int", arguments["n"]))
-            return wrapped(*args, **kwargs)
+            with hidden_frame:
+                return wrapped(*args, **kwargs)
 
         def scoring(_wrapped: Callable[..., Any], _instance: Any, args: Args, kwargs: Kwargs) -> CallHook | None:
             search = _search(telemetry)
@@ -65,7 +67,8 @@ class SIMBAHook(OptimizerHook):
 
         def program(wrapped: Callable[..., Any], _instance: Any, args: Args, kwargs: Kwargs) -> Any:
             search = _search(telemetry)
-            return wrapped(*args, **kwargs) if search is None else tagged(telemetry, search, wrapped, args, kwargs)
+            with hidden_frame:
+                return wrapped(*args, **kwargs) if search is None else tagged(telemetry, search, wrapped, args, kwargs)
 
         patches.wrap(module, "prepare_models_for_resampling", step)
         patches.wrap(module, "wrap_program", program)

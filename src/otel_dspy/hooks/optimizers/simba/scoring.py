@@ -19,7 +19,7 @@ from otel_dspy.hooks.metric.metric_values import as_score, objectives_of
 from otel_dspy.hooks.optimizers.phase import PhaseHook
 from otel_dspy.hooks.optimizers.simba.compile_state import Candidate, Tag
 from otel_dspy.hooks.patching.call_hook import CallHook
-from otel_dspy.hooks.patching.wrapper_frames import forwarding
+from otel_dspy.hooks.patching.wrapper_frames import forwarding, hidden_frame
 from otel_dspy.runtime.error_guard import guarded
 from otel_dspy.serialization.programs import snapshot_if_program
 from otel_dspy.telemetry.spans.evaluate import EvaluateInfo, EvaluateOutcome, close_evaluate, open_evaluate
@@ -58,16 +58,18 @@ def tagged(telemetry: Telemetry, search: Search, wrapped: Callable[..., Any], ar
         tag.function = _instrumented(telemetry, tag, wrapped(*args, **kwargs))
         search.tags[id(tag.function)] = tag
         return tag.function
-    return wrapped(*args, **kwargs)
+    with hidden_frame:
+        return wrapped(*args, **kwargs)
 
 
 def _recording(function: Any, tag: Tag) -> Any:
     def recorded(called: Callable[..., Any], _instance: Any, args: Args, kwargs: Kwargs) -> Any:
-        try:
-            return called(*args, **kwargs)
-        except BaseException as error:
-            tag.raised.setdefault(threading.get_ident(), error)
-            raise
+        with hidden_frame:
+            try:
+                return called(*args, **kwargs)
+            except BaseException as error:
+                tag.raised.setdefault(threading.get_ident(), error)
+                raise
 
     return wrapt.FunctionWrapper(function, forwarding(recorded))
 
