@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mcp.server.mcpserver import MCPServer
+from mcp.server.mcpserver import Image, MCPServer
 
 server = MCPServer("sums")
 
@@ -11,6 +11,12 @@ server = MCPServer("sums")
 def add(left: int, right: int) -> int:
     """Add two numbers."""
     return left + right
+
+
+@server.tool()
+def drawn(left: int) -> list[str | Image]:
+    """Draw a number, with a caption."""
+    return [f"the number {left}", Image(data=b"PNG", format="png")]
 
 
 @server.tool()

@@ -93,6 +93,15 @@ async def test_tools_of_a_server(nowhere: TextIO, *, content: bool) -> None:
     assert [{**(span.attributes or {}), "status": span.status.description} for span in recorder.spans] == expected
 
 
+async def test_a_tool_that_answers_with_a_text_and_an_image(nowhere: TextIO) -> None:
+    """What DSPy returns of the result, the text alone, is what is recorded."""
+    with recording(capture_content=True) as recorder:
+        async with _server_tools(nowhere) as tools:
+            returned = await tools["drawn"].acall(left=1)
+    (tool,) = recorder.attributes_of("execute_tool")
+    assert tool["gen_ai.tool.call.result"] == returned == "the number 1"
+
+
 async def test_an_agent_with_tools_of_a_server(nowhere: TextIO) -> None:
     """ReAct with such a tool: its span stands in the agent's."""
     with recording() as recorder:

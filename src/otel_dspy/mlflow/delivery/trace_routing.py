@@ -139,7 +139,7 @@ class TraceRouter:
     def _below_foreign(
         self, parent: SpanContext | None, context: Context | None, around: SpanContext | None
     ) -> tuple[Route, Route] | tuple[None, None]:
-        """Return the route of the call around a span's parent, which is no span of ours, and the span's route below it.
+        """Return the route of the call around a span's parent, another library's span, and the span's route below it.
 
         None if it is in no call, and if the parent is a span of MLflow's, whose trace contains it.
         """
