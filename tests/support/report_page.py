@@ -7,7 +7,7 @@ from html.parser import HTMLParser
 
 from typing_extensions import override
 
-_VOID = frozenset({"area", "br", "circle", "img", "input", "link", "meta", "path", "rect"})
+_VOID = frozenset({"area", "br", "circle", "img", "input", "link", "meta", "path", "rect", "wbr"})
 
 
 @dataclass

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import io
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from otel_dspy.reporting.comparison.text_comparison import text as comparison_text
 from otel_dspy.reporting.rich_classes import Console
 from otel_dspy.reporting.sections.result.repeated_programs import repeated_programs
+from otel_dspy.reporting.sections.result.stopped_text import state_text
 from otel_dspy.reporting.terminal.trials_table import trials_table
 
 if TYPE_CHECKING:
@@ -46,7 +48,7 @@ def text_report(found: Compile, judged: Verdict, against: RunsComparison | None 
 def _trials(found: Compile) -> list[str]:
     out = io.StringIO()
     table = trials_table(
-        [trial.row for trial in found.trials],
+        [replace(trial.row, state=state_text(trial)) for trial in found.trials],
         title="Trials (* is the winner)",
         usage=found.usage if found.usage.calls else None,
         models=found.usage_by_model,

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -87,6 +88,25 @@ def test_the_page_renders_without_network_and_scripts(browser: Any, tmp_path: Pa
     assert page.evaluate("document.documentElement.scrollWidth") <= width
     dark = page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(20, 24, 28)"
     assert dark is (scheme == "dark")
+    context.close()
+
+
+def test_no_word_is_wider_than_a_phone(browser: Any, tmp_path: Path) -> None:
+    """With every part unfolded; neither an error's long words, nor how to load the program, nor a parameter."""
+    word = "x" * 80
+    report = everything()
+    stopped = replace(
+        report.compile, status="KILLED", error=f"SystemExit: {word}", parameters={word: word}, program=word, metric=word
+    )
+    context = browser.new_context(viewport={"width": 390, "height": 900})
+    page = context.new_page()
+    for found in (stopped, replace(stopped, status="FAILED")):
+        page.goto(Report(found).save(tmp_path / "report.html").as_uri())
+        page.evaluate("document.querySelectorAll('details').forEach(one => one.open = true)")
+        assert page.evaluate("document.documentElement.scrollWidth") <= 390
+    for name in ("trial", "examples", "tokens", "time"):
+        button, label = page.locator(f"#axis-{name}").bounding_box(), page.locator(f"[for=axis-{name}]").bounding_box()
+        assert abs(button["y"] - label["y"]) < label["height"]
     context.close()
 
 

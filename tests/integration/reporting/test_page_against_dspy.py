@@ -203,7 +203,7 @@ def test_gepa(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     first, *others = result.parents[result.best_idx]
     made = f"merge of {first} and {others[0]}" if others else f"of candidate {first} changed"
     assert re.search(rf" won \(candidate {result.best_idx}, .*{made}\)$", page.headline)
-    candidates = page.tables["lineage"]
+    candidates = page.tables["Table of candidates"]
     assert [(row["candidate"].removesuffix(" ★"), row["score"]) for row in candidates] == [
         (str(number), f"{score:.3f}") for number, score in enumerate(scores)
     ]

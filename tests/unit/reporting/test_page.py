@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from otel_dspy.reporting.compile_result import Compile
 
 MARKUP: Final = '<b class="planted">bold</b> & "quoted" <img src=x>'
-VOID: Final = frozenset({"meta", "br", "path", "circle", "rect", "img", "input"})
+VOID: Final = frozenset({"meta", "br", "path", "circle", "rect", "img", "input", "wbr"})
 
 
 class Elements(HTMLParser):
@@ -262,6 +262,18 @@ def test_a_replaced_word_is_set_apart_from_the_new_one() -> None:
     html = Report(found).html
     assert html.count('It knows <del>0</del><ins class="beside">12</ins> of them.') == 2
     assert ".beside{margin-left:.25em}" in html
+
+
+def test_the_legend_of_the_scores_has_what_occurs() -> None:
+    """Minibatches and trials without a score are explained where there are some."""
+    whole = shown_text(Report(optimization(trial(0, "01"), labels=("yes", "no"))))
+    assert "● whole validation set; a ring marks the winner. Bars" in whole
+    assert "inibatch" not in whole
+    all_kinds = shown_text(Report(optimization(trial(0, "01"), trial(1, "0."), trial(2, ""), labels=("yes", "no"))))
+    assert (
+        "● whole validation set, ○ minibatch, \N{MULTIPLICATION SIGN} no score; a ring marks the winner." in all_kinds
+    )
+    assert "Minibatch scores come from other examples each time and do not compare." in all_kinds
 
 
 def test_an_optimization_without_trials_has_no_table_of_them() -> None:

@@ -133,6 +133,17 @@ def test_errors_and_feedback() -> None:
     )
 
 
+def test_an_example_that_was_interrupted_has_no_result() -> None:
+    """What stopped the optimization is no failure of the example in which it was raised."""
+    columns = [*COLUMNS, "error", "error_message"]
+    rows = table(
+        [0, "one", "1", None, None, "otel_dspy.budget.BudgetExceeded", "60 of 60 calls"],
+        [1, "two", "2", None, None, "KeyboardInterrupt", None],
+        columns=columns,
+    )
+    assert ExampleIndex(VALIDATION, [rows]).results(rows) == ()
+
+
 def test_what_is_no_table() -> None:
     """Missing and malformed artifacts have no rows."""
     malformed: tuple[object, ...] = (None, [], "text", {"columns": 1, "data": []}, {"columns": ["a"]})

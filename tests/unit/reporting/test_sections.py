@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from otel_dspy.reporting.compile_result import Candidates, ExampleResult, Predictor
+from otel_dspy.reporting.compile_result import Candidates, Example, ExampleResult, Predictor
 from otel_dspy.reporting.report import Report
 from otel_dspy.reporting.sections.choices import Cell, choices
 from otel_dspy.reporting.sections.cost import cost
@@ -427,6 +427,22 @@ def test_hard_cases() -> None:
     ]
     assert (result.total, result.cases[0].label) == (2, "yes")
     assert hard_cases(optimization()) is None
+
+
+def test_answers_of_hard_cases_are_those_that_have_labels() -> None:
+    """What a chain of thought wrote before them differs in each trial, and does not make them different."""
+    reasoned = [
+        replace(
+            trial(index, "0"), results=(ExampleResult("0", 0.0, {"reasoning": f"Thought {index}.", "answer": "no"}),)
+        )
+        for index in range(3)
+    ]
+    labeled = hard_cases(optimization(*reasoned, labels=("yes",)))
+    assert labeled is not None
+    assert labeled.cases[0].answers == (Answer("no", 3),)
+    unlabeled = hard_cases(optimization(*reasoned, examples=(Example("0", {"question": "?"}),)))
+    assert unlabeled is not None
+    assert unlabeled.cases[0].answers[0] == Answer("reasoning: Thought 0., answer: no", 1)
 
 
 def test_a_missing_answer_is_named() -> None:

@@ -170,9 +170,11 @@ OPEN: dict[str, Any] = {"kind": "trial", "state": "killed", "scope": None}
     [
         ({"error": "KeyboardInterrupt"}, "stopped by the user", []),
         ({"error": "SystemExit: 3"}, "ended by its program", ["SystemExit: 3."]),
-        ({"error": "asyncio.exceptions.CancelledError"}, "canceled", ["Asyncio.exceptions.CancelledError."]),
         ({"stop_reason": "process 7 was terminated (SIGTERM) before it ended"}, "terminated",
          ["Process 7 was terminated (SIGTERM) before it ended."]),
+        ({"error": "asyncio.exceptions.CancelledError"}, "canceled", []),
+        ({"error": "otel_dspy.budget.BudgetExceeded: MIPROv2 has exceeded its budget."}, "stopped at its budget",
+         ["BudgetExceeded: MIPROv2 has exceeded its budget."]),
         ({"stop_reason": "process 7 on host exited before it ended"}, "ended with its process",
          ["Process 7 on host exited before it ended."]),
         ({}, "ended early", []),

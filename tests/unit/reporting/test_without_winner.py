@@ -49,3 +49,12 @@ def test_a_stopped_optimization_is_loaded_by_its_run() -> None:
     call = f"otel_dspy.best_program(&#39;{run}&#39;, Classify(...), tracking_uri=&#39;sqlite:///mlflow.db&#39;)"
     assert call in report.html
     assert "best_model.json" not in report.html
+
+
+def test_a_trial_that_was_stopped_has_not_failed() -> None:
+    """Text and page name its state as the headline does."""
+    error = "otel_dspy.budget.BudgetExceeded: MIPROv2 has exceeded its budget"
+    stopped = trial(1, "11........", state="fail", error=error)
+    report = Report(optimization(trial(0, "0000110011"), stopped, best=0, status="KILLED", error=error))
+    assert "      1   minibatch   stopped   candidate" in report.text
+    assert "<td>stopped: BudgetExceeded: MIPROv2 has exceeded its budget</td>" in report.html

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final, cast
 
 from otel_dspy.reporting.compile_result import Example, ExampleResult
 from otel_dspy.reporting.runs.summary_rows import mapping, number
+from otel_dspy.stop_reasons import stop_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -114,12 +115,13 @@ class ExampleIndex:
         )
 
     def results(self, table: Table) -> tuple[ExampleResult, ...]:
-        """Return the results of the rows that were identified."""
+        """Return the results of the rows that were identified, without those of examples that were interrupted."""
         # Images are files with other names in each table; without content there is nothing to compare.
         found = self._by_content(table) or self._by_digest(table)
         if not found and table.full and len(table.rows) == len(self._fields):
             found = {str(row.get("index")): row for row in table.rows if str(row.get("index")) in self._fields}
-        return tuple(_result(example, row) for example, row in found.items())
+        every = (_result(example, row) for example, row in found.items())
+        return tuple(result for result in every if stop_text(result.error) is None)
 
     def _by_content(self, table: Table) -> dict[str, Mapping[str, Any]]:
         occurrences = Counter[str]()

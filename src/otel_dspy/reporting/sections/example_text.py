@@ -8,7 +8,7 @@ from otel_dspy.reporting.sections.predictions import value_text
 from otel_dspy.trial_text import NONE
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Container, Mapping
 
     from otel_dspy.reporting.compile_result import Example, ExampleResult, Trial
 
@@ -21,7 +21,7 @@ def example_text(example: Example, length: int) -> str:
     return fields_text(example.inputs, length) if example.inputs else f"example {example.id}"
 
 
-def answer_text(trial: Trial, result: ExampleResult, length: int) -> str:
+def answer_text(trial: Trial, result: ExampleResult, length: int, only: Container[str] = ()) -> str:
     """Return the prediction in one line, or the error; `no answer` for a field without a value.
 
     Args:
@@ -29,10 +29,12 @@ def answer_text(trial: Trial, result: ExampleResult, length: int) -> str:
             content was not recorded.
         result: the result.
         length: the most characters of a prediction.
+        only: fields to show; all if the program has none of them.
     """
     if result.error is not None:
         return result.error
-    fields = dict.fromkeys(name for one in trial.results for name in one.prediction)
+    every = dict.fromkeys(name for one in trial.results for name in one.prediction)
+    fields = [name for name in every if name in only] or every
     return fields_text({name: result.prediction.get(name, NO_ANSWER) for name in fields}, length)
 
 

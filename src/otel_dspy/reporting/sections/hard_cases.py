@@ -37,7 +37,7 @@ class HardCase:
     label: str
     trials: int
     answers: tuple[Answer, ...]
-    """Most frequent first."""
+    """Values of the fields that have labels, else of all; most frequent first."""
     feedback: str | None
     """The first feedback of the metric."""
 
@@ -83,7 +83,8 @@ def hard_cases(found: Compile) -> HardCases | None:
     for example in never[:MAX_CASES]:
         results = by_example[example.id]
         answers = Counter(
-            answer_text(trial, result, _ANSWER) for trial, result in zip(trials[example.id], results, strict=True)
+            answer_text(trial, result, _ANSWER, example.labels)
+            for trial, result in zip(trials[example.id], results, strict=True)
         )
         cases.append(
             HardCase(

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from itertools import accumulate
 from typing import TYPE_CHECKING, Final, Literal
 
+from otel_dspy.reporting.sections.result.stopped_text import state_text
 from otel_dspy.reporting.statistics.intervals import Interval, mean_interval
 from otel_dspy.reporting.trials.trial_row_text import choice_text
 from otel_dspy.trial_text import error_text, reason_text
@@ -54,7 +55,7 @@ def score_history(found: Compile) -> tuple[Point, ...]:
             trial=trial.row.index,
             choice=choice_text(trial.row),
             mark="none" if trial.row.score is None else ("full" if trial.row.scope == "full" else "minibatch"),
-            state=trial.row.state if trial.row.failure is None else "every example failed",
+            state=state_text(trial) if trial.row.failure is None else "every example failed",
             score=trial.row.score,
             interval=_interval(trial),
             n=len(trial.results),

@@ -40,7 +40,7 @@ def _examples(found: Compile) -> str:
     text = counted(len(found.examples), f"{found.scored_on} example")
     scored = any(trial.row.score is not None for trial in found.trials)
     return (
-        f"{text}, on which trials are scored: there is no validation set"
+        f"{text}, on which trials are scored: there is no separate validation set"
         if found.scored_on == "training" and scored
         else text
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from otel_dspy.stop_reasons import stop_text
+from otel_dspy.trial_text import error_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -35,9 +36,17 @@ def after_stop(found: Compile) -> Iterator[str]:
         return
     if found.winner is not None and found.run_id:
         yield f'Its best program so far: otel_dspy.best_program("{found.run_id}", program)'
-    cause = found.error or found.stop_reason
-    if cause is not None and not cause.isidentifier():  # a type alone adds nothing to the headline
-        yield f"{cause[0].upper()}{cause[1:]}."
+    if found.error is not None:
+        cause = error_text(found.error)
+        if not cause.replace(".", "").isidentifier():  # a type alone adds nothing to the headline
+            yield f"{cause}."
+    elif found.stop_reason:
+        yield f"{found.stop_reason[0].upper()}{found.stop_reason[1:]}."
+
+
+def state_text(trial: Trial) -> str:
+    """Return the state of a trial: `stopped` instead of `fail` if what stopped the optimization ended it."""
+    return trial.row.state if stop_text(trial.error) is None else "stopped"
 
 
 def is_stopped(trial: Trial) -> bool:

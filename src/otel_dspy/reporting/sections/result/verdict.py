@@ -16,7 +16,6 @@ from otel_dspy.reporting.sections.result.stopped_text import after_stop, is_stop
 from otel_dspy.reporting.sections.result.winner_against_initial import start_and_winner
 from otel_dspy.reporting.statistics.intervals import Interval, mean_interval
 from otel_dspy.reporting.trials.trial_row_text import choice_text
-from otel_dspy.stop_reasons import stop_text
 from otel_dspy.trial_text import chosen_text, error_text, score_value_text
 
 if TYPE_CHECKING:
@@ -141,7 +140,7 @@ def _chance(comparison: Comparison | None) -> str | None:
 def _warnings(found: Compile, comparison: Comparison | None) -> Iterator[str]:
     start, winner = found.start, found.winner
     yield from after_stop(found)
-    every = [result for trial in found.trials for result in trial.results if stop_text(result.error) is None]
+    every = [result for trial in found.trials for result in trial.results]
     errors = [result.error for result in every if result.error is not None]
     if errors:
         counts = f"{len(errors)} of {len(every)} example runs failed and count as score 0."
