@@ -58,3 +58,21 @@ def test_a_trial_that_was_stopped_has_not_failed() -> None:
     report = Report(optimization(trial(0, "0000110011"), stopped, best=0, status="KILLED", error=error))
     assert "      1   minibatch   stopped   candidate" in report.text
     assert "<td>stopped: BudgetExceeded: MIPROv2 has exceeded its budget</td>" in report.html
+
+
+def test_an_optimizer_that_raised_returned_nothing() -> None:
+    """How far it came, the best so far and how to load it, as for one that was stopped; the error in the headline."""
+    given = {
+        "status": "FAILED",
+        "error": "sqlite3.OperationalError: database is locked",
+        "parameters": {"num_trials": 8},
+    }
+    report = Report(optimization(trial(0, "0000110011"), trial(1, "0000110010"), best=0, **given))
+    assert report.verdict.headline == (
+        "MIPROv2 on Classify failed after 2 of 9 trials, best 40.0 %, trial 0 (start): "
+        "OperationalError: database is locked"
+    )
+    assert report.verdict.evidence == "No trial was better than the start."
+    load = f'Its best program so far: otel_dspy.best_program("{"f" * 32}", program)'
+    assert report.verdict.warnings == (load,)
+    assert report.description.count("database is locked") == 1

@@ -21,7 +21,9 @@ def headline(found: Compile) -> str:
     if found.status == "KILLED":
         return f"{name}, {stopped_text(found, _trials(found), _best(found))}"
     if found.error is not None:
-        return f"{name} failed: {error_text(found.error)}"
+        best = _best(found)
+        progress = f" after {_trials(found)}, {best}" if best is not None else ""
+        return f"{name} failed{progress}: {error_text(found.error)}"
     if found.status == "RUNNING":
         phase = running_phase(found)
         parts = [f"phase {phase}"] if phase is not None else []

@@ -1,4 +1,4 @@
-"""Texts on an optimization that was stopped before its end: how, and how to go on."""
+"""Texts on an optimization that ended before it returned: how, and how to go on."""
 
 from __future__ import annotations
 
@@ -31,11 +31,16 @@ def stopped_text(found: Compile, trials: str, best: str | None) -> str:
 
 
 def after_stop(found: Compile) -> Iterator[str]:
-    """Yield what a reader needs of an optimization that was stopped: how to load its best program, and the cause."""
-    if found.status != "KILLED":
+    """Yield what a reader needs of an optimization that did not return: how to load its best program, and the cause.
+
+    The headline has the cause of one that raised.
+    """
+    if found.status not in {"KILLED", "FAILED"}:
         return
     if found.winner is not None and found.run_id:
         yield f'Its best program so far: otel_dspy.best_program("{found.run_id}", program)'
+    if found.status == "FAILED":
+        return
     if found.error is not None:
         cause = error_text(found.error)
         if not cause.replace(".", "").isidentifier():  # a type alone adds nothing to the headline

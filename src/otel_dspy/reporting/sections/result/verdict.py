@@ -30,6 +30,7 @@ _SHORT: Final = 40
 _START_IS_BEST: Final = {
     "RUNNING": "No trial is better than the start so far.",
     "KILLED": "No trial was better than the start.",
+    "FAILED": "No trial was better than the start.",
 }
 """By the status of the run."""
 
