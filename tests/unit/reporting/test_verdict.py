@@ -85,6 +85,19 @@ def test_the_winners_choice_on_a_minibatch() -> None:
     ]
 
 
+def test_a_choice_that_lost_in_full_after_a_minibatch() -> None:
+    """Its full score is named, instead of leaving it open how good it is."""
+    choice = {"0_predictor_instruction": 1, "0_predictor_demos": 2}
+    found = verdict(
+        optimization(trial(0, "0000011111"), trial(1, "11........", parameters=choice), trial(2, "1111000000", parameters=choice), best=0)
+    )  # fmt: skip
+    (warning,) = found.warnings
+    assert warning == (
+        "Trial 1 has a higher score, 100.0 %, but on a minibatch: on the whole validation set its choice has 40.0 % "
+        "(trial 2)."
+    )
+
+
 def test_without_a_score_or_a_winner() -> None:
     """What is not recorded is named, in the place of a figure."""
     assert verdict(optimization()).headline == "MIPROv2 on Classify: no score was recorded"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from otel_dspy.reporting.report import Report
 from tests.unit.reporting.optimizations import optimization, trial
 
@@ -62,7 +64,7 @@ def test_a_trial_that_was_stopped_has_not_failed() -> None:
 
 def test_an_optimizer_that_raised_returned_nothing() -> None:
     """How far it came, the best so far and how to load it, as for one that was stopped; the error in the headline."""
-    given = {
+    given: dict[str, Any] = {
         "status": "FAILED",
         "error": "sqlite3.OperationalError: database is locked",
         "parameters": {"num_trials": 8},

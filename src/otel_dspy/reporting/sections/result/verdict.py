@@ -178,16 +178,25 @@ def _minibatch(found: Compile, winner: Trial) -> Iterator[str]:
     if highest is None or score is None or (highest.score or 0.0) <= score:
         return
     choice = chosen_text(highest.parameters)
-    full, part = (score_value_text(row.score, row.unit) for row in (winner.row, highest))
-    if choice is not None and choice == chosen_text(winner.row.parameters):
+    same = [trial for trial in (winner, *found.trials) if trial.is_full and chosen_text(trial.row.parameters) == choice]
+    part = score_value_text(highest.score, highest.unit)
+    if choice is None or not same:
         yield (
-            f"Trial {highest.index} is the winner's choice too, with {part} on a minibatch: on the whole "
-            f"{found.scored_set} it has {full}."
+            f"Trial {highest.index} has a higher score, {part}, but on a minibatch: on other examples, so the two do "
+            "not compare."
+        )
+        return
+    full, whole = same[0].row, f"on the whole {found.scored_set}"
+    full_score = score_value_text(full.score, full.unit)
+    if same[0] is winner:
+        yield (
+            f"Trial {highest.index} is the winner's choice too, with {part} on a minibatch: {whole} it has "
+            f"{full_score}."
         )
     else:
         yield (
-            f"Trial {highest.index} has a higher score, {score_value_text(highest.score, highest.unit)}, but on a "
-            "minibatch: on other examples, so the two do not compare."
+            f"Trial {highest.index} has a higher score, {part}, but on a minibatch: {whole} its choice has "
+            f"{full_score} (trial {full.index})."
         )
 
 
