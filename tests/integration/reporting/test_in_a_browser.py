@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from mlflow import MlflowClient
 
+from otel_dspy.reporting.compare import Comparison
 from otel_dspy.reporting.compile_result import CallUse, Candidates, Phase, Predictor
 from otel_dspy.reporting.report import Report
 from otel_dspy.reporting.trials.trial_row import ModelUse
@@ -100,8 +101,9 @@ def test_no_word_is_wider_than_a_phone(browser: Any, tmp_path: Path) -> None:
     )
     context = browser.new_context(viewport={"width": 390, "height": 900})
     page = context.new_page()
-    for found in (stopped, replace(stopped, status="FAILED")):
-        page.goto(Report(found).save(tmp_path / "report.html").as_uri())
+    other = replace(stopped, run_id="a" * 32, optimizer=word, parameters={word: 1})
+    for found in (Comparison((stopped, other)), Report(replace(stopped, status="FAILED")), Report(stopped)):
+        page.goto(found.save(tmp_path / "report.html").as_uri())
         page.evaluate("document.querySelectorAll('details').forEach(one => one.open = true)")
         assert page.evaluate("document.documentElement.scrollWidth") <= 390
     for name in ("trial", "examples", "tokens", "time"):
