@@ -144,6 +144,12 @@ def test_an_example_that_was_interrupted_has_no_result() -> None:
     assert ExampleIndex(VALIDATION, [rows]).results(rows) == ()
 
 
+def test_an_example_that_scored_nan_has_no_result() -> None:
+    """JSON has null for it, which is not a score of 0."""
+    rows = table([0, "one", "1", "1", None], [1, "two", "2", "2", 0.0])
+    assert ExampleIndex(VALIDATION, [rows]).results(rows) == (ExampleResult("1", 0.0, {"a": "2"}),)
+
+
 def test_what_is_no_table() -> None:
     """Missing and malformed artifacts have no rows."""
     malformed: tuple[object, ...] = (None, [], "text", {"columns": 1, "data": []}, {"columns": ["a"]})

@@ -78,3 +78,5 @@ def test_an_optimizer_that_raised_returned_nothing() -> None:
     load = f'Its best program so far: otel_dspy.best_program("{"f" * 32}", program)'
     assert report.verdict.warnings == (load,)
     assert report.description.count("database is locked") == 1
+    unscored = Report(optimization(trial(0, ""), best=0, best_score=None, **given))
+    assert unscored.verdict.headline == "MIPROv2 on Classify failed: OperationalError: database is locked"

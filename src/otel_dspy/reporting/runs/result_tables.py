@@ -115,13 +115,20 @@ class ExampleIndex:
         )
 
     def results(self, table: Table) -> tuple[ExampleResult, ...]:
-        """Return the results of the rows that were identified, without those of examples that were interrupted."""
+        """Return the results of the rows that were identified.
+
+        An example that was interrupted has none, nor one whose score is NaN: its row has neither score nor error.
+        """
         # Images are files with other names in each table; without content there is nothing to compare.
         found = self._by_content(table) or self._by_digest(table)
         if not found and table.full and len(table.rows) == len(self._fields):
             found = {str(row.get("index")): row for row in table.rows if str(row.get("index")) in self._fields}
-        every = (_result(example, row) for example, row in found.items())
-        return tuple(result for result in every if stop_text(result.error) is None)
+        every = ((_result(example, row), number(row.get("score"))) for example, row in found.items())
+        return tuple(
+            result
+            for result, score in every
+            if stop_text(result.error) is None and (score is not None or result.error is not None)
+        )
 
     def _by_content(self, table: Table) -> dict[str, Mapping[str, Any]]:
         occurrences = Counter[str]()

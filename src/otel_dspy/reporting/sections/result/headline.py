@@ -75,7 +75,7 @@ def _running_trial(found: Compile) -> list[str]:
 
 def _best(found: Compile) -> str | None:
     winner = found.winner
-    if winner is None:
+    if winner is None or found.best_score is None:
         return None
     best = score_value_text(found.best_score, found.unit)
     return f"best {best}, trial {winner.row.index} ({choice_text(winner.row)})"
