@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 import pytest
 import requests
 from mlflow import MlflowClient
-from mlflow.exceptions import MlflowException
+from mlflow.exceptions import MlflowException, RestException
 from mlflow.protos.databricks_pb2 import BAD_REQUEST, INVALID_PARAMETER_VALUE
+from sqlalchemy import exc
 
 from otel_dspy.mlflow.tracking.requests.error_classification import ArtifactStoreError, ErrorClass, classify
 from otel_dspy.mlflow.tracking.requests.unusable_run import UnusableRun, unusable_run
@@ -51,6 +52,37 @@ def test_by_status(status: int, expected: ErrorClass) -> None:
 def test_what_passes_is_waited_for(error: Exception) -> None:
     """Unreachable, locked, full."""
     assert classify(error) is ErrorClass.WAIT
+
+
+BROKEN = "(psycopg2.InterfaceError) connection already closed"
+
+
+@pytest.mark.parametrize(
+    ("error", "status", "expected"),
+    [
+        (RestException({"detail": "Failed to log OpenTelemetry spans"}), 422, ErrorClass.AMBIGUOUS),
+        (MlflowException(f"{BROKEN} (Background on this error at: https://sqlalche.me/e/20/rvf5)", BAD_REQUEST), None,
+         ErrorClass.AMBIGUOUS),
+        (exc.PendingRollbackError("Can't reconnect until invalid transaction is rolled back."), None,
+         ErrorClass.AMBIGUOUS),
+        (exc.DataError("INSERT", {}, ValueError("value too long")), None, ErrorClass.AMBIGUOUS),
+        (exc.OperationalError("COMMIT", {}, RuntimeError("server closed the connection")), None, ErrorClass.WAIT),
+        (exc.InterfaceError("ROLLBACK", {}, RuntimeError("connection already closed")), None, ErrorClass.WAIT),
+        (MlflowException("Invalid metric name (https://sqlalche.me/e/20/rvf5)", INVALID_PARAMETER_VALUE), 400,
+         ErrorClass.REJECTED),
+        (MlflowException("no such endpoint", BAD_REQUEST), 400, ErrorClass.REJECTED),
+    ],
+)  # fmt: skip
+def test_a_database_that_fails_during_a_request(error: Exception, status: int | None, expected: ErrorClass) -> None:
+    """MLflow's server answers 422 or 400 to a connection that breaks, as it does to data that it does not take."""
+    assert classify(error, status) is expected
+
+
+def test_an_artifact_whose_database_fails_is_retried() -> None:
+    """Artifacts are retried a limited number of times."""
+    error = ArtifactStoreError("no")
+    error.__cause__ = exc.PendingRollbackError("Can't reconnect until invalid transaction is rolled back.")
+    assert classify(error) is ErrorClass.RETRY
 
 
 @pytest.mark.parametrize("deleted", [True, False])

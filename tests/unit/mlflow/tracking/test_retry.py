@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 import requests
-from mlflow.exceptions import MlflowException
-from mlflow.protos.databricks_pb2 import INTERNAL_ERROR
+from mlflow.exceptions import MlflowException, RestException
+from mlflow.protos.databricks_pb2 import INTERNAL_ERROR, TEMPORARILY_UNAVAILABLE
 
 from otel_dspy.mlflow.tracking.requests import answer_monitor, retry
 from otel_dspy.mlflow.tracking.requests.concurrent_requests import ConcurrentRequests, Request
@@ -129,6 +129,31 @@ def test_a_race_is_tried_again_and_is_no_outage(
     assert tried.run("LogDataset", raced(100, calls)).outcome is Outcome.REJECTED
     assert len(calls) == MAX_RETRIES
     assert "rejected LogDataset" in caplog.text
+
+
+def test_spans_that_a_database_has_failed_at_are_sent_again(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """MLflow's answer may mean a broken connection, or a span that it cannot store: the third in a row means that."""
+    monkeypatch.setattr(retry, "FIRST_PAUSE", 0.001)
+    tried = Retrier("http://m", threading.Event(), lambda: None)
+    failed = RestException({"detail": "Failed to log OpenTelemetry spans"})
+    answers: list[Exception | None] = [failed, failed, MlflowException("down", TEMPORARILY_UNAVAILABLE), failed, None]
+
+    def attempt() -> None:
+        answer = answers.pop(0)
+        if answer is not None:
+            raise answer
+
+    assert tried.run("spans", attempt).outcome is Outcome.DONE
+    answers[:] = [failed, failed, None]
+    caplog.clear()
+    assert tried.run("spans", attempt).outcome is Outcome.DONE
+    assert caplog.text == ""
+    answers[:] = [failed] * 4
+    assert tried.run("spans", attempt).outcome is Outcome.REJECTED
+    assert len(answers) == 1
+    assert "rejected spans" in caplog.text
 
 
 def denied(status: int, times: int, calls: list[int]) -> Callable[[], None]:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 import requests
 from mlflow.exceptions import MlflowException
 
-from otel_dspy.mlflow.tracking.requests import cloud_errors, http_policy
+from otel_dspy.mlflow.tracking.requests import cloud_errors, database_errors, http_policy
 from otel_dspy.mlflow.tracking.requests.error_cause import error_cause
 from otel_dspy.mlflow.tracking.requests.unusable_run import unusable_run
 from otel_dspy.mlflow.tracking.requests.workspaces import NoWorkspacesError
@@ -29,6 +29,8 @@ class ErrorClass(Enum):
     """Authentication or authorization failed (401/403). Retried: credentials may be refreshed."""
     RETRY = "retry"
     """The server failed: retried, but not forever if it accepts other requests."""
+    AMBIGUOUS = "ambiguous"
+    """A database failed, or does not take the request, which the answer does not tell: rejected if it fails again."""
     RACED = "raced"
     """Another writer has just inserted the same row: retried, and then found."""
     NO_EXPERIMENT = "no experiment"
@@ -154,6 +156,8 @@ def classify(error: BaseException, status: int | None = None) -> ErrorClass:
         found = _by_kind_or_text(cause)
         if found is not None:
             return found
+    if (found := _of_database(error)) is not None:
+        return found
     known = status if status is not None else _http_status(error)
     if known is None:
         known = next(filter(None, map(cloud_errors.status_in_message, _chain(error))), None)
@@ -180,7 +184,15 @@ def _by_destination(error: BaseException) -> ErrorClass | None:
 def _of_artifacts(error: BaseException, status: int | None) -> ErrorClass:
     if any(isinstance(cause, OSError) and cause.errno in _UNWRITABLE for cause in _chain(error)):
         return ErrorClass.UNWRITABLE
-    return classify(error, status)
+    found = classify(error, status)
+    return ErrorClass.RETRY if found is ErrorClass.AMBIGUOUS else found
+
+
+def _of_database(error: BaseException) -> ErrorClass | None:
+    if database_errors.is_broken_connection(error):
+        return ErrorClass.WAIT
+    rejected = isinstance(error, MlflowException) and error.error_code in _REJECTION_CODES
+    return ErrorClass.AMBIGUOUS if not rejected and database_errors.is_ambiguous(error) else None
 
 
 def _by_status(status: int) -> ErrorClass:

@@ -37,6 +37,8 @@ SILENCE: Final = 60.0
 """
 MAX_RETRIES: Final = 6
 """Maximum attempts of an operation that the server fails at while it accepts others: about 8 s."""
+MAX_AMBIGUOUS: Final = 3
+"""Consecutive attempts with an error that may be the database's or the request's, after which it is the request's."""
 ARTIFACT_TRIES: Final = 3
 """Maximum attempts of an operation whose artifact store is unavailable while the tracking store is not."""
 FAILED_LATELY: Final = 300.0
@@ -150,7 +152,7 @@ class Retrier:
         """
         if self._denied:
             return Result(Outcome.FAILED)
-        failures, own_failures, races, backoff = 0, 0, 0, Backoff()
+        failures, own_failures, races, ambiguous, backoff = 0, 0, 0, 0, Backoff()
         while True:
             value, error = self._once(attempt, failures)
             if error is None:
@@ -161,7 +163,8 @@ class Retrier:
             found = classify(error, http_policy.last_status())
             retry_after = http_policy.retry_after()
             races += found is ErrorClass.RACED
-            final = self._final(found, error, what, raced=races >= MAX_RETRIES)
+            ambiguous = ambiguous + 1 if found is ErrorClass.AMBIGUOUS else 0
+            final = self._final(found, error, what, again=races >= MAX_RETRIES or ambiguous >= MAX_AMBIGUOUS)
             if final is not None:
                 return final
             apart = isinstance(error, ArtifactStoreError) and self._server_answers()
@@ -169,7 +172,7 @@ class Retrier:
             if given_up:
                 self._give_up(*self._obstacle(found, what, apart=apart), error, of_artifacts=apart)
                 return Result(Outcome.FAILED)
-            if found is not ErrorClass.RACED and not apart:
+            if found not in {ErrorClass.RACED, ErrorClass.AMBIGUOUS} and not apart:
                 self._failing(error)
             own_failures = own_failures + 1 if found is ErrorClass.RETRY else 0
             if own_failures >= self._tries and self._server_answers():
@@ -179,9 +182,9 @@ class Retrier:
                 raise Stopped
             self.retries += 1
 
-    def _final(self, found: ErrorClass, error: Exception, what: str, *, raced: bool) -> Result[Any] | None:
+    def _final(self, found: ErrorClass, error: Exception, what: str, *, again: bool) -> Result[Any] | None:
         """Log an error that no retry can change; return the outcome, None for another error."""
-        rejected, run = raced or self._is_final(found), unusable_run(error)
+        rejected, run = again or self._is_final(found), unusable_run(error)
         if run is not None:
             self.failing_since = None
             with self._gate:

@@ -1,0 +1,45 @@
+"""Errors of MLflow's database: broken connections, and errors that may also be the request's.
+
+A connection that breaks during a request makes MLflow's roll-back raise too, and what that raises is no
+`MlflowException` (3.17.2, `store/db/utils.py`). MLflow's endpoint of spans answers it with 422, as it answers a span
+that the database does not take (`server/otel_api.py`). Stores answer any error of SQLAlchemy but an `OperationalError`
+with 400.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from mlflow.exceptions import MlflowException
+
+_OTHER_ERROR: Final = "failed to log opentelemetry spans"
+"""MLflow's answer, in lower case, to any error that is no `MlflowException` while it stores spans."""
+_LINK: Final = "sqlalche.me/e/"
+"""Part of the message of SQLAlchemy's errors."""
+_MODULE: Final = "sqlalchemy.exc"
+_BROKEN: Final = frozenset({"OperationalError", "InterfaceError", "InternalError"})
+"""SQLAlchemy's errors of a connection; those of data, of constraints and of statements have classes of their own."""
+
+
+def is_broken_connection(error: BaseException) -> bool:
+    """Return whether SQLAlchemy raised the error, and for the connection."""
+    return not _BROKEN.isdisjoint(_names(error))
+
+
+def is_ambiguous(error: BaseException) -> bool:
+    """Return whether the error of a database may be that of a connection or that of the request.
+
+    Args:
+        error: what was raised, not its causes.
+    """
+    if _names(error):
+        return True
+    text = str(error).lower()
+    if not isinstance(error, MlflowException):
+        return False
+    return _OTHER_ERROR in text or (error.error_code == "BAD_REQUEST" and _LINK in text)
+
+
+def _names(error: BaseException) -> set[str]:
+    """Return the names of the error's classes that are SQLAlchemy's, which the program need not have imported."""
+    return {kind.__name__ for kind in type(error).__mro__ if kind.__module__ == _MODULE}
