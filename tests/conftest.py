@@ -16,10 +16,7 @@ from tests.support.temporary_folders import keep_in_memory
 
 # Before their modules are imported: assertions outside of tests show what they compare, too.
 pytest.register_assert_rewrite(
-    *(
-        f"tests.{folder}"
-        for folder in ("support", "behavior", "chaos", "conformance", "docs", "integration", "versions")
-    )
+    *(f"tests.{folder}" for folder in ("behavior", "chaos", "conformance", "docs", "integration", "versions"))
 )
 # Half of the time that DSPy takes to import goes to collections of garbage that is none yet.
 gc.disable()

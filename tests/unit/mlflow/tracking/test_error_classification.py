@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import errno
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 import requests
+from fastapi import FastAPI
+from fastapi.testclient import TestClient
 from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException, RestException
 from mlflow.protos.databricks_pb2 import BAD_REQUEST, INVALID_PARAMETER_VALUE
+from mlflow.server import otel_api
+from mlflow.utils import rest_utils
 from sqlalchemy import exc
 
+from benchmarks.bridge_load import requests_of
 from otel_dspy.mlflow.tracking.requests.error_classification import ArtifactStoreError, ErrorClass, classify
 from otel_dspy.mlflow.tracking.requests.unusable_run import UnusableRun, unusable_run
 from otel_dspy.mlflow.tracking.store.store import Store
@@ -76,6 +81,27 @@ BROKEN = "(psycopg2.InterfaceError) connection already closed"
 def test_a_database_that_fails_during_a_request(error: Exception, status: int | None, expected: ErrorClass) -> None:
     """MLflow's server answers 422 or 400 to a connection that breaks, as it does to data that it does not take."""
     assert classify(error, status) is expected
+
+
+class BrokenStore:
+    """A store whose roll-back fails with the connection."""
+
+    def log_spans(self, *_given: object, **_named: object) -> None:
+        """Raise what PostgreSQL's driver does."""
+        raise exc.OperationalError("ROLLBACK", {}, RuntimeError("server closed the connection unexpectedly"))
+
+
+def test_mlflows_answer_to_spans_while_its_database_fails(monkeypatch: pytest.MonkeyPatch) -> None:
+    """That of the installed version, as MLflow's client raises it."""
+    monkeypatch.setattr(otel_api, "_get_tracking_store", BrokenStore)
+    app = FastAPI()
+    app.include_router(otel_api.otel_router)
+    _, body = next(requests_of(1, 1))
+    headers = {"Content-Type": "application/x-protobuf", "x-mlflow-experiment-id": "0"}
+    answer = TestClient(app).post("/v1/traces", content=body, headers=headers)
+    with pytest.raises(RestException) as raised:
+        cast("Any", rest_utils).verify_rest_response(answer, "/v1/traces")
+    assert (answer.status_code, classify(raised.value, answer.status_code)) == (422, ErrorClass.AMBIGUOUS)
 
 
 def test_an_artifact_whose_database_fails_is_retried() -> None:
