@@ -30,7 +30,7 @@ class ErrorClass(Enum):
     RETRY = "retry"
     """The server failed: retried, but not forever if it accepts other requests."""
     AMBIGUOUS = "ambiguous"
-    """A database failed, or does not take the request: the answer is the same. Retried, and rejected if it is repeated."""
+    """A database failed, or does not take the request: the answer is the same. Retried, and rejected if it recurs."""
     RACED = "raced"
     """Another writer has just inserted the same row: retried, and then found."""
     NO_EXPERIMENT = "no experiment"
