@@ -34,7 +34,7 @@ LARGE = 300_000
 """Characters of a program's instructions: more than one attribute holds."""
 
 
-def compiles(count: int, trials: int, namespace: int, *, nested: bool) -> list[ReadableSpan]:
+def compiles(count: int, trials: int, namespace: int = 1, *, nested: bool) -> list[ReadableSpan]:
     """Compiles with tables, programs in pieces, trials and examples; then an evaluation outside."""
     kept = InMemorySpanExporter()
     tracer = provider(SimpleSpanProcessor(kept), namespace + nested).get_tracer("otel_dspy")
