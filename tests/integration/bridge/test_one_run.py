@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import uuid
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -12,9 +13,9 @@ from mlflow.entities import ViewType
 from otel_dspy.bridge.multi_writer import creation_lock
 from otel_dspy.bridge.multi_writer.run_creation import CLAIM, ConcurrentRunCreation
 from otel_dspy.mlflow.mapping.operations import EnsureRun
-from otel_dspy.mlflow.mapping.run_keys import CompileRun
+from otel_dspy.mlflow.mapping.run_keys import CompileRun, TrialRun
 from otel_dspy.mlflow.records.route import Destination, Experiment
-from otel_dspy.mlflow.tracking.state.run_lookup import RUN_TAG, NewRun, Runs
+from otel_dspy.mlflow.tracking.state.run_lookup import RUN_TAG, NewRun, Runs, run_tag
 from otel_dspy.mlflow.tracking.store.experiment_connection import Connection
 from otel_dspy.mlflow.tracking.store.store import Store
 from tests.support.database_statements import COMMIT, database_statements
@@ -118,3 +119,25 @@ def test_the_claim_of_one_who_is_gone_is_settled(
     assert (run_id == left) is not own_is_smaller
     assert settled[0].data.tags["from.1"] == "told"
     assert found == [run_id]
+
+
+def test_a_claim_that_is_left_beside_the_run_is_deleted(server_uri: str) -> None:
+    """A writer was killed after another had settled the run: both the next writer and the end of the compile see it."""
+    store, client = Store(server_uri), MlflowClient(server_uri)
+    experiment_id = client.create_experiment(f"claims-{uuid.uuid4().hex}")
+    connection = Connection(Destination(server_uri, Experiment(id=experiment_id)))
+    creation = ConcurrentRunCreation(connection)
+    new = NewRun(RUN, "Any P", 1, {}, placeholder=True)
+    run_id = creation.create(new).run_id
+    other = CompileRun("d" * 32)
+    claimed = [f"{CLAIM}{run_tag(run)}" for run in (RUN, TrialRun(RUN.compile_id, 1, RUN), other)]
+
+    def leave(*tags: str) -> list[str]:
+        return [store.create_run(experiment_id, "left", 1, {RUN_TAG: tag}).run_id for tag in tags]
+
+    leave(claimed[0])
+    assert creation.create(new).run_id == run_id
+    assert [run.info.run_id for run in client.search_runs([experiment_id])] == [run_id]
+    (_, *undecided) = leave(*claimed)
+    creation.delete_claims(RUN.compile_id)
+    assert {run.info.run_id for run in client.search_runs([experiment_id])} == {run_id, *undecided}

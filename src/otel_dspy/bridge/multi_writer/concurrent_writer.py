@@ -82,6 +82,10 @@ class ConcurrentWriter:
             self._runs = Runs(store, experiment_id, ConcurrentRunCreation(self.connection), look_up_runs=True)
         return self._runs
 
+    def delete_claims(self, compile_id: str) -> None:
+        """Delete claims on runs of an ended compile that no writer needs any more."""
+        self.attempts.run("claims on runs", lambda: ConcurrentRunCreation(self.connection).delete_claims(compile_id))
+
     def look_up_runs(self) -> None:
         """Do nothing: runs are always looked up."""
 

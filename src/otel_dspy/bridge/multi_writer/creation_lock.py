@@ -5,7 +5,7 @@ MLflow has no create-if-absent. Each writer therefore creates a claim, and reade
 - A writer that finds a settled entity uses it.
 - A writer that finds a claim with a smaller id deletes its own claim.
 - The writer with the smallest id waits until all other claims are deleted, then settles its own.
-- A claim whose writer has died is settled by a waiting writer after `PATIENCE`.
+- A claim whose writer has died is settled by a waiting writer after `PATIENCE`, or deleted if another is settled.
 """
 
 from __future__ import annotations
@@ -56,6 +56,9 @@ def decided(
     while True:
         settled, claims = (sorted(some, key=lambda one: one.id) for some in look())
         if settled:
+            for left in claims:
+                if left.id != own:  # which the caller gives up
+                    give_up(left.id)
             return settled[0]
         if not claims:
             return None

@@ -142,6 +142,7 @@ class MultiWriterPipeline:
             writer = self._writer(destination)
             if writer.ended(compile_id):
                 complete(self._pipeline.applier(destination), writer, compile_id, trace_id)
+                writer.delete_claims(compile_id)
         if self.failing_since is None and not (busy and time.monotonic() - self._reports_started < REPORTS_WAIT):
             self._reports_started = time.monotonic()
             self._reports.start()

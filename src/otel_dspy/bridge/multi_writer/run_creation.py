@@ -66,6 +66,20 @@ class ConcurrentRunCreation:
             store.log_run(chosen.run_id, {}, [], {naming.RUN_NAME: new.name} | dict(new.tags))
         return RunHandle(chosen.run_id, chosen.artifact_uri)
 
+    def delete_claims(self, compile_id: str) -> None:
+        """Delete claims on the compile's runs that others have settled.
+
+        A writer that is killed leaves them, and one whose request MLflow answers after the client has given it up.
+
+        Args:
+            compile_id: id of the compile.
+        """
+        store, experiment_id = self._connection.store(), self._connection.experiment_id()
+        for claim in self._connection.reader().runs_like(experiment_id, RUN_TAG, f"{CLAIM}%{compile_id}%"):
+            wanted = claim.tags[RUN_TAG].removeprefix(CLAIM)
+            if store.find_run(experiment_id, RUN_TAG, wanted) is not None:
+                store.delete_run(claim.run_id)
+
     def _created_alone(self, new: NewRun) -> RunHandle | None:
         """Create the run in one transaction; None if it failed, or was undone because another writer has the run."""
         store = self._connection.store()
@@ -93,6 +107,6 @@ class ConcurrentRunCreation:
     def _candidates(self, run: RunKey) -> tuple[list[FoundRun], list[FoundRun]]:
         """Return settled runs and claims."""
         wanted = run_tag(run)
-        found = self._connection.reader().runs_like(self._connection.experiment_id(), RUN_TAG, wanted)
+        found = self._connection.reader().runs_like(self._connection.experiment_id(), RUN_TAG, f"%{wanted}")
         settled = [one for one in found if one.tags.get(RUN_TAG) == wanted]
         return settled, [one for one in found if one.tags.get(RUN_TAG) == CLAIM + wanted]

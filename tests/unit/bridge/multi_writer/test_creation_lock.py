@@ -128,6 +128,13 @@ def test_what_is_settled_is_taken() -> None:
     assert writers.done == []
 
 
+def test_claims_beside_what_is_settled_are_given_up() -> None:
+    """Their writers are gone, or find theirs deleted and take what is settled."""
+    writers = Writers({"a", "b", "e"}, {"d"})
+    assert writers.decided("b") == "d"
+    assert sorted(writers.done) == ["gives up a", "gives up e"]
+
+
 def test_alone() -> None:
     """Its own, at once: what it has settled it need not look for."""
     writers = Writers({"a"})

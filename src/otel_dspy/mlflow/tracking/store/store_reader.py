@@ -76,15 +76,15 @@ class StoreReader:
         wanted = " AND ".join(f"tags.`{name.replace('__', '.')}` = '{value}'" for name, value in tags.items())
         return self._search(experiment_id, wanted)
 
-    def runs_like(self, experiment_id: str, tag: str, ending: str) -> list[FoundRun]:
-        """Return the experiment's runs whose tag ends so, and possibly others (`_` is a wildcard).
+    def runs_like(self, experiment_id: str, tag: str, pattern: str) -> list[FoundRun]:
+        """Return the experiment's runs whose tag has a value like this, and possibly others (`_` is a wildcard too).
 
         Args:
             experiment_id: the experiment's id.
             tag: the tag's name.
-            ending: what its value ends with.
+            pattern: the value, with `%` for any characters.
         """
-        return self._search(experiment_id, f"tags.`{tag}` LIKE '%{ending}'")
+        return self._search(experiment_id, f"tags.`{tag}` LIKE '{pattern}'")
 
     def _search(self, experiment_id: str, wanted: str) -> list[FoundRun]:
         found = every_page(
