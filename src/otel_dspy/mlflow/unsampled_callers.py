@@ -8,8 +8,7 @@ from opentelemetry.sdk.trace.sampling import Sampler
 from opentelemetry.trace import INVALID_SPAN, NonRecordingSpan, get_current_span, set_span_in_context
 from typing_extensions import override
 
-from otel_dspy.runtime.enclosing_call import enclosing_call
-from otel_dspy.telemetry.call_context import is_call
+from otel_dspy.runtime.enclosing_call import innermost_call
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -25,8 +24,8 @@ class UnsampledCallers(Sampler):
     """Decides on a span below an application's unsampled span as on a root; `others` makes all decisions.
 
     Without it a parent-based sampler, as the SDK's default is, would drop what runs in a request that the application
-    does not sample for its own backend. Inside a call of DSPy its span decides, whatever is in between: below one
-    that was dropped, everything is dropped.
+    does not sample for its own backend. Inside a call of DSPy its span decides, whatever is in between, a new trace of
+    the application's included: below one that was dropped, everything is dropped.
 
     Args:
         others: sampler that decides.
@@ -48,11 +47,11 @@ class UnsampledCallers(Sampler):
     ) -> SamplingResult:
         """Return the sampling decision for a span."""
         parent = get_current_span(parent_context).get_span_context()
-        enclosing = enclosing_call(parent, parent_context)
+        enclosing = innermost_call(parent_context) if parent.is_valid else None
         if enclosing is not None:
             if enclosing.span_id != parent.span_id:
                 parent_context = set_span_in_context(NonRecordingSpan(enclosing), parent_context)
-        elif parent.is_valid and not parent.trace_flags.sampled and not is_call(parent_context):
+        elif parent.is_valid and not parent.trace_flags.sampled:
             parent_context = set_span_in_context(INVALID_SPAN, parent_context)
         return self._others.should_sample(parent_context, trace_id, name, kind, attributes, links, trace_state)
 

@@ -22,6 +22,16 @@ def within_call(span: Span, context: Context) -> Context:
     return Context(context, **{ENCLOSING: span})
 
 
+def innermost_call(context: Context | None) -> SpanContext | None:
+    """Return the span of the innermost enclosing call, whatever its trace; None outside calls.
+
+    Args:
+        context: context of a span that starts; None = the current one.
+    """
+    span: Any = (get_current() if context is None else context).get(ENCLOSING)
+    return None if span is None else span.get_span_context()
+
+
 def enclosing_call(parent: SpanContext | None, context: Context | None) -> SpanContext | None:
     """Return the span of the innermost enclosing call, if it is of the same trace; None otherwise.
 
@@ -29,8 +39,5 @@ def enclosing_call(parent: SpanContext | None, context: Context | None) -> SpanC
         parent: parent of a span that starts.
         context: the context it starts in; None = the current one.
     """
-    span: Any = (get_current() if context is None else context).get(ENCLOSING)
-    if span is None or parent is None:
-        return None
-    found: SpanContext = span.get_span_context()
-    return found if found.trace_id == parent.trace_id else None
+    found = innermost_call(context)
+    return found if found is not None and parent is not None and found.trace_id == parent.trace_id else None

@@ -140,12 +140,7 @@ def context_for_call(called: object) -> Context:
 
 def outside_calls() -> bool:
     """Return whether the caller is outside all instrumented calls."""
-    return not is_call(None)
-
-
-def is_call(context: Context | None) -> bool:
-    """Return whether a context, by default the current one, is that of an instrumented call."""
-    return get_value(_KEY, context) is not None
+    return get_value(_KEY) is None
 
 
 def parent_context() -> Context:

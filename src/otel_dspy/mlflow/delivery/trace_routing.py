@@ -64,8 +64,7 @@ class TraceRouter:
         self._around: dict[tuple[int, int], int] = {}
         """Live spans that started inside an active span of MLflow's own context, and the id of that one."""
         self._enclosing: dict[tuple[int, int], Span] = {}
-        """By live span, where MLflow shares OpenTelemetry's context: the span that MLflow would find without otel-dspy.
-        """
+        """By live span, where MLflow shares OpenTelemetry's context: the span that MLflow finds without otel-dspy."""
         self._live: dict[tuple[int, int], Route] = {}
         self._ended: BoundedDict[tuple[int, int], Route] = BoundedDict(MAX_ENDED)
         self._lock = threading.Lock()
@@ -106,12 +105,13 @@ class TraceRouter:
         return self._enclosing.get(_key(parent.get_span_context()), parent)
 
     def placeholder_span(self, span: SpanContext) -> Span | None:
-        """Return the span that MLflow treats as active while one of our spans is current (see `fluent.tracing`)."""
+        """Return the span that MLflow treats as active while this one, ours or one below a call, is current."""
         key = _key(span)
         with self._lock:
             route, known = self._live.get(key), self._around.get(key)
         if route is None:
-            return None
+            enclosing = None if IS_SHARED else enclosing_call(span, None)
+            return None if enclosing is None or enclosing.span_id == span.span_id else self.placeholder_span(enclosing)
         logged = fluent_tracing.SHARES_TRACES and logs_traces(route.options, route.context)
         if not logged or not self._follows_mlflow():
             return self._enclosing.get(key)

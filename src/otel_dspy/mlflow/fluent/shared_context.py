@@ -31,7 +31,7 @@ class SharedContext:
     """Makes MLflow use another span as its active one while an otel-dspy span is current.
 
     Args:
-        substitute: returns that span; None = the current span is not an otel-dspy span.
+        substitute: returns that span; None = there is none.
     """
 
     def __init__(self, substitute: Callable[[], trace.Span | None]) -> None:

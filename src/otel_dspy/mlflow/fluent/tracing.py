@@ -128,9 +128,9 @@ class Source(Protocol):
     """Provider of otel-dspy's spans."""
 
     def placeholder_span(self, span: SpanContext) -> trace.Span | None:
-        """Return the span that MLflow uses as its active one while an otel-dspy span is current.
+        """Return the span that MLflow uses as its active one while this one is current.
 
-        None if it is not an otel-dspy span, or if a span of MLflow is active inside it.
+        None if it is no otel-dspy span and in no call, or if a span of MLflow is active inside the call.
         """
         ...
 
@@ -164,7 +164,7 @@ def disconnect(source: Source) -> None:
 
 
 def _substitute() -> trace.Span | None:
-    """Return the span that MLflow uses as its active one; None = the current span is not an otel-dspy span."""
+    """Return the span that MLflow uses as its active one; None = otel-dspy has none for it."""
     with guarded("MLflow's fluent tracing"):
         ours = trace.get_current_span().get_span_context()
         if ours.is_valid:
