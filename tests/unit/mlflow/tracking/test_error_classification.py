@@ -17,7 +17,13 @@ from mlflow.utils import rest_utils
 from sqlalchemy import exc
 
 from benchmarks.bridge_load import requests_of
-from otel_dspy.mlflow.tracking.requests.error_classification import ArtifactStoreError, ErrorClass, classify
+from otel_dspy.mlflow.tracking.requests.error_classification import (
+    ArtifactStoreError,
+    ErrorClass,
+    NoTrackingStoreError,
+    classify,
+    tracking_store_access,
+)
 from otel_dspy.mlflow.tracking.requests.unusable_run import UnusableRun, unusable_run
 from otel_dspy.mlflow.tracking.store.store import Store
 from tests.support.blank_store import blank_store
@@ -202,3 +208,13 @@ def test_a_row_that_another_writer_just_added_is_looked_up_again(text: str, stat
 def test_an_artifact_store_that_has_failed_before() -> None:
     """The error has no cause of its own: it stands for an earlier one, and is retried."""
     assert classify(ArtifactStoreError("the artifact store has failed during this delivery")) is ErrorClass.RETRY
+
+
+@pytest.mark.parametrize("uri", ["sqlite:///{}", "postgresql+unknown://host/{}"], ids=["no database", "no driver"])
+def test_a_store_that_sqlalchemy_cannot_open_is_waited_for(uri: str, tmp_path: Path) -> None:
+    """The tracking URI is wrong, or the file damaged: no operation caused it, and none is lost."""
+    file = tmp_path / "text"
+    file.write_text("no database " * 100)
+    with pytest.raises(NoTrackingStoreError) as raised, tracking_store_access():
+        Store(uri.format(file)).experiment_id("Default")
+    assert classify(raised.value) is ErrorClass.WAIT

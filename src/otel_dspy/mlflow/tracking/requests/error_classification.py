@@ -104,7 +104,7 @@ def tracking_store_access() -> Generator[None]:
         yield
     except Exception as error:
         status = http_policy.last_status()
-        if classify(error, status) is ErrorClass.REJECTED:
+        if classify(error, status) in {ErrorClass.REJECTED, ErrorClass.AMBIGUOUS}:
             reason = error_cause(error, _LONGEST_REASON) if status is None else f"status {status}"
             raise NoTrackingStoreError(f"there is no MLflow tracking store at this URI: {reason}") from error
         raise
