@@ -22,6 +22,12 @@ def within_call(span: Span, context: Context) -> Context:
     return Context(context, **{ENCLOSING: span})
 
 
+def current_call() -> Span | None:
+    """Return the span of the innermost call around the caller; None outside calls."""
+    span: Any = get_current().get(ENCLOSING)
+    return span
+
+
 def innermost_call(context: Context | None) -> SpanContext | None:
     """Return the span of the innermost enclosing call, whatever its trace; None outside calls.
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from opentelemetry.instrumentation.utils import is_instrumentation_enabled
-from opentelemetry.trace import get_current_span
 
 from otel_dspy import semconv
 from otel_dspy.hooks.patching.wrapper_frames import hidden_frame
+from otel_dspy.runtime.enclosing_call import current_call
 from otel_dspy.runtime.error_guard import guarded
 from otel_dspy.telemetry.call_context import current_call_context
 
@@ -34,7 +34,8 @@ def _falling_back(wrapped: Callable[..., Any], _instance: Any, args: Args, kwarg
     with hidden_frame:
         made = wrapped(*args, **kwargs)
     with guarded("an adapter's fallback"):
-        # An adapter is called directly by a module, so the current span is the module's.
-        if is_instrumentation_enabled() and current_call_context().predictor is not None:
-            get_current_span().set_attribute(semconv.DSPY_MODULE_FALLBACK, type(made).__name__)
+        # A module calls its adapter. The current span may be another instrumentation's, around the adapter.
+        module = current_call()
+        if is_instrumentation_enabled() and current_call_context().predictor is not None and module is not None:
+            module.set_attribute(semconv.DSPY_MODULE_FALLBACK, type(made).__name__)
     return made

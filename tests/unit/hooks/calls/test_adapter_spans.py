@@ -104,6 +104,25 @@ def test_an_answer_that_cannot_be_parsed() -> None:
     )
 
 
+def test_a_fallback_below_a_span_of_another_instrumentation() -> None:
+    """The module's span has it, not the one around the adapter."""
+    with recording() as recorder:
+        tracer = recorder.capture.tracer_provider.get_tracer("another")
+
+        class Traced(dspy.ChatAdapter):
+            def __call__(self, *args: Any, **kwargs: Any) -> Any:
+                with tracer.start_as_current_span("adapter"):
+                    return super().__call__(*args, **kwargs)
+
+        _ask(Traced(), in_process_lm(Hesitant()))
+    assert recorder.tree("", "module.fallback") == [
+        "module Predict module.fallback=JSONAdapter",
+        "  adapter",
+        "    chat scripted",
+        "    chat scripted",
+    ]
+
+
 def test_an_adapter_of_the_users_own() -> None:
     """One defined while DSPy is instrumented is watched, and is itself again afterwards."""
     with recording(capture_adapters=True) as recorder:
