@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 import dspy
 import pytest
 from mlflow import MlflowClient
+from mlflow.exceptions import MlflowException
+from mlflow.protos.databricks_pb2 import BAD_REQUEST
 
 from otel_dspy.cli import main
 from otel_dspy.environment_variables import REPORT
@@ -19,6 +21,7 @@ from otel_dspy.mlflow.tracking.requests.http_policy import no_retries
 from otel_dspy.mlflow.tracking.runs.stale_runs import REASON_TAG, end_stale_runs, end_traces_of_ended_runs
 from otel_dspy.mlflow.tracking.state.process_identity import HOST_TAG, PROCESSES_TAG, host, own_tags, process
 from otel_dspy.mlflow.tracking.store.store import Store
+from otel_dspy.mlflow.tracking.store.traces.trace_store import TraceStore
 from otel_dspy.semconv import DSPY_OPTIMIZER_NAME, DSPY_PROGRAM_NAME
 from tests.integration.end_to_end.conftest import tracked
 from tests.support.blank_store import blank_store
@@ -163,6 +166,21 @@ def test_a_store_that_takes_no_second_trace_info(tmp_path: Path, monkeypatch: py
     run = client.create_run(experiment, tags=gone).info.run_id
     info = LogTrace(key="info", trace_id="7" * 32, run=None, start_ms=1)
     store.traces.start_trace(experiment, info, run)
+    assert end_stale_runs(store, [experiment], time.time_ns() // 1_000_000) == [run]
+    assert client.get_run(run).info.status == "KILLED"
+
+
+def test_a_database_that_does_not_take_the_end_of_a_trace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Perhaps the database fails, perhaps it does not take this trace: the run ends all the same."""
+    uri = blank_store(tmp_path)
+    client, store = MlflowClient(uri), Store(uri)
+    experiment = client.create_experiment("one")
+    run = client.create_run(experiment, tags={HOST_TAG: host(), PROCESSES_TAG: f"{os.getpid()}@1"}).info.run_id
+
+    def failing(*_given: object) -> None:
+        raise MlflowException("(sqlite3.DataError) no (https://sqlalche.me/e/20/9h9h)", BAD_REQUEST)
+
+    monkeypatch.setattr(TraceStore, "end_open_traces", failing)
     assert end_stale_runs(store, [experiment], time.time_ns() // 1_000_000) == [run]
     assert client.get_run(run).info.status == "KILLED"
 

@@ -106,7 +106,7 @@ def _end_traces(store: Store, experiment_ids: Sequence[str], run_id: str, reason
         store.traces.end_open_traces(experiment_ids, run_id, {REASON_TAG: reason})
     except Exception as error:
         # A file store writes a trace info only once. The run must be ended all the same.
-        if classify(error) is not ErrorClass.REJECTED:
+        if classify(error) not in {ErrorClass.REJECTED, ErrorClass.AMBIGUOUS}:
             raise
         return False
     return True
