@@ -11,13 +11,18 @@ from mlflow import MlflowClient
 from mlflow.entities import ViewType
 
 from otel_dspy.bridge.multi_writer import creation_lock
+from otel_dspy.bridge.multi_writer.multi_writer_pipeline import MultiWriterPipeline
 from otel_dspy.bridge.multi_writer.run_creation import CLAIM, ConcurrentRunCreation
 from otel_dspy.mlflow.mapping.operations import EnsureRun
 from otel_dspy.mlflow.mapping.run_keys import CompileRun, TrialRun
 from otel_dspy.mlflow.records.route import Destination, Experiment
+from otel_dspy.mlflow.records.sdk_span import span_record
 from otel_dspy.mlflow.tracking.state.run_lookup import RUN_TAG, NewRun, Runs, run_tag
 from otel_dspy.mlflow.tracking.store.experiment_connection import Connection
 from otel_dspy.mlflow.tracking.store.store import Store
+from otel_dspy.otlp_requests.protobuf_spans import ReceivedSpan
+from otel_dspy.otlp_requests.span_route import routed
+from tests.integration.bridge.test_stress import compiles
 from tests.support.database_statements import COMMIT, database_statements
 
 if TYPE_CHECKING:
@@ -141,3 +146,24 @@ def test_a_claim_that_is_left_beside_the_run_is_deleted(server_uri: str) -> None
     (_, *undecided) = leave(*claimed)
     creation.delete_claims(RUN.compile_id)
     assert {run.info.run_id for run in client.search_runs([experiment_id])} == {run_id, *undecided}
+
+
+def test_the_end_of_a_compile_deletes_the_claims_beside_its_runs(new_store: Callable[[str], str]) -> None:
+    """Its spans arrive once more, after a writer has left a claim on one of its runs."""
+    uri, pipeline = new_store("m"), MultiWriterPipeline(threading.Event())
+    destination = Destination(uri, Experiment(id="0"))
+
+    def receive() -> None:
+        for span in compiles(1, 1, nested=False):
+            received = ReceivedSpan(span_record(span), local_root=span.parent is None)
+            pipeline.process(*routed(received, destination))
+        pipeline.send_all()
+
+    receive()
+    client = MlflowClient(uri)
+    runs = {run.info.run_id for run in client.search_runs(["0"])}
+    left = Store(uri).create_run("0", "left", 1, {RUN_TAG: f"{CLAIM}{run_tag(CompileRun('c-False-0'))}"}).run_id
+    assert {run.info.run_id for run in client.search_runs(["0"])} == {*runs, left}
+    receive()
+    assert {run.info.run_id for run in client.search_runs(["0"])} == runs
+    assert (pipeline.failed, pipeline.lost) == (0, 0)
