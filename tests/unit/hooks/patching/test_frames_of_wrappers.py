@@ -55,7 +55,8 @@ def test_what_a_call_raises_has_the_frames_that_it_has_without_instrumentation(c
     """An agent passes the traceback of a tool to its model, which could be such a call."""
 
     def frames() -> list[tuple[str, str]]:
-        with dspy.context(lm=in_process_lm(_no_answer)), pytest.raises(Exception) as raised:  # noqa: PT011 - any
+        lm = in_process_lm(_no_answer)
+        with dspy.context(lm=lm), pytest.raises(Exception) as raised:  # noqa: PT011 - only its frames matter
             call()
         return [(frame.filename, frame.name) for frame in traceback.extract_tb(raised.value.__traceback__)]
 
