@@ -214,8 +214,10 @@ def _traces(client: MlflowClient, experiment_id: str) -> Iterator[Trace]:
             return
 
 
-def _trace_order(trace: Trace) -> tuple[int, str, str]:
-    return (trace.info.request_time, trace.info.tags.get("mlflow.traceName", ""), trace.info.trace_id)
+def _trace_order(trace: Trace) -> tuple[int, int, str, str]:
+    """By start: of the spans, as an evaluation and its first example may start in one millisecond."""
+    began = min((span.start_time_ns for span in trace.data.spans), default=0)
+    return (trace.info.request_time, began, trace.info.tags.get("mlflow.traceName", ""), trace.info.trace_id)
 
 
 def _trace_node(trace: Trace) -> TraceNode:

@@ -38,7 +38,7 @@ def trace_count(tracking_uri: str, experiment: str) -> int:
 
 def trace_lines(tracking_uri: str, experiment: str) -> list[str]:
     """A line a trace, in order of their start: name, state, spans, scores, and whether it names a run."""
-    traces = sorted(_traces(tracking_uri, experiment), key=lambda trace: int(trace.info.request_time))
+    traces = sorted(_traces(tracking_uri, experiment), key=_start)
     return [
         f"{trace.info.tags.get('mlflow.traceName')} {trace.info.state.value} {len(trace.data.spans)} spans"
         f" {[cast('Any', score).value for score in trace.info.assessments if score.feedback]}"
@@ -52,6 +52,11 @@ def _traces(tracking_uri: str, experiment: str) -> list[Trace]:
     found = client.get_experiment_by_name(experiment)
     assert found is not None
     return list(client.search_traces(experiment_ids=[found.experiment_id]))
+
+
+def _start(trace: Trace) -> int:
+    """The start in nanoseconds: an evaluation and its first example may start in one of MLflow's milliseconds."""
+    return min(int(span.start_time_ns) for span in trace.data.spans)
 
 
 def _line(client: MlflowClient, run: Run) -> str:
