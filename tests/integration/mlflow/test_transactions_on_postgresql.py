@@ -1,4 +1,4 @@
-"""Several writes in one transaction of PostgreSQL, which ends with the first error, and where processes write at once."""
+"""MLflow on PostgreSQL: transactions end with the first error, processes write at once, columns have a length."""
 
 from __future__ import annotations
 
@@ -12,6 +12,9 @@ from mlflow.tracking._tracking_service.utils import _get_store  # pyright: ignor
 from sqlalchemy import event
 
 from benchmarks.postgres import postgres
+from otel_dspy.mlflow.records.route import Destination, Experiment
+from otel_dspy.mlflow.tracking.requests.error_classification import UnusableExperimentError
+from otel_dspy.mlflow.tracking.store.experiment_connection import Connection
 from otel_dspy.mlflow.tracking.store.store import Store
 from otel_dspy.runtime.fork_gate import ForkGate
 from tests.chaos.pipeline.deployment import needs_database
@@ -122,3 +125,20 @@ def test_two_bridges_at_the_same_time(uri: str) -> None:
     found = traces(uri)
     assert [len(found[trace_id]["spans"]) for trace_id in names(*numbers)] == [3] * len(numbers)
     assert [tokens_of(uri, number) for number in numbers] == [20] * len(numbers)
+
+
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [
+        ("x" * 257, r"value too long for type character varying\(256\)$"),
+        ("x" * 501, "exceeds the maximum length of 500 characters$"),
+        ("a\0b", "cannot contain NUL"),
+        ("a\ud800b", "surrogates not allowed"),
+    ],
+)
+def test_an_experiments_name_that_the_database_does_not_take(uri: str, name: str, reason: str) -> None:
+    """The name is the cause, not the tracking URI; the error has neither the statement nor its parameters."""
+    with pytest.raises(UnusableExperimentError, match=reason):
+        Connection(Destination(uri, Experiment(name=name))).experiment_id()
+    longest = "y" * 256
+    assert Connection(Destination(uri, Experiment(name=longest))).experiment_id() == Store(uri).experiment_id(longest)

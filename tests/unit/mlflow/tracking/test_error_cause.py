@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 import requests
 from mlflow import MlflowClient
+from sqlalchemy import exc
 
-from otel_dspy.mlflow.tracking.requests.error_cause import error_cause
+from otel_dspy.mlflow.tracking.requests.error_cause import error_cause, message_of
 from otel_dspy.mlflow.tracking.requests.http_policy import no_retries
 from tests.support.mlflow_server import free_port
 
@@ -38,6 +39,13 @@ def test_chained(raised: Exception, text: str) -> None:
     around.__context__ = raised
     expected = text if not isinstance(raised, ValueError) else "a very"
     assert error_cause(around, 6) == expected
+
+
+def test_the_statement_of_a_database_is_not_logged() -> None:
+    """Nor its parameters, which are what the program recorded."""
+    error = exc.DataError("INSERT INTO params VALUES (:value)", {"value": "private"}, ValueError("value too long"))
+    assert error_cause(error, 1000) == "(builtins.ValueError) value too long"
+    assert message_of(ValueError("no database")) == "no database"
 
 
 def test_a_cycle_ends() -> None:

@@ -11,7 +11,7 @@ from fastapi import FastAPI
 from fastapi.testclient import TestClient
 from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException, RestException
-from mlflow.protos.databricks_pb2 import BAD_REQUEST, INVALID_PARAMETER_VALUE
+from mlflow.protos.databricks_pb2 import BAD_REQUEST, INTERNAL_ERROR, INVALID_PARAMETER_VALUE
 from mlflow.server import otel_api
 from mlflow.utils import rest_utils
 from sqlalchemy import exc
@@ -21,7 +21,9 @@ from otel_dspy.mlflow.tracking.requests.error_classification import (
     ArtifactStoreError,
     ErrorClass,
     NoTrackingStoreError,
+    UnusableExperimentError,
     classify,
+    experiment_access,
     tracking_store_access,
 )
 from otel_dspy.mlflow.tracking.requests.unusable_run import UnusableRun, unusable_run
@@ -218,3 +220,65 @@ def test_a_store_that_sqlalchemy_cannot_open_is_waited_for(uri: str, tmp_path: P
     with pytest.raises(NoTrackingStoreError) as raised, tracking_store_access():
         Store(uri.format(file)).experiment_id("Default")
     assert classify(raised.value) is ErrorClass.WAIT
+
+
+TOO_LONG = (
+    "(psycopg2.errors.StringDataRightTruncation) value too long for type character varying(256)\n\n[SQL: INSERT INTO "
+    "experiments (name) VALUES (%(name)s)]\n(Background on this error at: https://sqlalche.me/e/21/9h9h)"
+)
+"""PostgreSQL's, as MLflow 3.17.2 passes it on: its own limit of an experiment's name is 500 characters."""
+NUL = "A string literal cannot contain NUL (0x00) characters."
+"""psycopg2's."""
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        MlflowException("Invalid experiment name: ''", INVALID_PARAMETER_VALUE),
+        MlflowException(TOO_LONG, BAD_REQUEST),
+        RestException({"error_code": "BAD_REQUEST", "message": TOO_LONG}),
+        exc.DataError("INSERT", {}, ValueError("value too long")),
+        MlflowException(NUL, INTERNAL_ERROR),
+        RestException({"error_code": "INTERNAL_ERROR", "message": NUL}),
+        UnicodeEncodeError("utf-8", "a\ud800", 1, 2, "surrogates not allowed"),
+    ],
+)
+def test_a_name_that_a_database_does_not_take_is_the_experiments(error: Exception) -> None:
+    """MLflow checks part of it; what the database or its driver rejects is no wrong tracking URI, and no outage."""
+    with pytest.raises(UnusableExperimentError) as raised, tracking_store_access(), experiment_access():
+        raise error
+    assert classify(raised.value) is ErrorClass.NO_EXPERIMENT
+
+
+def test_a_name_that_cannot_be_encoded(tmp_path: Path) -> None:
+    """The bytes of an environment variable that are not UTF-8 are such characters."""
+    with pytest.raises(UnusableExperimentError), tracking_store_access(), experiment_access():
+        Store(blank_store(tmp_path)).experiment_id("Mess\udce4rgebnis")
+
+
+@pytest.mark.parametrize(
+    ("error", "expected"),
+    [
+        (MlflowException(f"{BROKEN} (Background on this error at: https://sqlalche.me/e/20/rvf5)", BAD_REQUEST),
+         NoTrackingStoreError),
+        (MlflowException("no such endpoint", BAD_REQUEST), NoTrackingStoreError),
+        (MlflowException("no", INTERNAL_ERROR), MlflowException),
+        (requests.ConnectionError("refused"), requests.ConnectionError),
+    ],
+)  # fmt: skip
+def test_what_else_fails_at_the_experiment_is_not_its_names(error: Exception, expected: type[Exception]) -> None:
+    """A connection that breaks meanwhile, an address that is not MLflow's, a server that fails or is away."""
+    with pytest.raises(expected) as raised, tracking_store_access(), experiment_access():
+        raise error
+    assert type(raised.value) is expected
+
+
+def test_an_id_that_no_experiment_can_have(tmp_path: Path) -> None:
+    """Such as a name in MLFLOW_EXPERIMENT_ID: nothing is rejected for it, as for an id that does not exist."""
+    with pytest.raises(MlflowException) as raised:
+        Store(blank_store(tmp_path)).create_run("my experiment", "r", 1, {})
+    assert classify(raised.value) is ErrorClass.NO_EXPERIMENT
+    answered = RestException({"error_code": "INVALID_PARAMETER_VALUE", "message": str(raised.value)})
+    assert classify(answered, 400) is ErrorClass.NO_EXPERIMENT
+    quoted = "Changing param values is not allowed. Old value: 'Invalid experiment ID 'x''"
+    assert classify(MlflowException(quoted, INVALID_PARAMETER_VALUE)) is ErrorClass.REJECTED

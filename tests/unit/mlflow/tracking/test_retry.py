@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import pytest
 import requests
 from mlflow.exceptions import MlflowException, RestException
-from mlflow.protos.databricks_pb2 import INTERNAL_ERROR, TEMPORARILY_UNAVAILABLE
+from mlflow.protos.databricks_pb2 import BAD_REQUEST, INTERNAL_ERROR, TEMPORARILY_UNAVAILABLE
 
 from otel_dspy.mlflow.tracking.requests import answer_monitor, retry
 from otel_dspy.mlflow.tracking.requests.concurrent_requests import ConcurrentRequests, Request
@@ -154,6 +154,64 @@ def test_spans_that_a_database_has_failed_at_are_sent_again(
     assert tried.run("spans", attempt).outcome is Outcome.REJECTED
     assert len(answers) == 1
     assert "rejected spans" in caplog.text
+
+
+def test_the_log_has_no_parameters_of_a_statement(caplog: pytest.LogCaptureFixture) -> None:
+    """They are data that the program recorded."""
+
+    def attempt() -> None:
+        text = (
+            "(sqlite3.ProgrammingError) bad\n[SQL: INSERT]\n[parameters: ('private',)] (https://sqlalche.me/e/20/f405)"
+        )
+        raise MlflowException(text, BAD_REQUEST)
+
+    assert Retrier("http://m", RecordedWaits(), lambda: None).run("LogParams", attempt).outcome is Outcome.REJECTED
+    assert caplog.messages == ["MLflow at http://m rejected LogParams: (sqlite3.ProgrammingError) bad"]
+
+
+@pytest.mark.parametrize("first", [0, 1], ids=["the database first", "the server first"])
+@pytest.mark.parametrize("others", [False, True], ids=["one destination", "several"])
+def test_answers_of_both_kinds_in_turn_do_not_occupy_the_thread_forever(
+    first: int, caplog: pytest.LogCaptureFixture, *, others: bool
+) -> None:
+    """Those of a failed database and of a failed server count together; the operation is not lost, as in an outage."""
+    tried, calls = Retrier("http://m", RecordedWaits(), lambda: None, others=others), list[int]()
+    answers = [RestException({"detail": "Failed to log OpenTelemetry spans"}), MlflowException("no", INTERNAL_ERROR)]
+
+    def attempt() -> None:
+        calls.append(len(calls))
+        if len(calls) < 100:
+            raise answers[(len(calls) - 1 + first) % 2]
+
+    assert tried.run("spans", attempt).outcome is Outcome.FAILED
+    assert len(calls) in {MAX_RETRIES, MAX_RETRIES + 1}
+    assert "failed to store spans" in caplog.text
+
+
+def test_answers_of_both_kinds_during_an_outage_give_nothing_up() -> None:
+    """While the server accepts no other request either, or answers that it is unavailable, the operation is retried."""
+    failed, error = (
+        RestException({"detail": "Failed to log OpenTelemetry spans"}),
+        MlflowException("no", INTERNAL_ERROR),
+    )
+    down, calls = MlflowException("down", TEMPORARILY_UNAVAILABLE), list[int]()
+
+    def attempt_of(answers: list[Exception]) -> Callable[[], None]:
+        def attempt() -> None:
+            calls.append(len(calls))
+            if answers:
+                raise answers.pop(0)
+
+        return attempt
+
+    def answers() -> None:
+        raise down
+
+    tried = Retrier("http://m", RecordedWaits(), answers)
+    assert tried.run("spans", attempt_of([failed, error] * 9)).outcome is Outcome.DONE
+    tried = Retrier("http://m", RecordedWaits(), lambda: None)
+    assert tried.run("spans", attempt_of([failed, error, failed, error, down] * 5)).outcome is Outcome.DONE
+    assert len(calls) == 19 + 26
 
 
 def denied(status: int, times: int, calls: list[int]) -> Callable[[], None]:

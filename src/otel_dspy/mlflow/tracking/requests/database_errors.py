@@ -8,6 +8,7 @@ with 400.
 
 from __future__ import annotations
 
+import re
 from typing import Final
 
 from mlflow.exceptions import MlflowException
@@ -17,6 +18,8 @@ _OTHER_ERROR: Final = "failed to log opentelemetry spans"
 _LINK: Final = "sqlalche.me/e/"
 """Part of the message of SQLAlchemy's errors."""
 _MODULE: Final = "sqlalchemy.exc"
+_UNSTORABLE_TEXT: Final = re.compile(r"sqlalche\.me/e/\d+/9h9h|a string literal cannot contain nul", re.IGNORECASE)
+"""Messages of SQLAlchemy's `DataError`, whose link has this code, and of psycopg2's `ValueError`."""
 _BROKEN: Final = frozenset({"OperationalError", "InterfaceError", "InternalError"})
 """SQLAlchemy's errors of a connection; those of data, of constraints and of statements have classes of their own."""
 
@@ -38,6 +41,17 @@ def is_ambiguous(error: BaseException) -> bool:
     if not isinstance(error, MlflowException):
         return False
     return _OTHER_ERROR in text or (error.error_code == "BAD_REQUEST" and _LINK in text)
+
+
+def is_unstorable_text(error: BaseException) -> bool:
+    """Return whether the database or its driver does not take a text: too long, with a NUL, or with half a surrogate.
+
+    Args:
+        error: what was raised, or the error that MLflow raised for it.
+    """
+    if "DataError" in _names(error) or isinstance(error, UnicodeEncodeError):
+        return True
+    return isinstance(error.__cause__, UnicodeEncodeError) or _UNSTORABLE_TEXT.search(str(error)) is not None
 
 
 def _names(error: BaseException) -> set[str]:

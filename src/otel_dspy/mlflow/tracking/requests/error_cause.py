@@ -19,6 +19,8 @@ _CAUSES: Final[Mapping[type[BaseException], str]] = {
 _MLFLOWS_UNKNOWN_SCHEME: Final = "Supported URI schemes are:"
 """Part of MLflow's message, which begins with the model registry and lists all schemes."""
 _UNKNOWN_SCHEME: Final = "MLflow has no tracking store for the scheme of this URI"
+_STATEMENT: Final = "\n[SQL: "
+"""Beginning of the statement and its parameters, which are data of the program, in a message of SQLAlchemy."""
 MAX_LINKS: Final = 20
 """Number of chained exceptions that are followed."""
 
@@ -34,8 +36,13 @@ def error_cause(error: BaseException, longest: int) -> str:
         for kind, text in _CAUSES.items():
             if isinstance(link, kind):
                 return text
-    text = str(error).strip()
+    text = message_of(error)
     return _UNKNOWN_SCHEME if _MLFLOWS_UNKNOWN_SCHEME in text else without_passwords(text)[:longest]
+
+
+def message_of(error: BaseException) -> str:
+    """Return the message of an error, without a statement of SQL."""
+    return str(error).partition(_STATEMENT)[0].strip()
 
 
 def connection_was_closed(error: BaseException) -> bool:

@@ -57,8 +57,9 @@ _RACED_TEXTS: Final = ("unique constraint", "duplicate key value", "duplicate en
 """Messages of sqlite, PostgreSQL and MySQL: MLflow looks up a dataset or a tag before it inserts it."""
 _NO_EXPERIMENT: Final = re.compile(
     r"no experiment with id=?\s?\S+ exists|could not find experiment with id|the experiment \S+ must be in the 'active'"
+    r"|^(?:invalid_parameter_value: )?invalid experiment id '"
 )
-"""Messages of MLflow's database stores, of its file stores, and of both."""
+"""Messages of MLflow's database stores, of its file stores, and of both; and of an id that is no number."""
 _NO_WORKSPACE: Final = re.compile(
     r"workspace '[^']*' not found|active workspace '[^']*' cannot be used|active workspace is required"
     r"|workspaces are not enabled on this server|workspace name '[^']*' (?:must|cannot|is reserved)"
@@ -112,18 +113,22 @@ def tracking_store_access() -> Generator[None]:
 
 @contextmanager
 def experiment_access() -> Generator[None]:
-    """Raise MLflow's rejection of an experiment's name as an error of the experiment.
+    """Raise the rejection of an experiment's name, by MLflow or its database, as an error of the experiment.
 
     Raises:
-        UnusableExperimentError: MLflow rejected it, with an error code of its own.
-        MlflowException: any other failure, as it was raised within the block.
+        UnusableExperimentError: MLflow rejected it, with an error code of its own, or its database does not take it.
     """
     try:
         yield
-    except MlflowException as error:
-        if classify(error, http_policy.last_status()) is ErrorClass.REJECTED and error.error_code in _REJECTION_CODES:
-            raise UnusableExperimentError(str(error)) from error
+    except Exception as error:
+        if _is_rejected_by_mlflow(error) or database_errors.is_unstorable_text(error):
+            raise UnusableExperimentError(error_cause(error, _LONGEST_REASON)) from error
         raise
+
+
+def _is_rejected_by_mlflow(error: Exception) -> bool:
+    rejected = isinstance(error, MlflowException) and error.error_code in _REJECTION_CODES
+    return rejected and classify(error, http_policy.last_status()) is ErrorClass.REJECTED
 
 
 @contextmanager

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 from otel_dspy.mlflow.mapping import naming
 from otel_dspy.mlflow.tracking.requests import http_policy, workspaces
 from otel_dspy.mlflow.tracking.requests.answer_monitor import AnswerMonitor
-from otel_dspy.mlflow.tracking.requests.error_cause import error_cause
+from otel_dspy.mlflow.tracking.requests.error_cause import error_cause, message_of
 from otel_dspy.mlflow.tracking.requests.error_classification import ArtifactStoreError, ErrorClass, classify
 from otel_dspy.mlflow.tracking.requests.operation_outcome import Outcome, Result
 from otel_dspy.mlflow.tracking.requests.unusable_run import UnusableRunLog, unusable_run
@@ -174,8 +174,9 @@ class Retrier:
                 return Result(Outcome.FAILED)
             if found not in {ErrorClass.RACED, ErrorClass.AMBIGUOUS} and not apart:
                 self._failing(error)
-            own_failures = own_failures + 1 if found is ErrorClass.RETRY else 0
-            if own_failures >= self._tries and self._server_answers():
+            # Ambiguous answers count with them: a server that gives both in turn would be retried forever.
+            own_failures = own_failures + 1 if found in {ErrorClass.RETRY, ErrorClass.AMBIGUOUS} else 0
+            if found is ErrorClass.RETRY and own_failures >= self._tries and self._server_answers():
                 self._give_up(what, f"failed to store {what}", error)
                 return Result(Outcome.FAILED)
             if self._stop.wait(backoff.next(retry_after)):
@@ -191,7 +192,7 @@ class Retrier:
                 self._unusable_runs.log(run, what)
             return Result(Outcome.REJECTED if rejected else Outcome.FAILED, unusable_run=True)
         if rejected:
-            self._warn_once(what, f"rejected {what}: {error}")
+            self._warn_once(what, f"rejected {what}: {message_of(error)}")
             return Result(Outcome.REJECTED)
         return None
 
@@ -228,7 +229,7 @@ class Retrier:
 
     def _give_up(self, what: str, failure: str, error: Exception, *, of_artifacts: bool = False) -> None:
         kept = "the client is asked to retry" if self._others else _IN_THE_SPOOL
-        self._warn_once(what, f"{failure}; {kept}: {error}")
+        self._warn_once(what, f"{failure}; {kept}: {message_of(error)}")
         self.failing_since = None
         self._failed = self._failed if of_artifacts else time.monotonic()
 
