@@ -56,7 +56,8 @@ def test_over_the_wire(real: Sequence[ExportTraceServiceRequest], count: int) ->
     assert found["faults"] == []
     assert found["requests"] == count
     assert {name.split()[0] for name in found["verdicts"]} == {"HTTP", "gRPC"}
-    assert found["good spans kept"] > count / 5
+    # A span of the corpus counts once, however often it is sent.
+    assert found["good spans kept"] > min(count / 5, len(real) * 0.8)
 
 
 def _is_varied(verdicts: dict[str, Any]) -> None:
