@@ -23,8 +23,9 @@ def forked(gate: ForkGate, inside: threading.Event) -> int:
     return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
 
 
-def test_a_fork_waits_until_a_thread_has_left() -> None:
+def test_a_fork_waits_until_a_thread_has_left(monkeypatch: pytest.MonkeyPatch) -> None:
     """What the thread holds inside is free in the child, and the gate is open there."""
+    monkeypatch.setattr(fork_gate, "FORK_TIMEOUT", 60.0)
     gate, inside, entered = ForkGate(), threading.Event(), threading.Event()
 
     def work() -> None:

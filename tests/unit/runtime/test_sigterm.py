@@ -10,8 +10,6 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.support.mlflow_server import free_port
-
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -48,10 +46,12 @@ def test_it_ends_by_the_signal_once_all_is_closed(rest: str) -> None:
 
 def test_a_second_one_ends_it_at_once() -> None:
     """A second signal ends the wait."""
-    twice = "signal.raise_signal(signal.SIGTERM); time.sleep(0.2); signal.raise_signal(signal.SIGTERM)"
+    hangs = PROGRAM.replace("time.sleep(0.5)", "begun.set(); time.sleep(600)")
+    begin = "import threading; begun = threading.Event(); signal.raise_signal(signal.SIGTERM); begun.wait(60); "
     done = subprocess.run(
-        [sys.executable, "-c", PROGRAM + twice], capture_output=True, text=True, check=False, timeout=60
-    )
+        [sys.executable, "-c", f"{hangs}{begin}signal.raise_signal(signal.SIGTERM)"],
+        capture_output=True, text=True, check=False, timeout=120,
+    )  # fmt: skip
     assert (done.stdout, done.returncode) == ("closing\n", -signal.SIGTERM)
 
 
@@ -69,13 +69,15 @@ async def app(scope, receive, send):
 """An application with the exit handler of `PROGRAM` and one that closes."""
 
 
-@pytest.mark.parametrize(("options", "processes"), [(["--workers", "2"], 2), (["--reload"], 1)])
+@pytest.mark.parametrize(
+    ("options", "processes"), [(["--workers", "2", "--timeout-worker-healthcheck", "120"], 2), (["--reload"], 1)]
+)
 def test_an_application_of_uvicorn_ends_by_its_exit_handlers(
     options: list[str], processes: int, tmp_path: Path
 ) -> None:
     """A server that imports it while it serves raises the signal again with the default action: it ended without them."""
     (tmp_path / "application.py").write_text(APPLICATION, encoding="utf-8")
-    command = [sys.executable, "-m", "uvicorn", "application:app", "--lifespan", "on", "--port", str(free_port())]
+    command = [sys.executable, "-m", "uvicorn", "application:app", "--lifespan", "on", "--port", "0"]
     with subprocess.Popen(
         [*command, *options], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, cwd=tmp_path
     ) as process:

@@ -21,8 +21,9 @@ _dspy: Any = dspy
 
 @pytest.fixture
 def patient(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Keep the deferred thread from getting ahead of what a test looks at."""
+    """Keep the deferred thread, and calls that come later, from getting ahead of what a test looks at."""
     monkeypatch.setattr(later_module, "DELAY", 60)
+    monkeypatch.setattr(later_module, "LATEST", 60)  # or a call that waits for the processor does it
 
 
 @pytest.fixture
