@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import gc
-import time
 from typing import TYPE_CHECKING, Any, cast
 
 import dspy
@@ -15,6 +14,7 @@ from inline_snapshot import snapshot
 from tests.support.dspy_answers import dspy_script
 from tests.support.span_recorder import recording
 from tests.support.streaming_lm import handed_out, streaming_lm
+from tests.support.waiting import awaited
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Iterable, Iterator
@@ -51,9 +51,7 @@ def _text(chunks: Iterable[Any]) -> str:
 
 def _ended(recorder: Recorder) -> None:
     # A program on a worker thread detects that the consumer is gone when it yields its next chunk.
-    give_up = time.monotonic() + 10
-    while not recorder.named("module") and time.monotonic() < give_up:
-        time.sleep(0.01)
+    awaited(lambda: recorder.named("module"), "the end of the program")
 
 
 @both_ways
