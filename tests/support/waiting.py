@@ -21,7 +21,7 @@ def under_load(seconds: float) -> float:
     return seconds * max(1.0, os.getloadavg()[0] / (os.cpu_count() or 1))
 
 
-def awaited(found: Callable[[], Found | None], what: str, patience: float = 20.0) -> Found:
+def awaited(found: Callable[[], Found | None], what: str, patience: float = 120.0) -> Found:
     """What `found` returns as soon as that is true.
 
     Args:

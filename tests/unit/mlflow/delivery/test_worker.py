@@ -8,11 +8,12 @@ import os
 import stat
 import threading
 import time
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import pytest
 
-from otel_dspy.mlflow.delivery import queued_lines
+from otel_dspy.mlflow.delivery import queued_lines, spooled_queues
 from otel_dspy.mlflow.delivery.drain_timeout import DrainTimeout
 from otel_dspy.mlflow.delivery.span_pipeline import SpanPipeline
 from otel_dspy.mlflow.delivery.worker import Worker
@@ -101,8 +102,9 @@ def test_the_bound_counts_characters_too() -> None:
     assert worker.examples() == ["7/2", "7/3", "7/4", "7/5"]
 
 
-def test_a_disk_that_is_slower_than_the_program_is_waited_for() -> None:
+def test_a_disk_that_is_slower_than_the_program_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
     """Far more comes than memory may hold, faster than it is written: the end of a span waits, and none is dropped."""
+    monkeypatch.setattr(spooled_queues, "BACK_PRESSURE", 60.0)
     worker = Stalled(max_spans=2)
     done = threading.Event()
 
@@ -126,14 +128,30 @@ def test_a_disk_that_is_slower_than_the_program_is_waited_for() -> None:
     assert worker.lost == 0
 
 
+@dataclass
+class Clock:
+    """Stands for the module `time`."""
+
+    now: float
+
+    def monotonic(self) -> float:
+        """Seconds."""
+        return self.now
+
+    def sleep(self, seconds: float) -> None:
+        """Let them pass."""
+        self.now += seconds
+
+
 def test_a_disk_that_does_not_come_back_is_waited_for_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """The program continues after one wait: new spans are dropped until there is room, and then accepted again."""
-    monkeypatch.setattr("otel_dspy.mlflow.delivery.spooled_queues.BACK_PRESSURE", 0.5)
+    clock = Clock(time.monotonic() + 3600)  # later than the end of each span
+    monkeypatch.setattr(spooled_queues, "time", clock)
+    began = clock.now
     worker = Stalled(max_spans=2)
-    began = time.monotonic()
     for trace in range(7, 47):
         worker.emit(RootKind.EXAMPLE, trace, ROOT)
-    assert 0.5 <= time.monotonic() - began < 5
+    assert clock.now - began == pytest.approx(spooled_queues.BACK_PRESSURE, abs=0.02)
     assert worker.lost == 36
     worker.spool_all()
     worker.emit(RootKind.EXAMPLE, 47, ROOT)
