@@ -38,7 +38,7 @@ class FailsAtOne:
 
     def process(self, span: SpanRecord, route: Route) -> None:
         """Note it."""
-        self.begin.wait(10)
+        self.begin.wait(60)
         self.recorded.append(span.span_id)
         self._failures[route.destination] += route.destination.experiment.name == "bad"
 
@@ -67,7 +67,7 @@ def writer(monkeypatch: pytest.MonkeyPatch) -> Generator[RequestWriter]:
     monkeypatch.setattr(request_writer, "MultiWriterPipeline", FailsAtOne)
     writer = RequestWriter(1_000_000)
     yield writer
-    writer.close(10)
+    writer.close(60)
 
 
 def span(number: int, experiment: str) -> RoutedSpan:
@@ -90,7 +90,7 @@ def test_a_failure_concerns_the_deliveries_to_its_experiment_alone(writer: Reque
         for delivery in deliveries:
             assert writer.submit(delivery)
         pipeline.begin.set()
-        assert [delivery.done.result(10).again for delivery in deliveries] == [False, True, True]
+        assert [delivery.done.result(60).again for delivery in deliveries] == [False, True, True]
         assert pipeline.recorded == expected
 
 
@@ -102,7 +102,7 @@ def test_reports_wait_until_no_delivery_comes(writer: RequestWriter, monkeypatch
     for number in range(1, 4):
         delivery = Delivery([span(number, "good")], 1)
         assert writer.submit(delivery)
-        assert not delivery.done.result(10).again
+        assert not delivery.done.result(60).again
     assert pipeline.busy.count(True) == 3
     awaited(lambda: None if pipeline.busy[-1] else True, "a commit without deliveries")
 
@@ -113,6 +113,6 @@ def test_a_bridge_that_ends_starts_the_reports_that_wait(writer: RequestWriter) 
     pipeline.begin.set()
     delivery = Delivery([span(1, "good")], 1)
     assert writer.submit(delivery)
-    writer.close(10)
+    writer.close(60)
     assert delivery.done.done()
     assert pipeline.busy[-1] is False

@@ -6,12 +6,13 @@ import json
 import socket
 import threading
 from importlib import metadata
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
+from mlflow import MlflowClient
 
 from otel_dspy.cli import main
-from otel_dspy.diagnosis.checks import mlflow_store
+from otel_dspy.diagnosis.checks import exporters, mlflow_store
 from otel_dspy.diagnosis.checks.all_checks import examine
 from otel_dspy.diagnosis.finding import Level
 from tests.support.fixed_status_server import listening
@@ -25,7 +26,9 @@ if TYPE_CHECKING:
 
 @pytest.fixture(autouse=True)
 def _own_places(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A spool of the test's own."""
+    """A spool of the test's own; servers of this process are waited for, however busy it is."""
+    monkeypatch.setattr(exporters, "TIMEOUT", 60.0)
+    monkeypatch.setattr(mlflow_store, "TIMEOUT", 60.0)
     monkeypatch.setenv("OTEL_DSPY_SPOOL_DIR", str(tmp_path / "spool"))
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)  # mlflow.set_tracking_uri of an earlier test sets it
 
@@ -232,13 +235,18 @@ def test_rejected_credentials_are_reported(status: int) -> None:
 
 def test_an_mlflow_that_answers_health_checks_only_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
     """A question that is not answered costs the patience that each destination has, and not MLflow's own two minutes."""
-    monkeypatch.setattr(mlflow_store, "TIMEOUT", 0.2)
     answered = threading.Event()
+    create = MlflowClient.__init__
+
+    def init(client: MlflowClient, *args: Any) -> None:
+        monkeypatch.setattr(mlflow_store, "TIMEOUT", 0.2)  # the health check has been answered
+        create(client, *args)
 
     def never(*_args: object, **_named: object) -> None:
-        answered.wait(60)
+        answered.wait(300)
 
-    monkeypatch.setattr("mlflow.MlflowClient.search_experiments", never)
+    monkeypatch.setattr(MlflowClient, "__init__", init)
+    monkeypatch.setattr(MlflowClient, "search_experiments", never)
     try:
         with listening(200, healthy=True) as port:
             findings = list(mlflow_store.mlflow_store({"MLFLOW_TRACKING_URI": f"http://127.0.0.1:{port}"}))

@@ -13,7 +13,7 @@ from otel_dspy.bridge.multi_writer.creation_lock import decided
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-PATIENCE = 3.0
+PATIENCE = 300.0
 """Seconds in which the other writers here act, which takes milliseconds."""
 
 

@@ -100,14 +100,14 @@ def test_mlflow_never_answers(
 ) -> None:
     """A server that accepts connections and sends nothing is an outage long before a request's own timeout."""
     monkeypatch.delenv("MLFLOW_HTTP_REQUEST_TIMEOUT", raising=False)
-    monkeypatch.setattr(http_policy, "READ_TIMEOUT", 15.0)
+    monkeypatch.setattr(http_policy, "READ_TIMEOUT", 300.0)
     monkeypatch.setattr(http_policy, "FIRST_READ_TIMEOUT", 0.3, raising=False)
     monkeypatch.setitem(cast("dict[str, Any]", Replay.__init__.__kwdefaults__), "max_outage", 0.1)
     with socket.create_server(("127.0.0.1", 0)) as silent:
         file = spooled(tmp_path, f"http://127.0.0.1:{silent.getsockname()[1]}", Experiment(name="E"))
         began = time.monotonic()
         assert main(["replay", str(file)]) == 1
-        assert time.monotonic() - began < 10
+        assert time.monotonic() - began < 150
     assert capsys.readouterr().out == (
         f"MLflow has been unavailable for 0 s. These files are kept; replay them again later:\n{file}\n"
     )

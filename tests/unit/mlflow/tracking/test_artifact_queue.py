@@ -24,6 +24,7 @@ from otel_dspy.mlflow.tracking.requests import retry
 from otel_dspy.mlflow.tracking.writers.exclusive_writer import ExclusiveWriter
 from tests.support.blank_store import blank_store
 from tests.support.object_store import DENIED, EXPIRED, NO_BUCKET, SLOW_DOWN, Fault, object_store
+from tests.support.waiting import awaited
 from tests.unit.mlflow.tracking.test_cloud_errors import s3_upload
 
 if TYPE_CHECKING:
@@ -41,7 +42,8 @@ DEADLINE = 60.0
 
 @pytest.fixture
 def store(monkeypatch: pytest.MonkeyPatch) -> Generator[ObjectStore]:
-    """An object store that MLflow's clients write to."""
+    """An object store that MLflow's clients write to, and that is waited for, however long the first client takes."""
+    monkeypatch.setattr(artifact_queue, "MAX_WAIT", DEADLINE)
     monkeypatch.setattr(retry, "FIRST_PAUSE", 0.001)
     monkeypatch.setattr(retry, "LONGEST_PAUSE", 0.001)
     with object_store() as running:
@@ -184,6 +186,7 @@ def test_a_location_that_cannot_be_written_here(
     kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     """A path of the server's: one message names it and what to do; two experiments of one store get all the rest."""
+    monkeypatch.setattr(artifact_queue, "MAX_WAIT", DEADLINE)
     (tmp_path / "file").write_text("")
     location = {"ENOTDIR": f"{tmp_path}/file/mine", "ENOENT": "/proc/otel-dspy/mine"}.get(kind, f"{tmp_path}/denied")
     if location == f"{tmp_path}/denied":
@@ -302,8 +305,8 @@ def test_a_store_that_hangs_holds_up_no_other(monkeypatch: pytest.MonkeyPatch) -
     for uri in ("s3://bucket/run/artifacts", "gs://bucket/run/artifacts"):
         for path in ("1", "2"):
             queue.add(ArtifactWrite(uri, f"{uri[:2]}{path}", "text"))
-    queue.send()
-    assert (paths, queue.waiting) == (["gs1", "gs2"], 2)
+    awaited(lambda: queue.send() or queue.waiting == 2, "the other store's artifacts")
+    assert paths == ["gs1", "gs2"]
     assert queue.failing_since is not None
     hangs.set()
     _settle(queue)

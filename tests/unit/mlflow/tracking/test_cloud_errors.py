@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import functools
-import time
+import threading
 from typing import TYPE_CHECKING, Any, cast
 
 import boto3
 import pytest
 from botocore.config import Config
 from s3transfer.futures import TransferCoordinator
+from s3transfer.manager import TransferCoordinatorController
 
 from otel_dspy.mlflow.tracking.requests.error_classification import (
     ArtifactStoreError,
@@ -86,7 +87,7 @@ def google_upload(address: str, file: Path) -> None:
     credentials = pytest.importorskip("google.auth.credentials").AnonymousCredentials()
     client = storage.Client("tests", credentials, client_options={"api_endpoint": address})
     blob = client.bucket("bucket").blob("folder/a.txt", chunk_size=2**20)
-    blob.upload_from_filename(str(file), timeout=5, retry=None)
+    blob.upload_from_filename(str(file), timeout=60, retry=None)
 
 
 def _error(upload: Callable[..., None], *given: Any) -> Exception:
@@ -153,11 +154,20 @@ def test_an_upload_that_loses_its_cause(
     The error code in the message counts; an unknown one is retried, as the next error may have its cause.
     """
     own: Any = getattr(TransferCoordinator, _NOTES_END)
+    wait = TransferCoordinatorController.wait
+    closed = threading.Event()
+
+    def waited(controller: TransferCoordinatorController) -> None:
+        try:
+            wait(controller)
+        finally:
+            closed.set()
 
     def late(coordinator: object) -> None:
-        time.sleep(0.2)
+        closed.wait(60)
         own(coordinator)
 
+    monkeypatch.setattr(TransferCoordinatorController, "wait", waited)
     monkeypatch.setattr(TransferCoordinator, _NOTES_END, late)
     store.fault = fault
     error = _error(s3_upload, store.address, file)

@@ -41,10 +41,11 @@ def slowly_written(monkeypatch: pytest.MonkeyPatch) -> Slow:
     slow = Slow([], threading.Event(), threading.Event(), [])
     monkeypatch.delenv(REPORT)
     monkeypatch.setattr(run_reports, "EVERY", 0.0)
+    monkeypatch.setattr(run_reports, "MAX_WAIT", 60.0)
 
     def write(request: Any) -> None:
         slow.begun.set()
-        assert slow.release.wait(10)
+        assert slow.release.wait(60)
         slow.written.append(request.run.run_id)
         slow.pages.append(request.page)
 
@@ -68,13 +69,14 @@ def test_a_request_is_written_when_started(written: list[str], *, ended: bool) -
     assert written == []
     reports.start()
     awaited(lambda: written, "the report")
-    reports.wait(10)
+    reports.wait(60)
     assert written == [RUN.run_id]
 
 
 def test_reports_in_progress_pause(slowly_written: Slow, monkeypatch: pytest.MonkeyPatch) -> None:
     """Before the first interval is over there are descriptions alone, at intervals too; the end is always reported."""
     monkeypatch.setattr(run_reports, "EVERY", 3600.0)
+    monkeypatch.setattr(run_reports, "DESCRIBE_EVERY", 3600.0)
     slowly_written.release.set()
     reports = RunReports()
     for expected in ([False], [False]):
@@ -87,7 +89,7 @@ def test_reports_in_progress_pause(slowly_written: Slow, monkeypatch: pytest.Mon
     reports.request(CONNECTION, RUN, ended=True)
     reports.request(CONNECTION, RUN, ended=False)
     reports.start()
-    reports.wait(10)
+    reports.wait(60)
     assert slowly_written.pages == [False, True]
 
 
@@ -102,7 +104,7 @@ def test_a_phase_is_described_at_once(written: list[str], monkeypatch: pytest.Mo
     reports.request(CONNECTION, RUN, ended=True)
     reports.describe(CONNECTION, RUN)
     reports.start()
-    reports.wait(10)
+    reports.wait(60)
     assert len(written) == 3
 
 
@@ -111,13 +113,13 @@ def test_a_flush_does_not_wait_for_a_report_in_progress(slowly_written: Slow) ->
     reports = RunReports()
     reports.request(CONNECTION, RUN, ended=False)
     reports.start()
-    assert slowly_written.begun.wait(10)
-    reports.wait(10)
+    assert slowly_written.begun.wait(60)
+    reports.wait(60)
     assert slowly_written.written == []
     reports.request(CONNECTION, RUN, ended=True)
     reports.start()
     slowly_written.release.set()
-    reports.wait(10)
+    reports.wait(60)
     assert slowly_written.written == [RUN.run_id, RUN.run_id]
 
 
@@ -129,11 +131,11 @@ def test_a_report_on_a_stopped_compile_is_waited_for_briefly(
     reports.request(CONNECTION, RUN, ended=True, stopped=True)
     reports.start()
     monkeypatch.setattr(run_reports, "MAX_WAIT_IF_STOPPED", 0.0)
-    reports.wait(10)
+    reports.wait(60)
     assert slowly_written.written == []
-    monkeypatch.setattr(run_reports, "MAX_WAIT_IF_STOPPED", 10.0)
+    monkeypatch.setattr(run_reports, "MAX_WAIT_IF_STOPPED", 60.0)
     slowly_written.release.set()
-    reports.wait(10)
+    reports.wait(60)
     assert slowly_written.written == [RUN.run_id]
 
 
@@ -146,7 +148,7 @@ def test_a_failure_is_given_up(monkeypatch: pytest.MonkeyPatch, caplog: pytest.L
     reports = RunReports()
     reports.request(CONNECTION, RUN, ended=True)
     reports.start()
-    reports.wait(10)
+    reports.wait(60)
     [message] = [record.getMessage() for record in caplog.records]
     assert message.startswith(f"The report on run {RUN.run_id} is not written: There is no MLflow store at")
 
@@ -158,7 +160,7 @@ def test_it_can_be_switched_off(written: list[str], monkeypatch: pytest.MonkeyPa
     reports = RunReports()
     reports.request(CONNECTION, RUN, ended=True)
     reports.start()
-    reports.wait(10)
+    reports.wait(60)
     assert written == []
 
 
