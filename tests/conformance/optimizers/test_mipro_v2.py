@@ -7,6 +7,7 @@ import json
 from typing import Any, cast
 
 import dspy
+import pytest
 
 from tests.support.span_recorder import recording
 from tests.support.sums import exact, examples, sums_lm
@@ -111,3 +112,27 @@ def test_scores_have_no_influence_on_the_first_nine_trials() -> None:
     assert len(first) == len(opposite) == 10
     assert [one == other for one, other in zip(first, opposite, strict=True)] == [*[True] * 9, False]
     assert all(len(one) == 2 for one in first)
+
+
+def test_a_full_evaluation_without_a_candidate_left() -> None:
+    """MIPROv2 raises where all combinations that it tried are fully evaluated: what it has found is in the record."""
+
+    def metric(_example: Any, prediction: Any, _trace: object = None) -> float:
+        return 0.5 if prediction.answer.startswith("Given the fields") else 1.0
+
+    with dspy.context(lm=sums_lm()), recording(capture_programs=True) as recorder:
+        optimizer: Any = dspy.MIPROv2(
+            metric, auto=None, num_candidates=2, max_bootstrapped_demos=0, max_labeled_demos=0, num_threads=1
+        )
+        with pytest.raises(ValueError, match="No valid program found"):
+            optimizer.compile(
+                _Unasked(), trainset=examples(8), valset=examples(8), num_trials=9, minibatch_size=2,
+                minibatch_full_eval_steps=3,
+            )  # fmt: skip
+    full = [one for one in recorder.attributes_of("trial MIPROv2") if one["trial.scope"] == "full"]
+    assert [one["trial.kind"] for one in full] == ["baseline", "full_evaluation", "full_evaluation"]
+    assert {one["trial.score"] for one in full} == {50.0, 100.0}
+    assert {one["trial.state"] for one in full} == {"complete"}
+    assert len({one["program.id"] for one in full}) == 2
+    (compiled,) = recorder.attributes_of("compile MIPROv2")
+    assert compiled["error.type"] == "ValueError"
