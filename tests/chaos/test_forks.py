@@ -5,6 +5,8 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
+from concurrent.futures import ProcessPoolExecutor
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 import dspy
@@ -18,6 +20,7 @@ from tests.support.programs import exit_code
 from tests.support.sums import exact, examples, sums_lm
 
 if TYPE_CHECKING:
+    from concurrent.futures import Executor
     from pathlib import Path
 
     from otel_dspy.mlflow import MlflowSpanProcessor
@@ -156,6 +159,35 @@ def test_multiprocessing(method: str, store: str, spool: Path) -> None:
     """A child that simply returns has delivered before it ends."""
     assert exit_code(beget, method, store) == 0
     assert sizes(store) == [5]
+    assert list(spool.glob("*")) == []
+
+
+def autolog_there(store: str) -> None:
+    """An initializer."""
+    otel_dspy.mlflow.autolog(tracking_uri=store, experiment=EXPERIMENT)
+
+
+def evaluate_in_an_executor(method: str, store: str) -> None:
+    """Have a worker evaluate twice, while this process is instrumented too."""
+    autolog_there(store)
+    if method == "loky":
+        loky: Any = import_module("joblib.externals.loky")
+        executor: Executor = loky.get_reusable_executor(1, initializer=autolog_there, initargs=(store,))
+    else:
+        context = multiprocessing.get_context("spawn" if method == "spawn" else "forkserver")
+        executor = ProcessPoolExecutor(1, context, initializer=autolog_there, initargs=(store,))
+    with executor:
+        assert list(executor.map(evaluate, (2, 3))) == [None, None]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("method", ["spawn", "forkserver", "loky"])
+def test_an_executor_whose_initializer_calls_autolog(method: str, store: str, spool: Path) -> None:
+    """These start a new interpreter, which inherits no instrumentation; the worker delivers before it ends."""
+    if method == "loky":
+        pytest.importorskip("joblib")
+    assert exit_code(evaluate_in_an_executor, method, store) == 0
+    assert sizes(store) == [3, 4]
     assert list(spool.glob("*")) == []
 
 

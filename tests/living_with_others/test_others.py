@@ -297,6 +297,14 @@ def test_below_dspy(name: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+def test_logfire_configured_again(tmp_path: Path) -> None:
+    """It drops the processor of `autolog`, which is logged once; a further `autolog()` adds a new one."""
+    found = worker_output(tmp_path, "tests.living_with_others.logfire_again")
+    assert found["traces"] == ['{"question":"after"}', '{"question":"before"}']
+    [line] = found["log"]
+    assert line.startswith("The tracer provider has shut down MLflow's span processor")
+
+
 @pytest.mark.parametrize("name", [*DSPYS, LOGFIRE, "opentelemetry-instrumentation-genai-openai"])
 def test_with_a_private_provider_each_records_all(name: str, tmp_path: Path) -> None:
     """With a private tracer provider, as with `autolog`, each records all that it records without the other."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from opentelemetry.sdk.trace import ReadableSpan
@@ -23,14 +23,30 @@ class WrappingProvider(TracerProvider):
     """Delegates to another provider, which can be replaced."""
 
     provider: SdkTracerProvider
+    _tracers: list[tuple[_WrappingTracer, tuple[Any, ...], dict[str, Any]]] = field(
+        default_factory=list["tuple[_WrappingTracer, tuple[Any, ...], dict[str, Any]]"], init=False
+    )
+
+    def replace(self, provider: SdkTracerProvider) -> None:
+        """Put another provider inside, as a further `logfire.configure()` does; tracers continue with it."""
+        self.provider.shutdown()
+        self.provider = provider
+        for tracer, args, kwargs in self._tracers:
+            tracer.tracer = provider.get_tracer(*args, **kwargs)
 
     def get_tracer(self, *args: Any, **kwargs: Any) -> Tracer:
         """A wrapped tracer."""
-        return _WrappingTracer(self.provider.get_tracer(*args, **kwargs))
+        tracer = _WrappingTracer(self.provider.get_tracer(*args, **kwargs))
+        self._tracers.append((tracer, args, kwargs))
+        return tracer
 
     def add_span_processor(self, span_processor: SpanProcessor) -> None:
         """Add it to the provider inside."""
         self.provider.add_span_processor(span_processor)
+
+    def shutdown(self) -> None:
+        """Shut down the provider inside."""
+        self.provider.shutdown()
 
     def force_flush(self, timeout_millis: int = 30_000) -> bool:
         """Flush the provider inside."""

@@ -19,6 +19,8 @@ _gave_up: Final[dict[MlflowSpanProcessor, bool]] = {}
 """Processors to drain at exit, each with whether an earlier drain has timed out."""
 _lock: Final = threading.Lock()
 _registered = False
+_closing = False
+"""Whether the process ends."""
 
 
 def drain(processor: MlflowSpanProcessor) -> None:
@@ -55,6 +57,11 @@ def shut_down(processor: MlflowSpanProcessor) -> None:
     processor.shutdown(end_runs=False)
 
 
+def is_closing(processor: MlflowSpanProcessor) -> bool:
+    """Return whether a shutdown of a processor that was registered is due to `shut_down` or to the process' end."""
+    return _closing or processor not in _gave_up
+
+
 def _drain_all() -> None:
     for processor, in_vain in list(_gave_up.items()):
         if not in_vain:
@@ -62,6 +69,8 @@ def _drain_all() -> None:
 
 
 def _close_all() -> None:
+    global _closing  # noqa: PLW0603 - the same
+    _closing = True
     for processor, in_vain in list(_gave_up.items()):
         processor.shutdown(wait=not in_vain)
     _keep_the_exit_status()

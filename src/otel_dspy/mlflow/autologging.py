@@ -13,6 +13,7 @@ from opentelemetry.sdk.trace import SpanLimits, TracerProvider
 from otel_dspy.exporter.sdk_pipeline import adopted
 from otel_dspy.mlflow import at_exit, autologging_conflict, progress_display
 from otel_dspy.mlflow.exporter import LateMlflowSpanProcessor
+from otel_dspy.mlflow.joined_processor import JoinedProcessor
 from otel_dspy.mlflow.processor import MlflowSpanProcessor
 from otel_dspy.mlflow.records import evaluation_datasets_setting
 from otel_dspy.mlflow.records.route import Options
@@ -148,15 +149,16 @@ def _enable(
     instrumentor = DSPyInstrumentor()
     with _lock:
         if _active is not None:
-            if _active.provider is None or instrumentor.tracer_provider is _active.provider:
+            joined = _active.provider is None and not _active.processor.closed
+            if joined or instrumentor.tracer_provider is _active.provider:
                 _active.processor.configure(options, tracking_uri, experiment, workspace)
                 return
-            # The instrumentation was removed in the meantime: start again.
+            # The instrumentation was removed in the meantime, or its provider has dropped the processor: start again.
             at_exit.shut_down(_active.processor)
             _active = None
         in_use = instrumentor.tracer_provider
         by_environment = adopted(in_use, LateMlflowSpanProcessor)
-        processor = by_environment.processor() if by_environment is not None else MlflowSpanProcessor()
+        processor = by_environment.processor() if by_environment is not None else _new_processor(in_use)
         processor.configure(options, tracking_uri, experiment, workspace)
         if in_use is None:
             provider = TracerProvider(span_limits=_limits(), shutdown_on_exit=False)
@@ -185,6 +187,11 @@ def _enable(
             )
             return
         at_exit.drain(processor)
+
+
+def _new_processor(provider: object) -> MlflowSpanProcessor:
+    # The SDK's provider keeps its processors: a program that shuts it down ends its recording.
+    return MlflowSpanProcessor() if provider is None or isinstance(provider, TracerProvider) else JoinedProcessor()
 
 
 def _limits() -> SpanLimits:

@@ -228,6 +228,11 @@ class MlflowSpanProcessor(SpanProcessor):
         self._worker.close(DrainTimeout.from_environment() if wait else DrainTimeout(0, 0), end_runs=end_runs)
 
     @property
+    def closed(self) -> bool:
+        """Whether it was shut down: nothing more is recorded."""
+        return self._worker.closed
+
+    @property
     def lost(self) -> int:
         """Number of operations and spans that were rejected by MLflow, or dropped because the spool was full."""
         return self._worker.lost

@@ -146,6 +146,26 @@ def test_a_provider_around_the_sdks_is_joined(place: CallContext) -> None:
     assert found.request_preview == '{"question":"joined"}'
 
 
+def test_a_provider_that_drops_its_processors(place: CallContext, caplog: pytest.LogCaptureFixture) -> None:
+    """A further `logfire.configure()` does: one warning names it, and a further `autolog()` records again."""
+    provider = WrappingProvider(TracerProvider(shutdown_on_exit=False))
+    DSPyInstrumentor().instrument(tracer_provider=provider, capture_content=True)
+    autolog(tracking_uri=place.uri, experiment=place.experiment)
+    ask("before")
+    provider.replace(TracerProvider(shutdown_on_exit=False))
+    ask("between")
+    autolog(tracking_uri=place.uri, experiment=place.experiment)
+    ask("after")
+    delivered()
+    found = read_tree(place.uri, place.experiment).traces
+    assert {trace.request_preview for trace in found} == {'{"question":"before"}', '{"question":"after"}'}
+    assert caplog.text.count("The tracer provider has shut down MLflow's span processor") == 1
+    caplog.clear()
+    autolog(disable=True)
+    provider.shutdown()
+    assert caplog.text == ""
+
+
 @pytest.mark.contract_gaps("its parent was never exported")
 @pytest.mark.parametrize("sampler", [ALWAYS_ON, ALWAYS_OFF], ids=["sampled", "not sampled"])
 def test_spans_of_the_application_inside_a_call_do_not_split_its_trace(place: CallContext, sampler: Sampler) -> None:

@@ -92,6 +92,11 @@ class Worker:
         return self._loop.pipeline.lost + self._drop_policy.dropped_spans + self._loop.failed_spans
 
     @property
+    def closed(self) -> bool:
+        """Whether `close` was called: further spans are rejected."""
+        return self._state.closed
+
+    @property
     def waiting(self) -> int:
         """Number of spans that MLflow has not acknowledged."""
         return self.queues.waiting
