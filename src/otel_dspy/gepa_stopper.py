@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final, get_args
 
 from otel_dspy.budget import Budget, amount
 from otel_dspy.telemetry.call_context import current_call_context
-from otel_dspy.telemetry.tallies.usage_tally import Role
+from otel_dspy.telemetry.tallies.lm_roles import Role
 
 if TYPE_CHECKING:
     from collections.abc import Collection

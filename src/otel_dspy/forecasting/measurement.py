@@ -13,12 +13,14 @@ from otel_dspy.forecasting.error import ForecastError
 from otel_dspy.forecasting.rates import Rates, RoleRate
 from otel_dspy.hooks.optimizers.plans.call_plan import Amount
 from otel_dspy.telemetry.call_context import CallContext, with_call_context
-from otel_dspy.telemetry.tallies.usage_tally import JUDGE, TASK, UsageTally
+from otel_dspy.telemetry.tallies.lm_roles import JUDGE, TASK
+from otel_dspy.telemetry.tallies.usage_tally import UsageTally
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from otel_dspy.telemetry.tallies.usage_tally import Role, Spending
+    from otel_dspy.telemetry.tallies.lm_roles import Role
+    from otel_dspy.telemetry.tallies.usage_tally import Spending
 
 
 _SINGULAR: Final = 1e-6

@@ -9,13 +9,14 @@ from opentelemetry.trace import INVALID_SPAN, set_span_in_context
 
 from otel_dspy.runtime.enclosing_call import ENCLOSING
 from otel_dspy.telemetry.prompt_names import Prompt
-from otel_dspy.telemetry.tallies.usage_tally import TASK
+from otel_dspy.telemetry.tallies.lm_roles import TASK
 
 if TYPE_CHECKING:
     from opentelemetry.trace import Span
 
     from otel_dspy.telemetry.open_scopes import CompileScope, EvaluateScope, TrialScope
-    from otel_dspy.telemetry.tallies.usage_tally import Role, UsageTally
+    from otel_dspy.telemetry.tallies.lm_roles import Role
+    from otel_dspy.telemetry.tallies.usage_tally import UsageTally
 
 _KEY: Final = create_key("otel_dspy.call_context")
 SPAN: Final = next(iter(set_span_in_context(INVALID_SPAN, Context())))

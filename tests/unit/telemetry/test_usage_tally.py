@@ -6,7 +6,8 @@ from typing import Any, Final, get_args
 from hypothesis import given
 from hypothesis import strategies as st
 
-from otel_dspy.telemetry.tallies.usage_tally import CallUsage, Role, UsageTally
+from otel_dspy.telemetry.tallies.lm_roles import Role
+from otel_dspy.telemetry.tallies.usage_tally import CallUsage, UsageTally
 
 ROLES: Final[tuple[Role, ...]] = get_args(Role)
 MODELS: Final = [f"provider/model-{number}.5" for number in range(10)]

@@ -15,7 +15,7 @@ from otel_dspy.hooks.patching.wrapper_frames import forwarding, hidden_frame
 from otel_dspy.runtime.error_guard import guarded
 from otel_dspy.telemetry.call_context import call_context_in, with_call_context
 from otel_dspy.telemetry.spans.metric import MetricGate
-from otel_dspy.telemetry.tallies.usage_tally import JUDGE
+from otel_dspy.telemetry.tallies.lm_roles import JUDGE
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from otel_dspy.telemetry.call_context import CallContext
     from otel_dspy.telemetry.emitter import Telemetry
     from otel_dspy.telemetry.genai.inference_template import Request
-    from otel_dspy.telemetry.tallies.usage_tally import Role
+    from otel_dspy.telemetry.tallies.lm_roles import Role
 
 
 def install(patches: Patches, telemetry: Telemetry) -> None:

@@ -13,7 +13,8 @@ if TYPE_CHECKING:
     from opentelemetry.util.types import AttributeValue
 
     from otel_dspy.telemetry.emitter import Telemetry
-    from otel_dspy.telemetry.tallies.usage_tally import CallUsage, Role, UsageTally
+    from otel_dspy.telemetry.tallies.lm_roles import Role
+    from otel_dspy.telemetry.tallies.usage_tally import CallUsage, UsageTally
 
 
 def add_to_totals(

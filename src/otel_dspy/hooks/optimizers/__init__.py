@@ -25,7 +25,7 @@ from otel_dspy.telemetry.spans.evaluate import EvaluateInfo
 from otel_dspy.telemetry.spans.setup import DatasetInfo
 from otel_dspy.telemetry.spans.trial import close_trial, open_trial
 from otel_dspy.telemetry.spans.trial_info import Scope, ScoreUnit, TrialInfo, TrialKind, TrialOutcome, TrialState
-from otel_dspy.telemetry.tallies.usage_tally import JUDGE, PROMPT, REFLECTION, TASK, Role
+from otel_dspy.telemetry.tallies.lm_roles import JUDGE, PROMPT, REFLECTION, TASK, Role
 
 __all__ = [
     "GROUP",

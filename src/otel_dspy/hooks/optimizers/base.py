@@ -12,7 +12,7 @@ from otel_dspy.telemetry.call_context import current_call_context
 from otel_dspy.telemetry.spans.setup import DatasetInfo
 from otel_dspy.telemetry.spans.trial_info import TrialInfo
 from otel_dspy.telemetry.tallies.leaderboard import greatest
-from otel_dspy.telemetry.tallies.usage_tally import TASK
+from otel_dspy.telemetry.tallies.lm_roles import TASK
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from otel_dspy.telemetry.open_scopes import CompileScope
     from otel_dspy.telemetry.spans.evaluate import EvaluateInfo
     from otel_dspy.telemetry.tallies.leaderboard import Entry
-    from otel_dspy.telemetry.tallies.usage_tally import Role
+    from otel_dspy.telemetry.tallies.lm_roles import Role
 
 _THREADS = "num_threads"
 _SETTINGS = (_THREADS, "max_errors", "provide_traceback")

@@ -21,7 +21,7 @@ from otel_dspy.hooks.patching.wrapper_frames import hidden_frame
 from otel_dspy.runtime.error_guard import guarded
 from otel_dspy.telemetry.optimizer_hook_state import StateKey
 from otel_dspy.telemetry.spans.trial_info import TrialInfo, TrialKind
-from otel_dspy.telemetry.tallies.usage_tally import PROMPT
+from otel_dspy.telemetry.tallies.lm_roles import PROMPT
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Mapping, Sequence

@@ -22,7 +22,7 @@ from otel_dspy.telemetry.optimizer_hook_state import StateKey
 from otel_dspy.telemetry.spans.trial import open_trial
 from otel_dspy.telemetry.spans.trial_info import TrialInfo
 from otel_dspy.telemetry.tallies.leaderboard import greatest
-from otel_dspy.telemetry.tallies.usage_tally import PROMPT
+from otel_dspy.telemetry.tallies.lm_roles import PROMPT
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from otel_dspy.telemetry.emitter import Telemetry
     from otel_dspy.telemetry.open_scopes import CompileScope
-    from otel_dspy.telemetry.tallies.usage_tally import Role
+    from otel_dspy.telemetry.tallies.lm_roles import Role
 
 
 class PhaseHook(CallHook):

@@ -18,7 +18,8 @@ from otel_dspy.telemetry.open_scopes import CompileScope
 from otel_dspy.telemetry.spans.setup import compile_identity, put_program
 from otel_dspy.telemetry.tallies.compile_budget import CompileBudget
 from otel_dspy.telemetry.tallies.leaderboard import Leaderboard, greatest
-from otel_dspy.telemetry.tallies.usage_tally import TASK, UsageTally
+from otel_dspy.telemetry.tallies.lm_roles import TASK
+from otel_dspy.telemetry.tallies.usage_tally import UsageTally
 
 if TYPE_CHECKING:
     from opentelemetry.util.types import AttributeValue
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     from otel_dspy.serialization.programs import ProgramSnapshot
     from otel_dspy.telemetry.emitter import Telemetry
     from otel_dspy.telemetry.tallies.leaderboard import Selection
-    from otel_dspy.telemetry.tallies.usage_tally import Role
+    from otel_dspy.telemetry.tallies.lm_roles import Role
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

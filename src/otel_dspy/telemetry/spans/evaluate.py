@@ -17,7 +17,8 @@ from otel_dspy.telemetry.exceptions import error_type, mark_failed
 from otel_dspy.telemetry.open_scopes import EvaluateScope
 from otel_dspy.telemetry.spans.metric import metric_attribute, named_after
 from otel_dspy.telemetry.spans.setup import DatasetInfo, emit_dataset, put_program
-from otel_dspy.telemetry.tallies.usage_tally import JUDGE, TASK, UsageTally
+from otel_dspy.telemetry.tallies.lm_roles import JUDGE, TASK
+from otel_dspy.telemetry.tallies.usage_tally import UsageTally
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -18,7 +18,8 @@ from otel_dspy.settings import TraceShape
 from otel_dspy.telemetry.call_context import call_context_in, inside
 from otel_dspy.telemetry.random_source import chance, random_id
 from otel_dspy.telemetry.spans.metric import MetricGate, named_after
-from otel_dspy.telemetry.tallies.usage_tally import JUDGE, UsageTally
+from otel_dspy.telemetry.tallies.lm_roles import JUDGE
+from otel_dspy.telemetry.tallies.usage_tally import UsageTally
 
 if TYPE_CHECKING:
     from opentelemetry.context import Context

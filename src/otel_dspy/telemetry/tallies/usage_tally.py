@@ -3,29 +3,19 @@
 from __future__ import annotations
 
 import threading
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from otel_dspy import semconv
 from otel_dspy.telemetry.tallies.example_tally import ExampleTally
+from otel_dspy.telemetry.tallies.lm_roles import TASK
+from otel_dspy.telemetry.tallies.usage_sum import UsageSum
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
 
     from opentelemetry.util.types import AttributeValue
 
-# Strings, not an enum: hashing an enum member runs Python code, and every LM call does it several times.
-Role = semconv.DspyLmRole
-"""`dspy.lm.role`: purpose of an LM call."""
-TASK: Final[Role] = "task"
-"""Work of the program or a teacher; also the default for calls of unknown purpose."""
-PROMPT: Final[Role] = "prompt"
-"""Generation of instructions or rules for the optimizer."""
-REFLECTION: Final[Role] = "reflection"
-"""Revision of texts by the optimizer on the basis of failures."""
-JUDGE: Final[Role] = "judge"
-"""Call made by the metric."""
-
+    from otel_dspy.telemetry.tallies.lm_roles import Role
 
 MAX_MODELS: Final = 8
 """Maximum number of models that a tally counts separately."""
@@ -64,50 +54,6 @@ class Spending(NamedTuple):
     cache_hits: int
 
 
-@dataclass(slots=True)
-class _Sum:
-    """Sum over calls or over other sums."""
-
-    input_tokens: int = 0
-    output_tokens: int = 0
-    lm_calls: int = 0
-    embedding_calls: int = 0
-    cache_hits: int = 0
-    cost: float | None = None
-    """Cost of the calls with a known price; None if there are none."""
-    unpriced_calls: int = 0
-
-    def add(self, other: _Sum) -> None:
-        """Add another sum to this one."""
-        self.input_tokens += other.input_tokens
-        self.output_tokens += other.output_tokens
-        self.lm_calls += other.lm_calls
-        self.embedding_calls += other.embedding_calls
-        self.cache_hits += other.cache_hits
-        self.unpriced_calls += other.unpriced_calls
-        if other.cost is not None:
-            self.cost = (self.cost or 0.0) + other.cost
-
-    def part_attributes(self, prefix: str) -> dict[str, AttributeValue]:
-        """Return tokens, calls and cost as attributes."""
-        return {
-            f"{prefix}input_tokens": self.input_tokens,
-            f"{prefix}output_tokens": self.output_tokens,
-            f"{prefix}lm_calls": self.lm_calls,
-            **self.further_attributes(prefix),
-        }
-
-    def further_attributes(self, prefix: str) -> dict[str, AttributeValue]:
-        """Return the cost, omitted if no price of the calls is known, and counts that are omitted if they are 0."""
-        known = 0.0 if self.lm_calls + self.embedding_calls == 0 else self.cost
-        found: dict[str, AttributeValue] = {} if known is None else {f"{prefix}cost": known}
-        if self.embedding_calls:
-            found[f"{prefix}embedding_calls"] = self.embedding_calls
-        if self.unpriced_calls:
-            found[f"{prefix}unpriced_calls"] = self.unpriced_calls
-        return found
-
-
 class UsageTally:
     """Thread-safe running sum that also adds to the enclosing tally.
 
@@ -127,7 +73,7 @@ class UsageTally:
         inherited = around is not None and around._unobserved  # noqa: SLF001 - of the same class
         self._unobserved: bool = inherited if unobserved is None else unobserved
         self._lock = threading.Lock()
-        self._sums: dict[tuple[Role, str], _Sum] = {}
+        self._sums: dict[tuple[Role, str], UsageSum] = {}
         """(role, model) -> sum."""
         self._closed = False
         self._late_calls = 0
@@ -177,10 +123,10 @@ class UsageTally:
         if call.cost is not None:
             found.cost = (found.cost or 0.0) + call.cost
 
-    def _new_sum(self, role: Role, model: str) -> _Sum:
+    def _new_sum(self, role: Role, model: str) -> UsageSum:
         models = {name for _, name in self._sums} - {OTHER_MODELS}
         counted = model if model in models or len(models) < MAX_MODELS else OTHER_MODELS
-        return self._sums.setdefault((role, counted), _Sum())
+        return self._sums.setdefault((role, counted), UsageSum())
 
     def attributes(self) -> dict[str, AttributeValue]:
         """Return the current sum as `dspy.usage.*`; empty if it is unknown."""
@@ -238,8 +184,8 @@ class UsageTally:
         with self._lock:
             return self._unobserved and not self._sums
 
-    def _total(self, roles: Collection[Role] | None = None) -> _Sum:
-        total = _Sum()
+    def _total(self, roles: Collection[Role] | None = None) -> UsageSum:
+        total = UsageSum()
         with self._lock:
             for (role, _), part in self._sums.items():
                 if roles is None or role in roles:
@@ -263,9 +209,9 @@ class UsageTally:
             for name, value in part.part_attributes(f"{prefix}{model}.").items()
         }
 
-    def _parts(self, part_of: Callable[[tuple[Role, str]], str]) -> dict[str, _Sum]:
-        parts: dict[str, _Sum] = {}
+    def _parts(self, part_of: Callable[[tuple[Role, str]], str]) -> dict[str, UsageSum]:
+        parts: dict[str, UsageSum] = {}
         with self._lock:
             for key, found in self._sums.items():
-                parts.setdefault(part_of(key), _Sum()).add(found)
+                parts.setdefault(part_of(key), UsageSum()).add(found)
         return parts

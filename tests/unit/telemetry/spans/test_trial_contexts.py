@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from opentelemetry.trace import Span
 
     from otel_dspy.telemetry.open_scopes import CompileScope
-    from otel_dspy.telemetry.tallies.usage_tally import Role
+    from otel_dspy.telemetry.tallies.lm_roles import Role
 
 KEY = "sk-proj-Ab3dEf6hIj9kLm2nOp5q"
 

@@ -15,7 +15,7 @@ from otel_dspy.hooks.optimizers.phase import PhaseHook
 from otel_dspy.telemetry.call_context import current_call_context
 from otel_dspy.telemetry.optimizer_hook_state import StateKey
 from otel_dspy.telemetry.spans.trial_info import Scope
-from otel_dspy.telemetry.tallies.usage_tally import JUDGE, REFLECTION
+from otel_dspy.telemetry.tallies.lm_roles import JUDGE, REFLECTION
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

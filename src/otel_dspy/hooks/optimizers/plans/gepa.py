@@ -6,7 +6,7 @@ import math
 from typing import TYPE_CHECKING, Any, Final
 
 from otel_dspy.hooks.optimizers.plans.call_plan import Amount, CallPlan
-from otel_dspy.telemetry.tallies.usage_tally import REFLECTION
+from otel_dspy.telemetry.tallies.lm_roles import REFLECTION
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from otel_dspy.hooks.optimizers.plans.bootstrap import bootstrap
 from otel_dspy.hooks.optimizers.plans.call_plan import Amount, CallPlan, scored
-from otel_dspy.telemetry.tallies.usage_tally import PROMPT
+from otel_dspy.telemetry.tallies.lm_roles import PROMPT
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final, cast
 
 from otel_dspy.hooks.optimizers.plans.bootstrap import ATTEMPTS, attempts, filled
 from otel_dspy.hooks.optimizers.plans.call_plan import NOTHING, Amount, CallPlan, scored
-from otel_dspy.telemetry.tallies.usage_tally import PROMPT
+from otel_dspy.telemetry.tallies.lm_roles import PROMPT
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

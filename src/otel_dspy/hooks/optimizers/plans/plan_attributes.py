@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Any
 from otel_dspy import semconv
 from otel_dspy.hooks.optimizers.plans.call_plan import NOTHING
 from otel_dspy.hooks.optimizers.plans.program_calls import calls_of_a_run
-from otel_dspy.telemetry.tallies.usage_tally import TASK
+from otel_dspy.telemetry.tallies.lm_roles import TASK
 
 if TYPE_CHECKING:
     from opentelemetry.util.types import AttributeValue
 
     from otel_dspy.hooks.optimizers.plans.call_plan import Amount, CallPlan
-    from otel_dspy.telemetry.tallies.usage_tally import Role
+    from otel_dspy.telemetry.tallies.lm_roles import Role
 
 
 def planned_calls(plan: CallPlan, of_a_run: Amount) -> dict[Role, Amount]:

@@ -22,7 +22,7 @@ from otel_dspy.serialization.programs import snapshot_if_program
 from otel_dspy.telemetry.call_context import call_context_in, with_call_context
 from otel_dspy.telemetry.spans.trial import open_trial
 from otel_dspy.telemetry.spans.trial_info import Scope, TrialInfo
-from otel_dspy.telemetry.tallies.usage_tally import PROMPT
+from otel_dspy.telemetry.tallies.lm_roles import PROMPT
 
 if TYPE_CHECKING:
     from opentelemetry.context import Context
