@@ -42,18 +42,14 @@ class ProgramTraces:
     Args:
         max_waiting: number of buffered spans above which the oldest traces are dropped.
         patience: seconds that a trace is buffered.
-        max_characters: approximate characters of the buffered spans above which the oldest traces are dropped.
     """
 
-    def __init__(
-        self, max_waiting: int = MAX_WAITING, patience: float = PATIENCE, max_characters: int = MAX_CHARACTERS
-    ) -> None:
+    def __init__(self, max_waiting: int = MAX_WAITING, patience: float = PATIENCE) -> None:
         self._known: BoundedDict[str, None] = BoundedDict(MAX_TRACES)
         self._undecided: OrderedDict[str, _Undecided] = OrderedDict()
         self._waiting = 0
         self._characters = 0
         self._max_waiting = max_waiting
-        self._max_characters = max_characters
         self._patience = patience
         self.ignored = 0
         """Number of spans dropped because no span of otel-dspy arrived in their trace."""
@@ -80,7 +76,7 @@ class ProgramTraces:
         undecided.characters += size
         self._characters += size
         self._waiting += 1
-        while self._waiting > self._max_waiting or self._characters > self._max_characters:
+        while self._waiting > self._max_waiting or self._characters > MAX_CHARACTERS:
             self._ignore_oldest()
         return []
 

@@ -83,8 +83,7 @@ def autolog(  # noqa: PLR0913, PLR0917 - the flags of mlflow.dspy.autolog, by na
         silent: disable the log messages of `otel_dspy.mlflow`, and progress in the terminal.
         tracking_uri: tracking URI or path to use instead of MLflow's.
         experiment: name of the experiment, created if it does not exist. An open run is then not written to. Defaults
-            to
-            MLflow's experiment; for a tracking URI other than MLflow's, to MLFLOW_EXPERIMENT_NAME, else "Default".
+            to MLflow's experiment; for a tracking URI other than MLflow's, to MLFLOW_EXPERIMENT_NAME, else "Default".
         workspace: name of the MLflow workspace; defaults to that of `mlflow.set_workspace` or MLFLOW_WORKSPACE.
         budget: limits of each optimization by name (`cost` in USD, `tokens`, `lm_calls`, `seconds`), and `on_exceeded`:
             "warn" or "stop". Defaults to `OTEL_DSPY_BUDGET_*`.
@@ -108,9 +107,7 @@ def autolog(  # noqa: PLR0913, PLR0917 - the flags of mlflow.dspy.autolog, by na
         log_traces_from_eval=log_traces_from_eval,
         log_compiles=log_compiles,
         log_evals=log_evals,
-        log_evaluation_datasets=(
-            evaluation_datasets_setting.wanted() if log_evaluation_datasets is None else log_evaluation_datasets
-        ),
+        log_evaluation_datasets=evaluation_datasets_setting.wanted(log_evaluation_datasets),
     )
     _enable(options, tracking_uri, experiment, workspace, silent=silent)
     if budget is not None:

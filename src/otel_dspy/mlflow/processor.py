@@ -70,8 +70,7 @@ class MlflowSpanProcessor(SpanProcessor):
         Args:
             tracking_uri: tracking URI; defaults to MLflow's when a compile, evaluation or call starts.
             experiment: name of the experiment, created if it does not exist; defaults to MLflow's. For a tracking URI
-                other
-                than MLflow's it defaults to MLFLOW_EXPERIMENT_NAME, else "Default".
+                other than MLflow's it defaults to MLFLOW_EXPERIMENT_NAME, else "Default".
             workspace: name of the MLflow workspace; defaults to that of `mlflow.set_workspace` or MLFLOW_WORKSPACE
                 when a compile, evaluation or call starts.
             log_traces: log traces.
@@ -89,9 +88,7 @@ class MlflowSpanProcessor(SpanProcessor):
                 log_traces_from_eval=log_traces_from_eval,
                 log_compiles=log_compiles,
                 log_evals=log_evals,
-                log_evaluation_datasets=(
-                    evaluation_datasets_setting.wanted() if log_evaluation_datasets is None else log_evaluation_datasets
-                ),
+                log_evaluation_datasets=evaluation_datasets_setting.wanted(log_evaluation_datasets),
             ),
             tracking_uri,
             experiment,

@@ -37,9 +37,7 @@ _left_off: Final = threading.Event()
 class Worker:
     """Queues ended spans without blocking and delivers them through a `SpanPipeline`; the rest is in the spool."""
 
-    def __init__(self, max_spans: int = MAX_SPANS, max_characters: int = MAX_CHARACTERS) -> None:
-        self._max_spans = max_spans
-        self._max_characters = max_characters
+    def __init__(self) -> None:
         self._reset(forked=False)
         itself: weakref.ref[Worker] = weakref.ref(self)
         os.register_at_fork(after_in_child=lambda: _after_fork(itself), after_in_parent=lambda: _has_forked(itself))
@@ -48,7 +46,7 @@ class Worker:
         """Create empty queues and no threads: at construction, and in a forked child, which has only its own spans."""
         self._forked = forked
         self._gate = ForkGate()
-        self.queues = SpooledQueues(self._max_spans, self._max_characters)
+        self.queues = SpooledQueues(MAX_SPANS, MAX_CHARACTERS)
         """The spans that wait, in memory and on disk."""
         self._flushes = PendingFlushes(self.queues)
         self._drop_policy = DropPolicy()

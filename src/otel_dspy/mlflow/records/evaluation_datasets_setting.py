@@ -8,6 +8,6 @@ from otel_dspy.boolean_text import boolean_variable
 from otel_dspy.environment_variables import EVALUATION_DATASETS
 
 
-def wanted() -> bool:
-    """Return whether the environment asks for evaluation datasets."""
-    return boolean_variable(os.environ, EVALUATION_DATASETS, default=False)
+def wanted(given: bool | None = None) -> bool:  # noqa: FBT001 - a setting as it was given
+    """Return whether evaluation datasets are wanted: as given, else as the environment has it, else not."""
+    return boolean_variable(os.environ, EVALUATION_DATASETS, default=False) if given is None else given

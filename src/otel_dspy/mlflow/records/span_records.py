@@ -93,7 +93,6 @@ class CompileRecord:
     """Folder of a checkpoint, and the optimizer's last iteration in it."""
     resumed_iteration: int | None = None
     resumed_differences: tuple[str, ...] = ()
-    """HTML page."""
     program_id: str | None = None
     program_state: str | None = None
     usage: Usage

@@ -51,9 +51,9 @@ def kind_text(row: TrialRow) -> str:
     return kind if row.state == "complete" else f"{kind} ({row.state})"
 
 
-def parameters_text(row: TrialRow, separator: str = ", ") -> str:
+def parameters_text(row: TrialRow) -> str:
     """Format the parameters that the optimizer chose, ordered by name; `-` if there are none."""
-    return separator.join(f"{name}={value}" for name, value in sorted(row.parameters.items())) or NONE
+    return ", ".join(f"{name}={value}" for name, value in sorted(row.parameters.items())) or NONE
 
 
 def choice_text(row: TrialRow) -> str:

@@ -28,7 +28,7 @@ from otel_dspy.mlflow.records.metric_names import BEST_SCORE, INITIAL_SCORE
 from otel_dspy.mlflow.records.param_names import FORECAST, LANGUAGE_MODEL
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from otel_dspy.mlflow.mapping.compile_aggregator import EndedCompile
     from otel_dspy.mlflow.mapping.operations import Operation, RunStatus
@@ -54,25 +54,9 @@ def setup_operations(setup: SetupRecord, options: Options, context: TraceContext
     run = compile_run(options, identity.compile_id)
     if run is None:
         return
-    yield EnsureRun(
-        key=f"{span.span_id}/run",
-        run=run,
-        name=naming.compile_name(identity),
-        start_ms=span.start_ms,
-        parent=_parent(identity, options, context),
-        tags=naming.tags(
-            {
-                sc.DSPY_COMPILE_ID: identity.compile_id,
-                sc.DSPY_COMPILE_PARENT_ID: identity.parent_id,
-                sc.DSPY_OPTIMIZER_NAME: identity.optimizer,
-                sc.DSPY_PROGRAM_NAME: identity.program,
-                sc.DSPY_METRIC_NAME: identity.metric,
-                naming.TRACE_ID: span.trace_id,
-                # The compile span rather than the setup span: it is the one that the run represents.
-                naming.SPAN_ID: span.parent_id or span.span_id,
-            }
-        ),
-    )
+    # The compile span rather than the setup span: it is the one that the run represents.
+    links = {naming.TRACE_ID: span.trace_id, naming.SPAN_ID: span.parent_id or span.span_id}
+    yield _ensure_run(setup, run, _parent(identity, options, context), links)
     found = naming.params(setup.parameters) | naming.params(setup.lm_parameters, LANGUAGE_MODEL)
     if setup.lm_model:
         found |= naming.params({f"{LANGUAGE_MODEL}model": setup.lm_model})
@@ -87,6 +71,29 @@ def setup_operations(setup: SetupRecord, options: Options, context: TraceContext
         )  # fmt: skip
     if identity.parent_id is None:
         yield DescribeRunning(key=f"{span.span_id}/running", run=run)
+
+
+def _ensure_run(
+    record: SetupRecord | CompileRecord, run: RunKey, parent: RunKey | None, more: Mapping[str, object]
+) -> EnsureRun:
+    identity, span = record.identity, record.span
+    return EnsureRun(
+        key=f"{span.span_id}/run",
+        run=run,
+        name=naming.compile_name(identity),
+        start_ms=span.start_ms,
+        parent=parent,
+        tags=naming.tags(
+            {
+                sc.DSPY_COMPILE_ID: identity.compile_id,
+                sc.DSPY_COMPILE_PARENT_ID: identity.parent_id,
+                sc.DSPY_OPTIMIZER_NAME: identity.optimizer,
+                sc.DSPY_PROGRAM_NAME: identity.program,
+                sc.DSPY_METRIC_NAME: identity.metric,
+                **more,
+            }
+        ),
+    )
 
 
 def _parent(identity: CompileIdentity, options: Options, context: TraceContext) -> RunKey | None:
@@ -137,24 +144,8 @@ def compile_operations(
     run = compile_run(options, scope)
     if run is not None:
         # Repeated for a reader that missed the setup; some optimizers resolve `auto` only at the end.
-        yield EnsureRun(
-            key=f"{span.span_id}/run",
-            run=run,
-            name=naming.compile_name(identity),
-            start_ms=span.start_ms,
-            parent=_parent(identity, options, context),
-            tags=naming.tags(
-                {
-                    sc.DSPY_COMPILE_ID: scope,
-                    sc.DSPY_COMPILE_PARENT_ID: identity.parent_id,
-                    sc.DSPY_OPTIMIZER_NAME: identity.optimizer,
-                    sc.DSPY_PROGRAM_NAME: identity.program,
-                    sc.DSPY_METRIC_NAME: identity.metric,
-                    naming.DESCRIPTION: _step_description(ended),
-                    **naming.identity_tags(span),
-                }
-            ),
-        )
+        more = {naming.DESCRIPTION: _step_description(ended), **naming.identity_tags(span)}
+        yield _ensure_run(done, run, _parent(identity, options, context), more)
         if done.parameters:
             yield LogParams(key=f"{span.span_id}/params", run=run, params=naming.params(done.parameters))
         yield LogMetrics(
