@@ -27,11 +27,12 @@ PROGRAM = Path(__file__).with_name("program.py")
 ENDING = Path(__file__).with_name("ending.py")
 AUTOLOGGED = "import sys, runpy, otel_dspy.mlflow; otel_dspy.mlflow.autolog(); runpy.run_path(sys.argv[1])"
 OF_ITS_OWN = frozenset(
-    {"id", "duration", "mlflow.traceRequestId", "gen_ai.response.id", "dspy.compile.id", "dspy.compile.parent.id"}
+    {"id", "duration", "started"}
+    | {"mlflow.traceRequestId", "gen_ai.response.id", "dspy.compile.id", "dspy.compile.parent.id"}
     | {"otel.trace_id", "otel.span_id", "otel_dspy.run", "service.instance.id", "telemetry.auto.version"}
     | {"mlflow.source.git.branch", "mlflow.source.git.repoURL"}
 )
-"""Ids and durations, which differ from process to process, and what MLflow records of the program's file."""
+"""Ids, starts and durations, which differ from process to process, and what MLflow records of the program's file."""
 CONTENT = "OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT"
 
 
