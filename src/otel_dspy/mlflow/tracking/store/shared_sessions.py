@@ -95,11 +95,12 @@ class SharedSessions:
             session.merge = partial(self._merge, session.merge)
             session.add = partial(self._add, session.add)
             session.execute = partial(self._execute, session, session.execute)
+            self._thread.rows, self._thread.experiments = NewRows(session), {}
             try:
-                self._thread.rows, self._thread.experiments = NewRows(session), {}
                 yield
                 self._send(session)
             finally:
+                self._thread.rows.discard()
                 self._thread.session = self._thread.rows = self._thread.experiments = None
                 for name in _PATCHED:
                     delattr(session, name)

@@ -34,6 +34,8 @@ class TraceTagCache:
         self._rows = rows
         self._known: dict[Any, dict[tuple[str, str], Any] | None] = {}
         """Tags by trace and name, for each class of entities; None for one that is not of tags."""
+        self._sent: set[tuple[str, str]] = set()
+        """Tags by trace and name that were sent to the database before."""
 
     def merged(self, entity: Any) -> Any:  # noqa: ANN401 - as SQLAlchemy's
         """Return the session's entity with the tag's value; None if the caller should merge it."""
@@ -43,17 +45,26 @@ class TraceTagCache:
         known = self._known[entities]
         if known is None or entity.request_id not in self._trace_ids:
             return None
-        found = known.setdefault((entity.request_id, entity.key), entity)
+        name = (entity.request_id, entity.key)
+        found = known.setdefault(name, entity)
         if found is entity:
             if not self._rows.add(entity):
                 self._session.add(entity)
         elif found.value != entity.value:
             found.value = entity.value
+            if name in self._sent:
+                return None  # the entity was sent, and its session does not have it
         return found
 
     def _read(self, entities: Any) -> dict[tuple[str, str], Any] | None:  # noqa: ANN401 - a class of MLflow's
         table: Any = getattr(entities, "__table__", None)
         if table is None or (set(table.columns.keys()), set(table.primary_key.columns.keys())) != (_COLUMNS, _KEY):
             return None
-        found = self._session.query(entities).filter(entities.request_id.in_(self._trace_ids))
-        return {(tag.request_id, tag.key): tag for tag in found}
+        # What the transaction has created, no other has written to.
+        new = {
+            (tag.request_id, tag.key): tag for tag in self._rows.added(entities) if tag.request_id in self._trace_ids
+        }
+        self._sent |= new.keys()
+        others = self._trace_ids - self._rows.keys
+        found = self._session.query(entities).filter(entities.request_id.in_(others)) if others else ()
+        return {**new, **{(tag.request_id, tag.key): tag for tag in found}}

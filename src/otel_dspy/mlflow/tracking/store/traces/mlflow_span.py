@@ -6,16 +6,15 @@ import json
 from typing import TYPE_CHECKING, Final, cast
 
 from mlflow.entities import Span
-from opentelemetry.sdk.resources import Resource
-from opentelemetry.sdk.trace import Event, ReadableSpan
-from opentelemetry.trace import Link, SpanContext, Status, StatusCode, TraceFlags
 
+from otel_dspy.mlflow.tracking.store.traces.encoded_once import EncodedOnce, may_be_encoded_twice
+from otel_dspy.mlflow.tracking.store.traces.known_span import KnownSpan, answers_alike
 from otel_dspy.mlflow.tracking.store.traces.prices import NO_PRICE, may_be_priced, parts_of
+from otel_dspy.mlflow.tracking.store.traces.readable_span import readable_span
 from otel_dspy.serialization.json_text import nesting
 
 if TYPE_CHECKING:
     from otel_dspy.mlflow.mapping.trace_operations import LogSpan
-    from otel_dspy.mlflow.records.span import Attributes
 
 
 _COST: Final = "mlflow.llm.cost"
@@ -24,17 +23,12 @@ MAX_NESTING: Final = 500
 TOO_DEEP: Final = "nested too deeply for MLflow: "
 """Prefix of a deeper text. MLflow finds no JSON in it, and keeps it as it is."""
 
-_resources: dict[int, tuple[Attributes, Resource]] = {}
-"""Resources by the ids of their attributes: spans of a provider, or of a request, share one."""
-_RESOURCES: Final = 16
-
 _encode: Final = json.JSONEncoder(ensure_ascii=False, default=list).encode
 """`json.dumps` creates an encoder for each text."""
 
 
 def mlflow_span(logged: LogSpan) -> Span:
     """Return the MLflow span. MLflow keeps each attribute as JSON text, including the trace's id."""
-    span = logged.span
     attributes = {name: _stored(value) for name, value in logged.attributes.items()}
     if logged.unpriced_model is not None and may_be_priced(logged.unpriced_model):
         # MLflow cannot express "no cost": it rejects a batch with null, and reads an empty cost as 0.
@@ -42,21 +36,13 @@ def mlflow_span(logged: LogSpan) -> Span:
     if (costs := cost_of(logged)) is not None:
         attributes[_COST] = json.dumps(costs)
     attributes["mlflow.traceRequestId"] = json.dumps(f"tr-{logged.trace_id}")
-    status = Status(StatusCode.ERROR, span.message) if span.error else Status(StatusCode.OK)
-    return Span(
-        ReadableSpan(
-            name=span.name,
-            context=_context(logged.trace_id, span.span_id),
-            parent=_context(logged.trace_id, logged.parent_id) if logged.parent_id else None,
-            start_time=span.start_ns,
-            end_time=span.end_ns,
-            attributes=attributes,
-            events=[Event(event.name, json.loads(event.attributes), event.time_ns) for event in logged.events],
-            status=status,
-            links=[Link(_context(link.trace_id, link.span_id)) for link in span.links],
-            resource=_resource(span.resource),
-        )
+    if logged.events or not answers_alike():
+        return Span(readable_span(logged, attributes))
+    twice = any(
+        isinstance(value, str) and attributes[name] is not value and may_be_encoded_twice(value)
+        for name, value in logged.attributes.items()
     )
+    return KnownSpan(logged, attributes if twice else EncodedOnce(attributes))
 
 
 def cost_of(logged: LogSpan) -> dict[str, float] | None:
@@ -80,22 +66,9 @@ def _stored(value: object) -> str:
     return repr(value) if type(value) is int else _encode(value)
 
 
-def _resource(attributes: Attributes) -> Resource:
-    known = _resources.get(id(attributes))
-    if known is None or known[0] is not attributes:
-        if len(_resources) >= _RESOURCES:
-            _resources.clear()
-        known = _resources[id(attributes)] = attributes, Resource(attributes)
-    return known[1]
-
-
 def _is_json(text: str) -> bool:
     try:
         json.loads(text)
     except (ValueError, RecursionError):
         return False
     return True
-
-
-def _context(trace_id: str, span_id: str) -> SpanContext:
-    return SpanContext(int(trace_id, 16), int(span_id, 16), is_remote=False, trace_flags=TraceFlags(1))
