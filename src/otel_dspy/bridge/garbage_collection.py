@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 CHECK: Final = 1.0
 """Seconds between two looks at whether something has been written."""
-THRESHOLDS: Final = (20_000, 20, 20)
+THRESHOLDS: Final = (60_000, 20, 20)
 """Of `gc.set_threshold`; Python's are (700, 10, 10)."""
 
 

@@ -144,7 +144,7 @@ def test_what_is_not_known_is_mlflows(tmp_path: Path) -> None:
     assert "_span" not in vars(span)
     assert span.attributes["a"] == {"b": 1}
     assert [link.span_id for link in span.links] == [ROOT]
-    assert dict(mlflow_span.mlflow_span(one)._span.resource.attributes) == {"service.name": "s"}  # noqa: SLF001 - as MLflow's store
+    assert dict(mlflow_span.mlflow_span(one)._span.resource.attributes) == {"service.name": "s"}
     for copied in (copy.copy(span), copy.deepcopy(span), pickle.loads(pickle.dumps(span))):  # noqa: S301 - its own
         assert json.dumps(copied.to_dict()) == json.dumps(span.to_dict())
     assert not hasattr(mlflow_span.mlflow_span(one), "unknown")

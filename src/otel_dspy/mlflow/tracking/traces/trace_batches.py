@@ -67,11 +67,14 @@ class TraceBatch:
         self._written: dict[str, bool] = {}
         """Traces of which an end or spans were sent since `written`, each with whether spans were."""
         self._characters = 0
+        self._sizes: dict[int, int] = {}
+        """Characters of the queued spans, by the ids of their objects."""
 
     def add_span(self, span: LogSpan) -> None:
         """Queue a span."""
+        size = self._sizes[id(span)] = _characters(span)
         self.spans.append(span)
-        self._characters += _characters(span)
+        self._characters += size
 
     def add_info(self, info: LogTrace) -> None:
         """Queue a trace info, merged with earlier ones of its trace and with queued tags."""
@@ -154,7 +157,7 @@ class TraceBatch:
         found: list[list[LogSpan]] = []
         created = characters = 0
         for trace_id, spans in traces.items():
-            new, size = not self._exists(trace_id), sum(map(_characters, spans))
+            new, size = not self._exists(trace_id), sum(self._sizes[id(span)] for span in spans)
             created, characters = created + new, characters + size
             full = characters > MAX_CHARACTERS or created > MAX_CREATED
             if found and not full and len(found[-1]) + len(spans) <= most:
@@ -171,7 +174,7 @@ class TraceBatch:
     def spans_sent(self, spans: list[LogSpan]) -> None:
         """Record that spans of one of `requests` were sent."""
         for span in spans:
-            self._characters -= _characters(span)
+            self._characters -= self._sizes.pop(id(span))
         for trace_id in {span.trace_id for span in spans}:
             self._written[trace_id] = True
             if trace_id not in self._sent:

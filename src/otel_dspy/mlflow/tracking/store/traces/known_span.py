@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from base64 import b64encode
 from functools import cache
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from mlflow.entities import Span, SpanStatus
 from opentelemetry.trace import Status, StatusCode
@@ -19,7 +19,6 @@ _ANSWERED: Final = (
 )  # fmt: skip
 """What a store on a database reads, beside the dictionary. The class has these properties."""
 _TYPE: Final = "mlflow.spanType"
-_OK: Final = SpanStatus.from_otel_status(Status(StatusCode.OK))
 _IDS: Final = ("0123456789abcdef0123456789abcdef", "0123456789abcdef")
 _ROOT: Final = SpanRecord(
     trace_id=_IDS[0], span_id=_IDS[1], parent_id=None, name="a", kind="INTERNAL", start_ns=1, end_ns=2, attributes={}
@@ -42,7 +41,7 @@ _EXAMPLES: Final = (
 class KnownSpan(Span):
     """MLflow's span; what has not been computed before is computed by MLflow's own class."""
 
-    def __init__(self, logged: LogSpan, attributes: dict[str, str]) -> None:  # pyright: ignore[reportMissingSuperCall] - on first use
+    def __init__(self, logged: LogSpan, attributes: dict[str, str]) -> None:
         """Create it.
 
         Args:
@@ -99,7 +98,7 @@ class KnownSpan(Span):
     def status(self) -> SpanStatus:
         """MLflow's status."""
         span = self._logged.span
-        return SpanStatus.from_otel_status(Status(StatusCode.ERROR, span.message)) if span.error else _OK
+        return SpanStatus.from_otel_status(Status(StatusCode.ERROR, span.message)) if span.error else _ok()
 
     @property
     def span_type(self) -> Any:  # noqa: ANN401 - None without one, where MLflow's has `str`
@@ -125,6 +124,11 @@ class KnownSpan(Span):
                 for link in span.links
             ],
         }
+
+
+@cache
+def _ok() -> SpanStatus:
+    return SpanStatus.from_otel_status(Status(StatusCode.OK))
 
 
 @cache
