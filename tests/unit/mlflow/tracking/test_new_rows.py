@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+import weakref
 from typing import TYPE_CHECKING, Any, Final, cast
 
 import pytest
@@ -104,6 +106,26 @@ def test_one_that_exists(session: Session) -> None:
         assert rows.add(owner("x"))
     with pytest.raises(IntegrityError):
         rows.send()
+
+
+def test_what_was_added_is_known_until_it_is_discarded(session: Session) -> None:
+    """Also once it was sent. Then owners and what they own are deleted without a garbage collection."""
+    rows, made = NewRows(session), owner("x", "a", "b")
+    assert rows.add(made)
+    rows.send()
+    assert rows.keys == {"x"}
+    assert rows.added(Owner) == [made]
+    assert [one.key for one in rows.added(Owned)] == ["a", "b"]
+    assert rows.added(Numbered) == ()
+    alive = [weakref.ref(one) for one in (made, *made.items)]
+    gc.disable()
+    try:
+        rows.discard()
+        del made
+        assert [one() for one in alive] == [None, None, None]
+    finally:
+        gc.enable()
+    assert rows.added(Owner) == ()
 
 
 def test_what_a_session_has_to_insert() -> None:

@@ -139,7 +139,7 @@ def test_new_traces_are_one_transaction(
     statements.clear()
     applied(applier, [operation for number in range(1, 9) for operation in whole(number)])
     assert statements.count(COMMIT) == 1
-    assert len([one for one in statements if one.startswith("SELECT") and "FROM trace_tags" in one]) <= 2
+    assert len([one for one in statements if one.startswith("SELECT") and "FROM trace_tags" in one]) <= 1
     assert read_back == []
     other = blank_store(tmp_path / "other")
     one_by_one = applier_of(other, writer)
