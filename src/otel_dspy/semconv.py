@@ -24,8 +24,9 @@ DSPY_COMPILE_BEST_SCORE: Final = "dspy.compile.best_score"
 returned a program that scored NaN.
 """
 DSPY_COMPILE_BEST_TRIAL_INDEX: Final = "dspy.compile.best_trial.index"
-"""Index of the trial that scored the returned program on the whole validation set: by the optimizer's own rule, in
-which NaN, infinity, ties and failed trials count as it counts them.
+"""Index of the trial that scored the returned program, on the whole validation set unless the optimizer chooses by
+scores on parts of it: by the optimizer's own rule, in which NaN, infinity, ties and failed trials count as it counts
+them.
 """
 DSPY_COMPILE_TRIAL_COUNT: Final = "dspy.compile.trial.count"
 """How many trials the compile ran."""
@@ -195,11 +196,11 @@ DSPY_TRIAL_SCORE_UNIT: Final = "dspy.trial.score.unit"
 DSPY_TRIAL_SCOPE: Final = "dspy.trial.scope"
 """Whether the trial was scored on all of the validation set or on a part."""
 DSPY_TRIAL_BEST_SCORE: Final = "dspy.trial.best_score"
-"""Score of the trial that is best up to and including this one, among the full-scope trials and by the optimizer's own
-rule.
+"""Score of the trial that is best up to and including this one, by the optimizer's own rule, among the full-scope
+trials and those on a part of the validation set for which it may return a candidate.
 """
 DSPY_TRIAL_IS_BEST: Final = "dspy.trial.is_best"
-"""True if this full-scope trial is the best one so far."""
+"""True if this trial is the best one so far (see `dspy.trial.best_score`)."""
 DSPY_TRIAL_STATE: Final = "dspy.trial.state"
 """How the trial ended."""
 DSPY_TRIAL_DERIVED: Final = "dspy.trial.derived"

@@ -17,12 +17,14 @@ class Entry:
     score: float | None
     full: bool
     baseline: bool
+    competes: bool
 
 
 ENTRIES = st.lists(
     st.builds(
         Entry,
         st.none() | st.sampled_from([0.0, 0.5, 1.0, -1.0]) | st.floats(),
+        st.booleans(),
         st.booleans(),
         st.booleans(),
     )
@@ -34,7 +36,7 @@ def counted(entries: list[Entry]) -> list[tuple[int, float]]:
     return [
         (index, entry.score)
         for index, entry in enumerate(entries)
-        if entry.full and entry.score is not None and not math.isnan(entry.score)
+        if (entry.full or entry.competes) and entry.score is not None and not math.isnan(entry.score)
     ]
 
 
@@ -46,10 +48,11 @@ def initial_of(entries: list[Entry]) -> float | None:
 
 @given(ENTRIES)
 def test_the_leaderboard_follows_its_definition(entries: list[Entry]) -> None:
-    """After each trial the best is the largest full-scope score so far, held by the first trial that reached it."""
+    """After each trial the best is the largest score so far that competes, held by the first trial that reached it."""
     board = Leaderboard()
     for number, entry in enumerate(entries):
-        standing = board.enter(Trial(index=number, score=entry.score), full=entry.full, baseline=entry.baseline)
+        trial = Trial(index=number, score=entry.score)
+        standing = board.enter(trial, full=entry.full, baseline=entry.baseline, competes=entry.competes)
         before, now = counted(entries[:number]), counted(entries[: number + 1])
         best = max((score for _, score in now), default=None)
         raised = len(now) > len(before) and (not before or now[-1][1] > max(score for _, score in before))

@@ -100,6 +100,7 @@ def _record_trial(telemetry: Telemetry, trial: TrialScope, info: TrialInfo, outc
         ),
         full=info.scope is Scope.FULL,
         baseline=info.kind is TrialKind.BASELINE,
+        competes=info.competes,
     )
     initial = info.kind is TrialKind.BASELINE and score is not None and not failed
     scope.initial_scores.trial_ended(trial.index, initial=initial)

@@ -57,6 +57,8 @@ class TrialInfo:
         scores: rows of `dspy.trial.scores`; None = unknown.
         pareto_front: rows of `dspy.trial.pareto.front`; None = unknown.
         key: see `Entry.key`; not recorded.
+        competes: whether the optimizer may return the candidate for a score on a part of the validation set; not
+            recorded. Candidates with a score on all of it compete always.
     """
 
     kind: TrialKind = TrialKind.CANDIDATE
@@ -71,6 +73,7 @@ class TrialInfo:
     scores: Sequence[object] | None = None
     pareto_front: Sequence[object] | None = None
     key: Hashable = None
+    competes: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Entry:
-    """A trial on the whole validation set, with the fields that selection rules use.
+    """A trial that competes for the best one, with the fields that selection rules use.
 
     Attributes:
         index: `dspy.trial.index`.
@@ -76,9 +76,9 @@ class Standing:
 
 
 class Leaderboard:
-    """Tracks the best full-scope trial of a compile by the optimizer's rule.
+    """Tracks the best trial of a compile by the optimizer's rule.
 
-    Minibatch scores are ignored, because each is measured on different examples.
+    Minibatch scores are ignored, because each is measured on different examples, unless the optimizer counts them.
 
     Args:
         select: the optimizer's rule.
@@ -102,20 +102,21 @@ class Leaderboard:
         """Index of the best trial; None if there is none."""
         return None if self._best is None else self._best.index
 
-    def enter(self, entry: Entry, *, full: bool, baseline: bool) -> Standing:
+    def enter(self, entry: Entry, *, full: bool, baseline: bool, competes: bool = False) -> Standing:
         """Add a trial and return the new state.
 
         Args:
             entry: the trial.
             full: whether its score was measured on all examples.
             baseline: whether it scores the program before optimization.
+            competes: whether the optimizer may return its program although it was measured on a part of the examples.
         """
         with self._lock:
             initial = self.initial_score if full and self._initial_is_full else None
             known = None if initial is None or math.isnan(initial) else initial
             if baseline and entry.score is not None and not entry.failed and self.initial_score is None:
                 self.initial_score, self._initial_is_full = entry.score, full
-            if full:
+            if full or competes:
                 self._entries.append(entry)
                 self._best = self._select(self._entries)
             return Standing(self.best_score, self._best is entry, known)
@@ -123,7 +124,7 @@ class Leaderboard:
     def returned(self, program_id: str | None) -> None:
         """Select the best trial of the program that the compile has returned.
 
-        Has no effect if no full-scope trial scored exactly this program, as when an optimizer modifies it at the end.
+        Has no effect if no competing trial scored exactly this program, as when an optimizer modifies it at the end.
         """
         with self._lock:
             if program_id is None or (self._best is not None and self._best.program_id == program_id):

@@ -176,6 +176,8 @@ def trial_info(
         measures=_measures(proposal, used, limit),
         scores=_scores(proposal) or None,
         pareto_front=None if accepted is None else accepted.front,
+        # `GEPAResult.best_idx` compares the means of all candidates, over however many examples.
+        competes=accepted is not None,
     )
 
 
