@@ -3,9 +3,9 @@
 #
 # Seen on 2026-11-30 with dspy 3.4.1, CPython 3.11.
 # Expected: four examples are answered right by a program whose step stands in BestOfN: its predictor gets four demos.
-# Seen:     BestOfN and Refine call copies of the module, and leave the copies' calls in the trace. BootstrapFewShot finds
-#           the predictor of a call by its identity and skips calls of others: all attempts count as bootstrapped, and
-#           none becomes a demo. With MIPROv2 and random search, which bootstrap so too, the bootstrapped candidates are
+# Seen:     BestOfN and Refine call copies of the module, and leave the copies' calls in the trace. BootstrapFewShot
+#           finds the predictor of a call by its identity and skips calls of others: all attempts count as bootstrapped,
+#           and none becomes a demo. With MIPROv2 and random search, which bootstrap so too, the bootstrapped candidates are
 #           the program without demos, for the price of each attempt.
 #
 # Output seen:

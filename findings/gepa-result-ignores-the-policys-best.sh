@@ -5,9 +5,9 @@
 # Expected: val_evaluation_policy is documented to control "which candidate is currently best". A policy that evaluates a
 #           new candidate on a part of the validation set, to save calls, and trusts a mean over all of it more, has its
 #           best candidate returned.
-# Seen:     the policy decides what the log and the callbacks have as the best candidate. The result takes the highest mean,
-#           over however few examples: a candidate with 1.0 on a single easy example is returned instead of one with
-#           0.75 on all four.
+# Seen:     the policy decides what the log and the callbacks have as the best candidate. The result takes the highest
+#           mean, over however few examples: a candidate with 1.0 on a single easy example is returned instead of one
+#           with 0.75 on all four.
 #
 # Output seen:
 #   best for the policy, as callbacks get it: candidate 0, mean 0.75 over 4 examples
