@@ -14,7 +14,7 @@ import requests
 from mlflow.exceptions import MlflowException, RestException
 from mlflow.protos.databricks_pb2 import BAD_REQUEST, INTERNAL_ERROR, TEMPORARILY_UNAVAILABLE
 
-from otel_dspy.mlflow.tracking.requests import answer_monitor, retry
+from otel_dspy.mlflow.tracking.requests import answer_monitor, outage_log, retry
 from otel_dspy.mlflow.tracking.requests.concurrent_requests import ConcurrentRequests, Request
 from otel_dspy.mlflow.tracking.requests.error_classification import ArtifactStoreError, artifact_access
 from otel_dspy.mlflow.tracking.requests.operation_outcome import Outcome
@@ -376,7 +376,7 @@ def test_an_mlflow_that_does_not_answer_is_warned_of_soon(
     monkeypatch.setattr(answer_monitor, "FIRST", 0.05)
     monkeypatch.setattr(answer_monitor, "LATER", 0.4)
     monkeypatch.setattr(answer_monitor, "LOOK", 0.01)
-    monkeypatch.setattr(retry, "SILENCE", 0.0)
+    monkeypatch.setattr(outage_log, "SILENCE", 0.0)
     with late_server() as (server, uri):
         store, tried = Store(uri), Retrier(uri, threading.Event(), lambda: None)
 

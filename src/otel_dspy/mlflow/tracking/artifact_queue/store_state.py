@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Final
 from otel_dspy.mlflow.mapping import naming
 from otel_dspy.mlflow.tracking.artifact_queue.artifact_write import ArtifactWrite
 from otel_dspy.mlflow.tracking.requests.error_classification import ErrorClass
-from otel_dspy.mlflow.tracking.requests.retry import SILENCE, Backoff
+from otel_dspy.mlflow.tracking.requests.outage_log import SILENCE
+from otel_dspy.mlflow.tracking.requests.retry import Backoff
 from otel_dspy.runtime.fork_gate import ForkGate
 from otel_dspy.tracking_uri import address_without_passwords, without_passwords
 

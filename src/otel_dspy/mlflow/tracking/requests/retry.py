@@ -1,28 +1,26 @@
-"""Retry policy for MLflow requests: exponential back-off with jitter, one warning for each outage."""
+"""Retry policy for MLflow requests: exponential back-off with jitter."""
 
 from __future__ import annotations
 
-import logging
 import random
 import time
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
-from otel_dspy.mlflow.mapping import naming
 from otel_dspy.mlflow.tracking.requests import http_policy, workspaces
 from otel_dspy.mlflow.tracking.requests.answer_monitor import AnswerMonitor
-from otel_dspy.mlflow.tracking.requests.error_cause import error_cause, message_of
+from otel_dspy.mlflow.tracking.requests.error_cause import message_of
 from otel_dspy.mlflow.tracking.requests.error_classification import ArtifactStoreError, ErrorClass, classify
 from otel_dspy.mlflow.tracking.requests.operation_outcome import Outcome, Result
+from otel_dspy.mlflow.tracking.requests.outage_log import OutageLog
 from otel_dspy.mlflow.tracking.requests.unusable_run import UnusableRunLog, unusable_run
 from otel_dspy.runtime.fork_gate import ForkGate
-from otel_dspy.tracking_uri import address_without_passwords, without_passwords
+from otel_dspy.tracking_uri import address_without_passwords
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from contextlib import AbstractContextManager
     from threading import Event
 
-_logger = logging.getLogger(__name__)
 Value = TypeVar("Value")
 
 _chance: Final = random.Random()  # noqa: S311 - jitter, no secret; never the generator that a user may have seeded
@@ -31,9 +29,6 @@ FIRST_PAUSE: Final = 0.25
 LONGEST_PAUSE: Final = 5.0
 """First and longest pause between attempts in seconds: doubled each time, half of it random. The longest bounds how
 late a recovered server is noticed.
-"""
-SILENCE: Final = 60.0
-"""Seconds after a warning in which the next outage is logged at DEBUG level: a proxy may fail intermittently for hours.
 """
 MAX_RETRIES: Final = 6
 """Maximum attempts of an operation that the server fails at while it accepts others: about 8 s."""
@@ -46,8 +41,6 @@ FAILED_LATELY: Final = 300.0
 queued.
 """
 _NO_DESTINATION: Final = frozenset({ErrorClass.NO_EXPERIMENT, ErrorClass.NO_WORKSPACE})
-_ALL_IN_THE_SPOOL: Final = "No data is lost: spans are kept in the spool until then."
-_THE_CLIENT_RETRIES: Final = "No data is lost: spans are kept by the clients, or in the queue on disk, until then."
 _IN_THE_SPOOL: Final = "it is kept in the spool for `otel-dspy replay`"
 
 
@@ -98,23 +91,19 @@ class Retrier:
             others: the thread has other destinations, which a failure here must not block for long; failed operations
                 are not spooled, the client sends them again.
         """
-        self._address = address_without_passwords(address) + (f" (workspace {workspace})" if workspace else "")
+        shown = address_without_passwords(address) + (f" (workspace {workspace})" if workspace else "")
         self._workspace = workspace
         self._stop = stop
         self._answers = answers
         self._others = others
-        self._unusable_runs = UnusableRunLog(self._address, spooled=not others)
-        self._answer_monitor = AnswerMonitor(self._unanswered)
+        self._gate = ForkGate()
+        self._log = OutageLog(shown, self._gate, spooled=not others)
+        self._unusable_runs = UnusableRunLog(shown, spooled=not others)
+        self._answer_monitor = AnswerMonitor(self._log.unanswered)
         self._failed: float | None = None
         self._denied = False
         self.artifacts_failed = False
         """The artifact store has failed at an operation since `retry_denied`."""
-        self._warned_kinds: set[str] = set()
-        self._warned: float | None = None
-        self._gate = ForkGate()
-        self._monitor_gate = ForkGate()
-        self.failing_since: float | None = None
-        """`time.monotonic()` of the first failure since the last success; None if there is none."""
         self.retries = 0
         """Number of attempts beyond the first of each operation."""
 
@@ -122,6 +111,11 @@ class Retrier:
     def stopped(self) -> bool:
         """Whether the deadline has passed."""
         return self._stop.is_set()
+
+    @property
+    def failing_since(self) -> float | None:
+        """`time.monotonic()` of the first failure since the last success; None if there is none."""
+        return self._log.failing_since
 
     def awaited(self) -> AbstractContextManager[None]:
         """Return a context for a request to the destination: a warning is logged if the answer takes long."""
@@ -156,8 +150,7 @@ class Retrier:
         while True:
             value, error = self._once(attempt, failures)
             if error is None:
-                if self.failing_since is not None:
-                    self._recovered(self.failing_since)
+                self._log.succeeded()
                 return Result(Outcome.DONE, value)
             failures += 1
             found = classify(error, http_policy.last_status())
@@ -173,7 +166,7 @@ class Retrier:
                 self._give_up(*self._obstacle(found, what, apart=apart), error, of_artifacts=apart)
                 return Result(Outcome.FAILED)
             if found not in {ErrorClass.RACED, ErrorClass.AMBIGUOUS} and not apart:
-                self._failing(error)
+                self._log.failed(error)
             # Ambiguous answers count with them: a server that gives both in turn would be retried forever.
             own_failures = own_failures + 1 if found in {ErrorClass.RETRY, ErrorClass.AMBIGUOUS} else 0
             if found is ErrorClass.RETRY and own_failures >= self._tries and self._server_answers():
@@ -187,12 +180,12 @@ class Retrier:
         """Log an error that no retry can change; return the outcome, None for another error."""
         rejected, run = again or self._is_final(found), unusable_run(error)
         if run is not None:
-            self.failing_since = None
+            self._log.failing_since = None
             with self._gate:
                 self._unusable_runs.log(run, what)
             return Result(Outcome.REJECTED if rejected else Outcome.FAILED, unusable_run=True)
         if rejected:
-            self._warn_once(what, f"rejected {what}: {message_of(error)}")
+            self._log.warn_once(what, f"rejected {what}: {message_of(error)}")
             return Result(Outcome.REJECTED)
         return None
 
@@ -229,8 +222,8 @@ class Retrier:
 
     def _give_up(self, what: str, failure: str, error: Exception, *, of_artifacts: bool = False) -> None:
         kept = "the client is asked to retry" if self._others else _IN_THE_SPOOL
-        self._warn_once(what, f"{failure}; {kept}: {message_of(error)}")
-        self.failing_since = None
+        self._log.warn_once(what, f"{failure}; {kept}: {message_of(error)}")
+        self._log.failing_since = None
         self._failed = self._failed if of_artifacts else time.monotonic()
 
     def _server_answers(self) -> bool:
@@ -245,43 +238,3 @@ class Retrier:
                 return attempt(), None
         except Exception as error:  # noqa: BLE001 - no failure of MLflow's may reach the program
             return None, error
-
-    def _failing(self, error: Exception) -> None:
-        now = time.monotonic()
-        if self.failing_since is None:
-            self.failing_since = now
-            again = self._warned is not None and now - self._warned < SILENCE
-            self._warned = self._warned if again else now
-            with self._gate:
-                _logger.log(
-                    logging.DEBUG if again else logging.WARNING,
-                    "MLflow at %s is unavailable; retrying with back-off (%s). No data is lost. Start MLflow there, or "
-                    "correct the tracking URI.",
-                    self._address,
-                    error_cause(error, naming.MAX_PREVIEW),
-                )
-
-    def _unanswered(self, seconds: float) -> None:
-        now = time.monotonic()
-        if self._warned is None or now - self._warned >= SILENCE:
-            self._warned = now
-            # Not the gate of the attempt, which is held while the request waits.
-            with self._monitor_gate:
-                _logger.warning(
-                    "MLflow at %s has not answered for %.0f s; still waiting for it. %s If it hangs, restart it.",
-                    self._address,
-                    seconds,
-                    _THE_CLIENT_RETRIES if self._others else _ALL_IN_THE_SPOOL,
-                )
-
-    def _recovered(self, since: float) -> None:
-        self.failing_since = None
-        with self._gate:
-            _logger.info("MLflow at %s is available again after %.0f s", self._address, time.monotonic() - since)
-
-    def _warn_once(self, kind: str, message: str) -> None:
-        # Once for each kind: the same operation may be rejected a thousand times.
-        if kind not in self._warned_kinds:
-            self._warned_kinds.add(kind)
-            with self._gate:
-                _logger.warning("%s", without_passwords(f"MLflow at {self._address} {message}")[: naming.MAX_PREVIEW])
