@@ -134,6 +134,22 @@ def test_a_price_of_the_users_own(server: LMServer, monkeypatch: pytest.MonkeyPa
     assert recorded == (([(labels, cost)], None) if priced else (None, [(labels, 1)]))
 
 
+@pytest.mark.parametrize(("engine", "cost"), [("litellm", 0.0), ("auto", None)])
+def test_a_claude_model_that_no_price_list_has(server: LMServer, engine: str, cost: float | None) -> None:
+    """LiteLLM's engine prices it at 0, which is recorded as its cost; with DSPy's own engine the call is unpriced."""
+    lm: Any = dspy.LM(
+        "openai/claude-sonnet-99", api_base=server.api_base, api_key="-", cache=False, num_retries=0,
+        engine=engine,
+    )  # fmt: skip
+    with dspy.context(lm=lm), recording() as recorder:
+        dspy.Evaluate(devset=examples(1), metric=exact, num_threads=1)(dspy.Predict("question -> answer"))
+    (chat,) = _chat(recorder)
+    assert chat.get("dspy.lm.cost") == lm.history[-1]["cost"] == cost
+    evaluate = dict(recorder.named("evaluate")[0].attributes or {})
+    assert evaluate.get("dspy.usage.cost") == cost
+    assert evaluate.get("dspy.usage.unpriced_calls") == (1 if cost is None else None)
+
+
 def test_a_busy_server_is_retried(server: LMServer, monkeypatch: pytest.MonkeyPatch) -> None:
     """Two refusals and an answer are one span with two retries."""
     monkeypatch.setattr("dspy.clients.execution.time.sleep", _no_wait)
