@@ -11,7 +11,7 @@ import pytest
 from opentelemetry.semconv._incubating.attributes import gen_ai_attributes
 from opentelemetry.util import genai
 
-from otel_dspy.hooks.lm.messages import CallRequest
+from otel_dspy.hooks.lm.call_request import CallRequest
 from tests.conformance.scenarios import SCENARIOS, SCRIPT
 from tests.docs.code_blocks import ROOT
 from tests.support.in_process_lm import in_process_lm

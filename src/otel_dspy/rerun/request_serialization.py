@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final, cast
 from opentelemetry.semconv._incubating.attributes import gen_ai_attributes as gen_ai
 from opentelemetry.util.genai.utils import gen_ai_json_dumps
 
-from otel_dspy.hooks.lm.messages import CallRequest
+from otel_dspy.hooks.lm.call_request import CallRequest
 from otel_dspy.hooks.lm.model_parameters import REQUEST_SETTINGS
 from otel_dspy.hooks.lm.provider_name import provider_and_model
 from otel_dspy.rerun.errors import UnknownCallError

@@ -11,7 +11,9 @@ from typing_extensions import override
 
 from otel_dspy import semconv
 from otel_dspy.hooks.lm import legacy_responses
-from otel_dspy.hooks.lm.messages import CallContent, CallRequest, answers_of, fields_of
+from otel_dspy.hooks.lm.call_content import CallContent
+from otel_dspy.hooks.lm.call_request import CallRequest
+from otel_dspy.hooks.lm.messages import answers_of, fields_of
 from otel_dspy.hooks.lm.nested_usage import OwnUsage
 from otel_dspy.hooks.lm.provider_name import full_name, provider_and_model
 from otel_dspy.hooks.lm.result import read_result

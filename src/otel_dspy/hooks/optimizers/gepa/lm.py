@@ -16,7 +16,9 @@ from opentelemetry.util.genai.invocation import CLIENT_INFERENCE_CONTEXT_KEY
 from typing_extensions import override
 
 from otel_dspy import semconv
-from otel_dspy.hooks.lm.messages import CallContent, CallRequest, answers_of
+from otel_dspy.hooks.lm.call_content import CallContent
+from otel_dspy.hooks.lm.call_request import CallRequest
+from otel_dspy.hooks.lm.messages import answers_of
 from otel_dspy.hooks.lm.provider_name import full_name, provider_and_model
 from otel_dspy.hooks.lm.result import LMCallRecord, TokenCounts, read_result
 from otel_dspy.hooks.lm.usage import add_to_totals
