@@ -33,9 +33,9 @@ class GatedEvaluation:
         if not self.gate.is_set():
             question = input_fields(messages)["question"]
             if question in {"0+1", "1+1", "2+1", "3+1"}:
-                self._started.wait(30)
+                self._started.wait(300)
             if question != "0+1":
-                self.gate.wait(30)
+                self.gate.wait(300)
         return self._answer(messages)
 
     def metric(self, example: Any, prediction: Any, trace: object = None) -> bool | None:
@@ -59,7 +59,7 @@ class GatedEvaluation:
         """Open the gate and wait for the pool's threads."""
         self.gate.set()
         for thread in self._pool:
-            thread.join(30)
+            thread.join(300)
 
 
 class GoesOn(Teleprompter):

@@ -15,7 +15,7 @@ from mlflow import MlflowClient
 from otel_dspy.mlflow.mapping.operations import EndRun, EnsureRun, LogMetrics, LogParams, LogTable, LogText, MetricPoint
 from otel_dspy.mlflow.mapping.run_keys import CompileRun
 from otel_dspy.mlflow.records.route import Destination, Experiment
-from otel_dspy.mlflow.tracking.artifact_queue import artifact_queue
+from otel_dspy.mlflow.tracking.artifact_queue import artifact_queue, artifact_write
 from otel_dspy.mlflow.tracking.artifact_queue.artifact_queue import ArtifactQueue
 from otel_dspy.mlflow.tracking.artifact_queue.artifact_write import ArtifactWrite
 from otel_dspy.mlflow.tracking.artifact_queue.store_state import store_name
@@ -213,6 +213,11 @@ class Clock:
         """Seconds."""
         return self.now
 
+    def replace_time(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """No attempt takes any time, however late its thread is."""
+        for module in (artifact_queue, artifact_write):
+            monkeypatch.setattr(module, "time", self)
+
 
 @dataclass
 class Written:
@@ -249,7 +254,7 @@ def _settle(queue: ArtifactQueue) -> None:
 def test_pauses_between_two_attempts(monkeypatch: pytest.MonkeyPatch) -> None:
     """They double up to five seconds, half of each random: none is made before, and one is made afterwards."""
     clock, written = Clock(), Written([ConnectionError("away")] * 7)
-    monkeypatch.setattr(artifact_queue, "time", clock)
+    clock.replace_time(monkeypatch)
     queue = written.queue()
     queue.add(ArtifactWrite("s3://bucket/run/artifacts", "a", "text"))
     _settle(queue)
@@ -266,7 +271,7 @@ def test_pauses_between_two_attempts(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_retry_after_of_the_store_is_kept_to(monkeypatch: pytest.MonkeyPatch, store: ObjectStore, file: Path) -> None:
     """S3's `SlowDown` with seven seconds."""
     clock, written = Clock(), Written()
-    monkeypatch.setattr(artifact_queue, "time", clock)
+    clock.replace_time(monkeypatch)
 
     def upload(_uri: str, _path: str, _content: ArtifactContent) -> None:
         s3_upload(store.address, file)
@@ -318,7 +323,7 @@ def test_artifacts_in_memory_are_bounded(monkeypatch: pytest.MonkeyPatch) -> Non
     """Beyond it the oldest are left to the spool; the first may be under way and stays."""
     monkeypatch.setattr(artifact_queue, "MAX_CHARACTERS", 10)
     clock, written = Clock(), Written([ConnectionError("away")])
-    monkeypatch.setattr(artifact_queue, "time", clock)
+    clock.replace_time(monkeypatch)
     queue = written.queue()
     for path in ("1", "2", "3", "4"):
         queue.add(ArtifactWrite("s3://bucket/run/artifacts", path, "text"))
@@ -332,7 +337,7 @@ def test_artifacts_in_memory_are_bounded(monkeypatch: pytest.MonkeyPatch) -> Non
 def test_what_is_given_up_is_counted_and_what_comes_then_is_written(monkeypatch: pytest.MonkeyPatch) -> None:
     """As a replay does after half a minute."""
     clock, written = Clock(), Written([ConnectionError("away")])
-    monkeypatch.setattr(artifact_queue, "time", clock)
+    clock.replace_time(monkeypatch)
     queue = written.queue()
     queue.add(ArtifactWrite("s3://bucket/run/artifacts", "1", "text"))
     queue.add(ArtifactWrite("s3://bucket/run/artifacts", "2", "text"))

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+import pytest
 from opentelemetry.metrics._internal import _ProxyMeterProvider  # the global one, before there is another
 from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import InMemoryMetricReader
@@ -12,9 +13,6 @@ from opentelemetry.sdk.metrics.export import InMemoryMetricReader
 from otel_dspy.runtime.deferred_queue import DeferredQueue
 from otel_dspy.telemetry.instruments import UNSPANNED, Instruments
 from tests.support.waiting import awaited
-
-if TYPE_CHECKING:
-    import pytest
 
 
 def totals(reader: InMemoryMetricReader) -> dict[str, float]:
@@ -82,6 +80,7 @@ def test_a_metric_that_fails_leaves_the_others_alone(
     assert "a metric failed and was skipped" in caplog.text
 
 
+@pytest.mark.usefixtures("patient")
 def test_a_forked_child_records_its_own_alone() -> None:
     """What the parent measured before a fork is counted by the parent, once."""
     reader, queue = InMemoryMetricReader(), DeferredQueue()
