@@ -45,6 +45,7 @@ from tests.support.entry_points import read_entry_points_once  # noqa: E402 - th
 from tests.support.fork_server import GC_THRESHOLDS  # noqa: E402 - the same
 from tests.support.forked_workers import fork_workers  # noqa: E402 - the same
 from tests.support.leftovers import nothing_is_left  # noqa: E402 - the same
+from tests.support.log_of_the_test import caplog, earlier_threads  # noqa: E402 - the same
 from tests.support.progress_bars import share_progress_bars  # noqa: E402 - after the environment is set
 from tests.support.session_processes import begin_session, end_session  # noqa: E402 - the same
 from tests.support.shared_server import app_server, server, server_uri, workspace_server  # noqa: E402 - the same
@@ -54,6 +55,8 @@ if TYPE_CHECKING:
 
 __all__ = [
     "app_server",
+    "caplog",
+    "earlier_threads",
     "held_to_the_contract",
     "nothing_is_left",
     "observed_violations",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+import threading
 from typing import TYPE_CHECKING
 
 import dspy
@@ -16,6 +18,7 @@ from tests.support.blank_store import blank_store
 from tests.support.leftovers import nothing_left
 
 if TYPE_CHECKING:
+    from collections.abc import Generator
     from pathlib import Path
 
 
@@ -53,3 +56,33 @@ def test_processors_are_shut_down_and_what_was_active_before_stays(tmp_path: Pat
     assert set(flushing._processors) & {before, during} == {before}
     assert DSPyInstrumentor().tracer_provider is not None
     DSPyInstrumentor().uninstrument()
+
+
+@pytest.fixture(scope="module")
+def left() -> Generator[tuple[threading.Event, threading.Thread]]:
+    """A thread of otel-dspy's that an earlier test has left, which logs when the event is set."""
+    late = threading.Event()
+
+    def log() -> None:
+        late.wait(300)
+        logging.getLogger("otel_dspy.left").warning("still there")
+
+    thread = threading.Thread(target=log, name="otel-dspy-left")
+    thread.start()
+    yield late, thread
+    late.set()
+    thread.join(300)
+
+
+def test_what_earlier_threads_log_is_not_the_tests(
+    left: tuple[threading.Event, threading.Thread], caplog: pytest.LogCaptureFixture
+) -> None:
+    """Those of a thread that the test has started itself are."""
+    late, thread = left
+    late.set()
+    thread.join(300)
+    own = threading.Thread(target=logging.getLogger("otel_dspy.own").warning, args=["mine"], name="otel-dspy-own")
+    own.start()
+    own.join()
+    logging.getLogger("otel_dspy.own").warning("mine too")
+    assert caplog.messages == ["mine", "mine too"]
