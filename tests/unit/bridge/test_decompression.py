@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import gzip
-import tracemalloc
 import zlib
 
 import pytest
 
 from otel_dspy.bridge.decompression import UnreadableError, decompressed
 from otel_dspy.otlp_requests.protobuf_spans import TooLargeError
+from tests.support.traced_memory import peak_memory
 
 
 @pytest.mark.parametrize(
@@ -32,12 +32,12 @@ def test_each_encoding_is_undone(body: bytes, encoding: str) -> None:
 def test_a_bomb_is_stopped_before_it_goes_off() -> None:
     """100 MiB of zeros in 100 KiB are refused without being made."""
     bomb = gzip.compress(bytes(100 * 2**20))
-    tracemalloc.start()
-    with pytest.raises(TooLargeError):
-        decompressed(bomb, "gzip", 2**20)
-    _, most = tracemalloc.get_traced_memory()
-    tracemalloc.stop()
-    assert most < 5 * 2**20
+
+    def refused() -> None:
+        with pytest.raises(TooLargeError):
+            decompressed(bomb, "gzip", 2**20)
+
+    assert peak_memory(refused) < 5 * 2**20
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import json
 import re
-import tracemalloc
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -20,6 +19,7 @@ from otel_dspy.mlflow.records.span import SpanLink, SpanRecord
 from otel_dspy.otlp_requests import protobuf_spans as otlp
 from otel_dspy.otlp_requests.protobuf_spans import MAX_NESTING, MalformedError, TooLargeError
 from tests.support.parsed_requests import from_json, from_protobuf
+from tests.support.traced_memory import peak_memory
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -343,11 +343,12 @@ def test_a_request_has_a_bound_of_spans(monkeypatch: pytest.MonkeyPatch) -> None
 def test_millions_of_empty_spans_are_sent_away_before_they_are_made() -> None:
     """Ten kilobytes on the wire, ten megabytes unzipped, and never the gigabyte that they would be in memory."""
     body = b"\x0a" + field(b"\x12" + field(b"\x12\x00" * 5_000_000))
-    tracemalloc.start()
-    with pytest.raises(TooLargeError):
-        from_protobuf(body)
-    assert tracemalloc.get_traced_memory()[1] < 100_000
-    tracemalloc.stop()
+
+    def refused() -> None:
+        with pytest.raises(TooLargeError):
+            from_protobuf(body)
+
+    assert peak_memory(refused) < 100_000
 
 
 @given(st.binary(max_size=300))

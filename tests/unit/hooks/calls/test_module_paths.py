@@ -147,10 +147,10 @@ def test_what_is_made_for_a_call_is_sought_ever_more_seldom(monkeypatch: pytest.
 @pytest.mark.usefixtures("only_own_garbage")
 def test_nothing_keeps_a_program() -> None:
     """What is known of a program goes with it."""
-    known = len(paths_module._of_programs)
     programs = [Adder() for _ in range(10)]
     assert [module_paths(program).path(program) for program in programs] == ["self"] * 10
-    assert len(paths_module._of_programs) == known + 10
+    ids = {id(program) for program in programs}
+    assert ids <= paths_module._of_programs.keys()
     del programs
     gc.collect()
-    assert len(paths_module._of_programs) == known
+    assert ids.isdisjoint(paths_module._of_programs)

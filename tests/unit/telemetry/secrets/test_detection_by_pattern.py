@@ -159,6 +159,6 @@ def test_a_long_text_takes_no_long_time(unit: str) -> None:
     for number in range(20):
         keeper.learn(f"learned-secret-{number}")
     text = unit * (1_000_000 // len(unit)) + " ://"
-    began = time.process_time()
+    began = time.thread_time()
     keeper.scrub(text)
-    assert time.process_time() - began < 2
+    assert time.thread_time() - began < 2

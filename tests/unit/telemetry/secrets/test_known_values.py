@@ -29,9 +29,9 @@ def test_what_each_call_brings_anew_is_forgotten_again() -> None:
     tracemalloc.start()
     try:
         before = tracemalloc.get_traced_memory()[0]
-        began = time.process_time()
+        began = time.thread_time()
         last = flood(keeper)
-        took = time.process_time() - began
+        took = time.thread_time() - began
         assert tracemalloc.get_traced_memory()[0] - before < 500_000
     finally:
         tracemalloc.stop()
@@ -88,10 +88,10 @@ def test_what_is_met_again_costs_next_to_nothing() -> None:
     keywords: dict[str, object] = {"api_key": "quiet-river-stone", "temperature": 0.0, "max_tokens": 100}
     keywords["extra_headers"] = {"X-Title": "question answering", "X-Partner": "partner-7391"}
     keeper.learn_from(keywords)
-    began = time.process_time()
+    began = time.thread_time()
     for _ in range(10_000):
         keeper.learn_from(keywords)
-    assert (time.process_time() - began) / 10_000 < 0.0001
+    assert (time.thread_time() - began) / 10_000 < 0.0001
 
 
 def test_hundreds_of_values_leave_texts_cheap() -> None:
@@ -99,10 +99,10 @@ def test_hundreds_of_values_leave_texts_cheap() -> None:
     keeper = SecretKeeper()
     flood(keeper)
     text = "A prompt of the usual length. " * 60
-    began = time.process_time()
+    began = time.thread_time()
     for number in range(200):
         keeper.scrub(f"{text}{number}")
-    assert (time.process_time() - began) / 200 < 0.002
+    assert (time.thread_time() - began) / 200 < 0.002
 
 
 def test_a_text_is_scrubbed_of_what_is_learned_after_it_was_seen() -> None:
