@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import random
 import sys
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -25,7 +26,12 @@ _GLOBALS = (
 
 @pytest.fixture(autouse=True)
 def nothing_is_left() -> Generator[None]:
-    """No test leaves anything active, see `nothing_left`."""
+    """No test leaves anything active, see `nothing_left`, nor does one begin with random numbers that another has seeded.
+
+    MIPROv2 seeds Python's generator, from which MLflow and OpenTelemetry's SDK draw ids: the traces of two tests would
+    have the same, also those of two processes that share a server, and MLflow keeps a trace id once.
+    """
+    random.seed()
     with nothing_left():
         yield
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import random
 import threading
 from typing import TYPE_CHECKING
 
@@ -20,6 +21,18 @@ from tests.support.leftovers import nothing_left
 if TYPE_CHECKING:
     from collections.abc import Generator
     from pathlib import Path
+
+
+@pytest.fixture(scope="module")
+def seeded() -> float:
+    """Seed Python's random numbers, as an optimizer of an earlier test does; the first of them."""
+    random.seed(9)
+    return random.Random(9).random()  # noqa: S311 - no secret
+
+
+def test_random_numbers_that_were_seeded_before_the_test_are_others_in_it(seeded: float) -> None:
+    """Ids of traces are drawn from them, and no two tests may have the same."""
+    assert random.random() != seeded  # noqa: S311 - the same
 
 
 def test_instrumentation_that_is_left_fails_the_test_and_is_removed() -> None:
