@@ -126,15 +126,27 @@ class KafkaBroker:
         raise RuntimeError(f"the broker is not ready:\n{self.log.read_text(errors='replace')[-4000:]}")
 
     def create_topic(self, name: str) -> None:
-        """Create a topic, as docs/collector.md has it.
+        """Create a topic, as docs/collector.md has it, once the broker takes part.
+
+        It accepts connections before, and its controller fences it while its heartbeats come late: then it has no place
+        for a topic.
 
         Raises:
             subprocess.CalledProcessError: it was not created; the reason is on standard error.
         """
-        self._run(
-            "org.apache.kafka.tools.TopicCommand", "--bootstrap-server", self.address, "--create", "--topic", name,
-            "--partitions", str(PARTITIONS), "--config", f"max.message.bytes={LARGEST_MESSAGE}",
-        )  # fmt: skip
+        deadline = time.monotonic() + READY
+        while True:
+            try:
+                self._run(
+                    "org.apache.kafka.tools.TopicCommand", "--bootstrap-server", self.address, "--create", "--topic", name,
+                    "--if-not-exists", "--partitions", str(PARTITIONS),
+                    "--config", f"max.message.bytes={LARGEST_MESSAGE}",
+                )  # fmt: skip
+            except subprocess.CalledProcessError:
+                if time.monotonic() >= deadline:
+                    raise
+            else:
+                return
 
     def kill(self) -> None:
         """`kill -9`, if it runs."""

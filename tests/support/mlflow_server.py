@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from tests.support.programs import ROOT, Program
+from tests.support.session_processes import claim
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Mapping, Sequence
@@ -52,6 +53,7 @@ def free_port() -> int:
     """Return a free TCP port of the loopback interface.
 
     It is below those that Linux and macOS give to outgoing connections, one of which could have it before the server.
+    No other call of the session returns it: a server may start there later, or be away for a while.
     """
     while True:
         port = _LOWEST_PORT + secrets.randbelow(_LOWEST_EPHEMERAL_PORT - _LOWEST_PORT)
@@ -60,6 +62,7 @@ def free_port() -> int:
                 probe.bind(("127.0.0.1", port))
             except OSError:
                 continue
+        if claim("ports", str(port)):
             return port
 
 

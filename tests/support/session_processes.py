@@ -76,6 +76,24 @@ def session_process(name: str, start: Callable[[Path], tuple[Running, dict[str, 
         return facts
 
 
+def claim(kind: str, name: str) -> bool:
+    """Whether no other call of the session has claimed this; true where there is no session.
+
+    Args:
+        kind: of what is claimed, a folder's name.
+        name: of what is claimed, a file's name.
+    """
+    if _VARIABLE not in os.environ:
+        return True
+    folder = Path(os.environ[_VARIABLE]) / kind
+    folder.mkdir(exist_ok=True)
+    try:
+        (folder / name).touch(exist_ok=False)
+    except FileExistsError:
+        return False
+    return True
+
+
 def described_process(name: str) -> dict[str, Any] | None:
     """What `session_process` has returned for this name in any process of the session; None before it has."""
     described = Path(os.environ.get(_VARIABLE, os.devnull)) / name / "process.json"
