@@ -7,8 +7,6 @@ import os
 import re
 import shutil
 import signal
-import threading
-import time
 from typing import TYPE_CHECKING
 from unittest import mock
 
@@ -16,21 +14,25 @@ import pytest
 from mlflow import MlflowClient
 
 from otel_dspy.cli import main
-from otel_dspy.mlflow.delivery import spool_segments
+from otel_dspy.mlflow.delivery import spool_segments, worker
 from otel_dspy.mlflow.tracking.state.process_identity import own_tags
 from otel_dspy.mlflow.tracking.state.run_lookup import RUN_TAG
+from otel_dspy.runtime.deferred_queue import drain_deferred
 from tests.chaos import twins
-from tests.chaos.twins import EXPERIMENT, exporting_to, optimize, record
+from tests.chaos.twins import DELIVERY, EXPERIMENT, exporting_to, optimize, record
 from tests.support.mlflow_server import free_port
 from tests.support.programs import ROOT, exit_code, piped_program
 from tests.support.sums import half_right
+from tests.support.waiting import awaited
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
+    from otel_dspy.mlflow import MlflowSpanProcessor
+
 LAST_SECOND = 1.0
-"""Seconds that a process which is killed may lose."""
+"""Seconds that a process which is killed may lose, as long as it gets its share of a processor."""
 
 
 def replayed(spool: Path, target: str, *flags: str) -> int:
@@ -38,12 +40,19 @@ def replayed(spool: Path, target: str, *flags: str) -> int:
     return main(["replay", "--tracking-uri", target, *flags, str(spool)])
 
 
+def await_spooled(processor: MlflowSpanProcessor) -> None:
+    """Wait until the spool has what has ended, as it has a second later where there is a processor for its thread."""
+    assert worker.SPOOL_EVERY + worker.SPOOL_AFTER < LAST_SECOND
+    drain_deferred()
+    awaited(lambda: processor._worker.waiting and not processor._worker.queues.unwritten, "the spool")
+
+
 def die_a_second_later(death: str, store: str) -> None:
     """Optimize, and end without another word once the last second has been kept."""
-    with exporting_to(store, f"http://127.0.0.1:{free_port()}") as (reference, _):
+    with exporting_to(store, f"http://127.0.0.1:{free_port()}") as (reference, away):
         optimize(trials=3)
-        reference.force_flush(60_000)
-        time.sleep(LAST_SECOND)
+        assert reference.force_flush(DELIVERY)
+        await_spooled(away)
         os.kill(os.getpid(), signal.SIGKILL) if death == "SIGKILL" else os._exit(3)
 
 
@@ -51,16 +60,16 @@ def die_in_the_middle() -> None:
     """Some trials into an optimization that takes longer, once their spans have been kept."""
     answers = itertools.count(1)
 
-    def answered(inputs: Mapping[str, str]) -> str:
-        number = next(answers)
-        if number > 28:  # after the default program and three trials: from here a trial takes longer than may be lost
-            time.sleep(LAST_SECOND)
-        if number == 36:
-            threading.Timer(2 * LAST_SECOND, lambda: os.kill(os.getpid(), signal.SIGKILL)).start()
-        return half_right(inputs)
+    with exporting_to(f"http://127.0.0.1:{free_port()}") as (processor,):
 
-    with exporting_to(f"http://127.0.0.1:{free_port()}"), mock.patch.object(twins, "half_right", answered):
-        optimize(trials=200, pause=0.05)
+        def answered(inputs: Mapping[str, str]) -> str:
+            if next(answers) == 37:  # after the default program and some trials, in an example of another one
+                await_spooled(processor)
+                os.kill(os.getpid(), signal.SIGKILL)
+            return half_right(inputs)
+
+        with mock.patch.object(twins, "half_right", answered):
+            optimize(trials=200, pause=0.05)
 
 
 @pytest.fixture(scope="module")
