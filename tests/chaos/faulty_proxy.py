@@ -28,7 +28,10 @@ HOP_BY_HOP = {"connection", "keep-alive", "transfer-encoding", "content-length",
 
 
 class FaultyProxy(ThreadingHTTPServer):
-    """Forwards to `target`; each request suffers one of `faults` with the probability `share`."""
+    """Forwards to `target`; each request suffers one of `faults` with the probability `share`.
+
+    Each of the faults comes once before any of them comes again, so that few requests are enough to suffer all.
+    """
 
     daemon_threads = True
 
@@ -41,6 +44,7 @@ class FaultyProxy(ThreadingHTTPServer):
         self.requests: list[tuple[str, str]] = []
         """(method and path, what was suffered or `passed`), in order."""
         self._chance = random.Random(seed)  # noqa: S311 - chance, no secret
+        self._ahead: list[str] = []
         self._lock = threading.Lock()
 
     @property
@@ -51,10 +55,15 @@ class FaultyProxy(ThreadingHTTPServer):
     def fate(self, request: str) -> str | None:
         """What the next request suffers."""
         with self._lock:
-            found = self._chance.choice(self.faults) if self._chance.random() < self.share else None
+            found = self._next_fault() if self._chance.random() < self.share else None
             self.suffered[found or "passed"] += 1
             self.requests.append((request, found or "passed"))
             return found
+
+    def _next_fault(self) -> str:
+        if not self._ahead:
+            self._ahead = self._chance.sample(self.faults, len(self.faults))
+        return self._ahead.pop()
 
     def handle_error(self, request: object, client_address: object) -> None:
         """Say nothing: broken connections are what this is for."""

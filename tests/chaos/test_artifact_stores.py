@@ -13,6 +13,7 @@ from otel_dspy.mlflow.spool_replay.replay_to_mlflow import Replay
 from tests.chaos import twins
 from tests.chaos.twins import DELIVERY, differences, exporting_to, optimize, record
 from tests.support.object_store import EXPIRED, SLOW_DOWN, object_store
+from tests.support.waiting import awaited
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterable
@@ -84,8 +85,9 @@ def test_an_object_store_that_rejects_for_a_while_gets_all(
     with exporting_to(store, second_store) as (reference, processor):
         optimize(trials=1)
         _await_end(second_store)
-        assert (objects.objects, objects.failed > 0) == ({}, True)
-        assert "control" in {path.name.split("-")[3] for path in spool.iterdir()}
+        awaited(lambda: objects.failed, "an upload")
+        assert objects.objects == {}
+        awaited(lambda: "control" in {path.name.split("-")[3] for path in spool.iterdir()}, "a file of the spool")
         objects.fault = None
         assert processor.force_flush(DELIVERY)
         assert reference.force_flush(DELIVERY)

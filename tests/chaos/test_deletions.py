@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import logging
 import uuid
 from typing import TYPE_CHECKING, Any, Final
@@ -90,11 +91,10 @@ def _optimize_and(
     delete: Callable[[str], None], client: MlflowClient, processors: Sequence[MlflowSpanProcessor]
 ) -> None:
     """Optimize, and delete something in the second store's experiment, which has its id, once there are scores."""
-    calls: list[int] = []
+    calls = itertools.count(1)
 
     def exact(example: Any, prediction: Any, trace: object = None) -> bool:
-        calls.append(1)
-        if len(calls) == WHEN_DELETED:
+        if next(calls) == WHEN_DELETED:
             assert processors[1].force_flush(DELIVERY)
             (experiment,) = (one for one in client.search_experiments() if one.name == twins.EXPERIMENT)
             delete(experiment.experiment_id)

@@ -52,7 +52,7 @@ def fork_while_delivering(store: str) -> None:
         child = os.fork()
         if child == 0:
             evaluate(5)
-            os._exit(0 if processor.force_flush(60_000) and processor.lost == 0 else 1)
+            os._exit(0 if processor.force_flush(120_000) and processor.lost == 0 else 1)
         evaluate(4)
         assert processor.force_flush(120_000)
         assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
@@ -80,7 +80,7 @@ class Forking(dspy.Module):
             child = os.fork()
             if child == 0:
                 dspy.Predict("question -> answer")(question="7+1")
-                os._exit(0 if self._processor.force_flush(60_000) else 1)
+                os._exit(0 if self._processor.force_flush(120_000) else 1)
             self.statuses.append(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
         return dspy.Prediction(answer="1")
 
@@ -121,7 +121,7 @@ def fork_in_a_compile(store: str) -> None:
                 if child == 0:
                     del worker._start
                     evaluate(2)
-                    os._exit(0 if processor.force_flush(60_000) and processor.lost == 0 else 1)
+                    os._exit(0 if processor.force_flush(120_000) and processor.lost == 0 else 1)
                 statuses.append(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
                 del worker._start
             return exact(example, prediction, trace)

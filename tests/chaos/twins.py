@@ -106,8 +106,14 @@ def _run(run: dict[str, Any]) -> dict[str, Any]:
         **{name: value for name, value in run.items() if name not in {"id", "seconds"}},
         "tags": {name: value for name, value in run["tags"].items() if name not in _OWN_TAGS},
         "traces": [_trace(trace) for trace in run["traces"]],
-        "children": [_run(child) for child in run["children"]],
+        "children": sorted((_run(child) for child in run["children"]), key=_identity),
     }
+
+
+def _identity(run: Mapping[str, Any]) -> tuple[int, str, str]:
+    """Not the start: for the same reason, and because two compiles may begin in one millisecond."""
+    tags = run["tags"]
+    return (int(tags.get("dspy.trial.index", -1)), run["name"], str(tags.get("dspy.compile.id")))
 
 
 def _trace(trace: dict[str, Any]) -> dict[str, Any]:

@@ -22,6 +22,7 @@ from tests.support.mlflow_server import free_port
 from tests.support.mlflow_tree import read_tree
 from tests.support.optimizers import Breaking, Rounds
 from tests.support.sums import exact, examples, half_right, raising_metric, sums_lm
+from tests.support.waiting import awaited
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -101,15 +102,19 @@ def test_a_wrong_destination_loses_nothing(
     monkeypatch.setenv("OTEL_DSPY_MLFLOW_FLUSH_TIMEOUT", "1")
     uri = {"path": f"{server_uri}/mlflow", "scheme": server_uri.replace("http:", "htp:")}.get(wrong, server_uri)
     name = "x" * 600 if wrong == "experiment" else f"wrong {wrong}"
+
+    def warnings() -> list[str]:
+        return [one.getMessage() for one in list(caplog.records) if one.name.endswith("tracking.requests.retry")]
+
     with caplog.at_level(logging.WARNING), tracked(uri, name), dspy.context(lm=sums_lm()):
         Rounds(exact).compile(dspy.Predict("question -> answer"), trainset=examples(2))
-    warnings = [record.getMessage() for record in caplog.records if record.name.endswith("tracking.requests.retry")]
+        awaited(warnings, "a warning")  # the exit waits for a second only
     expected = {
         "path": "(there is no MLflow tracking store at this URI: status 404). No data is lost.",
         "scheme": "(there is no MLflow tracking store at this URI: MLflow has no tracking store for the scheme of this URI)",
         "experiment": "no usable experiment",
     }[wrong]
-    assert [expected in warning for warning in warnings] == [True]
+    assert [expected in warning for warning in warnings()] == [True]
     assert "rejected" not in caplog.text
     to = blank_store(tmp_path)
     arguments = [] if wrong != "experiment" else ["--experiment", "right"]
