@@ -28,7 +28,7 @@ PATIENCE = 120.0
 def running_bridge(tracking_uri: str, experiment: str, **settings: Any) -> Generator[Bridge]:
     """A bridge for as long as the block lasts."""
     wanted: dict[str, Any] = {"http": ANYWHERE, "grpc": ANYWHERE, "patience": PATIENCE} | settings
-    bridge = Bridge(BridgeSettings(tracking_uri=tracking_uri, experiment=experiment, **wanted))
+    bridge = Bridge(BridgeSettings(tracking_uri=tracking_uri, experiment=experiment, **wanted), PATIENCE)
     bridge.start()
     try:
         yield bridge

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 import time
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 ROOT: Final = Path(__file__).resolve().parents[2]
 FOLDER: Final = ROOT / "collector"
 """Its configurations."""
-READY: Final = 30.0
+READY: Final = 120.0
 """Seconds to wait for the first healthy answer."""
 
 
@@ -54,6 +55,8 @@ class Collector:
         self.grpc = f"127.0.0.1:{free_port()}"
         self.http = f"127.0.0.1:{free_port()}"
         self._health = f"127.0.0.1:{free_port()}"
+        metrics_port = free_port()
+        self._metrics = f"http://127.0.0.1:{metrics_port}/metrics"
         self.log = folder / "collector.log"
         self.queue = folder / "queue"
         self._command = [str(binary()), *(f"--config={one}" for one in (config, *overrides))]
@@ -61,7 +64,7 @@ class Collector:
             "OTELCOL_GRPC": self.grpc,
             "OTELCOL_HTTP": self.http,
             "OTELCOL_HEALTH": self._health,
-            "OTELCOL_METRICS_PORT": str(free_port()),
+            "OTELCOL_METRICS_PORT": str(metrics_port),
             "OTELCOL_QUEUE_DIR": str(self.queue),
             **environment,
         }
@@ -100,6 +103,17 @@ class Collector:
             except (urllib.error.URLError, OSError):
                 time.sleep(0.05)
         raise RuntimeError(f"the Collector is not ready:\n{self.log.read_text(errors='replace')[-4000:]}")
+
+    def count(self, metric: str, *labels: str) -> float:
+        """The sum of one of its own metrics, a counter, over the series with these labels, such as `sampled="true"`."""
+        with urllib.request.urlopen(self._metrics, timeout=READY) as answer:  # noqa: S310 - always http on loopback
+            lines = answer.read().decode().splitlines()
+        found = [
+            line
+            for line in lines
+            if re.match(rf"{metric}(_total)?[{{ ]", line) and all(label in line for label in labels)
+        ]
+        return sum(float(line.rpartition(" ")[2]) for line in found)
 
     def kill(self) -> None:
         """`kill -9`, if it runs."""

@@ -36,9 +36,9 @@ def ensure(number: int) -> EnsureRun:
     return EnsureRun(key="k", run=RUN, name="Any P", start_ms=1, parent=None, tags={f"from.{number}": "told"})
 
 
-def runs_of(uri: str) -> Runs:
+def runs_of(uri: str, experiment_id: str = "0") -> Runs:
     """A writer's."""
-    connection = Connection(Destination(uri, Experiment(id="0")))
+    connection = Connection(Destination(uri, Experiment(id=experiment_id)))
     return Runs(connection.store(), connection.experiment_id, ConcurrentRunCreation(connection), look_up_runs=True)
 
 
@@ -56,7 +56,8 @@ def test_four_at_once(kind: str, server_uri: str, new_store: Callable[[str], str
     """All four end with the same run; no claim is left; what each of them knew stands on it."""
     uri = server_uri if kind == "server" else new_store("m")
     gate, found = threading.Barrier(4), dict[int, str]()
-    writers = [runs_of(uri) for _ in range(4)]
+    experiment_id = MlflowClient(uri).create_experiment(f"four-{uuid.uuid4().hex}")
+    writers = [runs_of(uri, experiment_id) for _ in range(4)]
 
     def write(number: int) -> None:
         gate.wait()
@@ -67,7 +68,7 @@ def test_four_at_once(kind: str, server_uri: str, new_store: Callable[[str], str
         thread.start()
     for thread in threads:
         thread.join()
-    (run,) = MlflowClient(uri).search_runs(["0"], run_view_type=ViewType.ACTIVE_ONLY)
+    (run,) = MlflowClient(uri).search_runs([experiment_id], run_view_type=ViewType.ACTIVE_ONLY)
     assert found == dict.fromkeys(range(4), run.info.run_id)
     assert {f"from.{number}": "told" for number in range(4)}.items() <= run.data.tags.items()
     assert run.data.tags[RUN_TAG] == f"compile/{RUN.compile_id}"

@@ -108,8 +108,10 @@ def test_the_artifact_store_does_not_answer(tmp_path: Path, monkeypatch: pytest.
         store, port = blank_store(tmp_path), free_port()
         MlflowClient(store).create_experiment("x", "s3://bucket/x")
         with bridge_process(store, "x", port, drain_timeout="1") as bridge:
-            processor = BatchSpanProcessor(GrpcExporter(f"http://127.0.0.1:{port}", timeout=1))
+            sending = GrpcExporter(f"http://127.0.0.1:{port}", timeout=PATIENCE)
+            processor = BatchSpanProcessor(sending)
             instrumented_by([processor], "linked", lambda: optimize(trials=1))
             awaited(lambda: bucket.connections, "an upload", PATIENCE)
             assert ended(bridge) == 0
+            sending.shutdown()  # what nobody takes is not sent again
             processor.shutdown()

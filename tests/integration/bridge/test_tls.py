@@ -12,7 +12,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 from otel_dspy.bridge.configuration.listen_addresses import Tls
 from otel_dspy.bridge.servers.grpc_server import SERVICE
 from tests.integration.bridge.certificates import Authority
-from tests.support.bridges import running_bridge
+from tests.support.bridges import PATIENCE, running_bridge
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -26,7 +26,7 @@ def over_http(bridge: Bridge, authority: Path, client: Signed | None) -> int:
     """The status of an empty request."""
     shown = (str(client.certificate), str(client.key)) if client else None
     address = f"https://127.0.0.1:{bridge.http_port}/v1/traces"
-    return requests.post(address, json={}, verify=str(authority), cert=shown, timeout=60).status_code
+    return requests.post(address, json={}, verify=str(authority), cert=shown, timeout=PATIENCE).status_code
 
 
 def over_grpc(bridge: Bridge, authority: Path, client: Signed | None) -> object:
@@ -39,7 +39,7 @@ def over_grpc(bridge: Bridge, authority: Path, client: Signed | None) -> object:
     )
     with untyped.secure_channel(f"127.0.0.1:{bridge.grpc_port}", credentials) as channel:
         export = channel.unary_unary(f"/{SERVICE}/Export", response_deserializer=ExportTraceServiceResponse.FromString)
-        return export(b"", timeout=20)
+        return export(b"", timeout=PATIENCE)
 
 
 def test_the_bridges_own_certificate(new_store: Callable[[str], str], tmp_path: Path) -> None:
@@ -50,7 +50,7 @@ def test_the_bridges_own_certificate(new_store: Callable[[str], str], tmp_path: 
         assert over_http(bridge, authority.certificate, None) == 200
         assert over_grpc(bridge, authority.certificate, None) == ExportTraceServiceResponse()
         with pytest.raises(requests.ConnectionError):
-            requests.get(f"http://127.0.0.1:{bridge.http_port}/healthz", timeout=20)
+            requests.get(f"http://127.0.0.1:{bridge.http_port}/healthz", timeout=PATIENCE)
 
 
 def test_clients_that_must_show_a_certificate(new_store: Callable[[str], str], tmp_path: Path) -> None:
