@@ -10,12 +10,23 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from otel_dspy.mlflow.tracking.runs import run_reports
 from tests.support.temporary_folders import ON_DISK
+from tests.support.waiting import PATIENCE
 
 if TYPE_CHECKING:
     from collections.abc import Generator
 
 ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _patient() -> Generator[None]:
+    """A flush waits for reports as long as they take: on a loaded machine that is longer than a user's program waits."""
+    with pytest.MonkeyPatch.context() as patched:
+        for name in ("MAX_WAIT", "MAX_WAIT_IF_STOPPED"):
+            patched.setattr(run_reports, name, PATIENCE)
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -41,6 +41,7 @@ def environment(**variables: str) -> Mapping[str, str]:
         "OTEL_METRICS_EXPORTER": "none",
         "OTEL_LOGS_EXPORTER": "none",
         "OTEL_EXPORTER_OTLP_PROTOCOL": "http/protobuf",
+        "OTEL_EXPORTER_OTLP_TIMEOUT": "120",  # seconds; after 10 by default the SDK drops what a busy receiver has
         "OTEL_SERVICE_NAME": "sums",
         **variables,
     }

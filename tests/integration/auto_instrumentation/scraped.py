@@ -33,5 +33,5 @@ with scripted_lm(dspy_script({"answer": half_right})) as server:
     server.fail(Status(500), times=5)
     with suppress(Exception):
         program(question="4+4")
-with urllib.request.urlopen(f"http://127.0.0.1:{sys.argv[1]}/metrics", timeout=10) as answer:
+with urllib.request.urlopen(f"http://127.0.0.1:{sys.argv[1]}/metrics", timeout=120) as answer:
     sys.stdout.write(answer.read().decode())

@@ -48,7 +48,7 @@ def killing(example, prediction, trace=None):
     global calls
     calls += 1
     if calls == 6:
-        DSPyInstrumentor().tracer_provider.force_flush(60_000)
+        assert DSPyInstrumentor().tracer_provider.force_flush(180_000)
         os.kill(os.getpid(), signal.SIGKILL)
     return exact(example, prediction, trace)
 
@@ -61,7 +61,7 @@ with dspy.context(lm=sums_lm()):
 def _killed(tracking_uri: str) -> int:
     """Have a compile killed in its second trial; the process' id."""
     with Program(tracking_uri, text=SCRIPT, environment=os.environ | {"PYTHONPATH": str(ROOT)}) as child:
-        assert child.wait(120) == -signal.SIGKILL
+        assert child.wait(300) == -signal.SIGKILL
     return child.pid
 
 

@@ -10,17 +10,14 @@ from mlflow.exceptions import MlflowException
 
 from tests.integration.end_to_end.conftest import SERVER_IS_SLOW, tracked
 from tests.support.gated_optimization import GatedOptimization
-from tests.support.waiting import awaited
-
-PATIENCE = 80.0
-"""Seconds after which a trial goes on although the test has not released it."""
+from tests.support.waiting import PATIENCE, awaited
 
 
 @SERVER_IS_SLOW
 def test_runs_appear_as_the_optimization_goes(tracking_uri: str) -> None:
     """The parent stands RUNNING with parameters, program and dataset before the first trial; a trial when it ends."""
     client = MlflowClient(tracking_uri)
-    optimization = GatedOptimization(PATIENCE)
+    optimization = GatedOptimization(3 * PATIENCE)
 
     def runs() -> dict[str, Any]:
         experiment = client.get_experiment_by_name("live")

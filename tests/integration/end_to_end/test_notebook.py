@@ -86,6 +86,14 @@ def use_kernel(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("IPYTHONDIR", str(folder / "ipython"))
 
 
+def _client(book: nbformat.NotebookNode, folder: Path) -> NotebookClient:
+    """Runs the notebook in the folder. A busy kernel may take long to start, and its outputs come after its answer."""
+    return NotebookClient(
+        book, timeout=300, startup_timeout=300, iopub_timeout=300, kernel_name="here", allow_errors=True,
+        resources={"metadata": {"path": str(folder)}},
+    )  # fmt: skip
+
+
 @pytest.mark.slow  # a kernel and MLflow's database
 @pytest.mark.parametrize("tracking_uri", ["local"], indirect=True)
 def test_an_interrupted_cell(tracking_uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -94,9 +102,7 @@ def test_an_interrupted_cell(tracking_uri: str, tmp_path: Path, monkeypatch: pyt
     monkeypatch.setenv(REPORT, "true")
     cells = [nbformat.v4.new_code_cell(text.replace("{uri}", tracking_uri)) for text in INTERRUPTED]
     book = nbformat.v4.new_notebook(cells=cells)
-    client = NotebookClient(
-        book, timeout=300, kernel_name="here", allow_errors=True, resources={"metadata": {"path": str(tmp_path)}}
-    )
+    client = _client(book, tmp_path)
     with ThreadPoolExecutor(1) as executor:
         executed = executor.submit(client.execute, env=dict(os.environ))
         awaited(lambda: (tmp_path / "second trial").exists() or executed.done(), "a second trial", 120)
@@ -128,9 +134,7 @@ def test_cells_of_a_notebook(tracking_uri: str, tmp_path: Path, monkeypatch: pyt
     """
     use_kernel(tmp_path, monkeypatch)
     book = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(text.format(uri=tracking_uri)) for text in CELLS])
-    client = NotebookClient(
-        book, timeout=300, kernel_name="here", allow_errors=True, resources={"metadata": {"path": str(tmp_path)}}
-    )
+    client = _client(book, tmp_path)
     client.execute(env=dict(os.environ))
     outputs = [
         [

@@ -22,6 +22,7 @@ from tests.integration.mlflow.contract_spans import SpanEmitter, provider
 from tests.support.mlflow_server import free_port
 from tests.support.mlflow_tree import read_tree
 from tests.support.sums import exact, examples
+from tests.support.waiting import awaited
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -135,6 +136,7 @@ def test_runs_end_before_example_traces_are_written(end: str, server: MlflowServ
             compiling.__exit__(None, None, None)
         ending = threading.Thread(target=made.shutdown if end == "process ends" else lambda: flush(DELIVERY))
         ending.start()
+        awaited(lambda: made._worker._flushes, "the flush")
         gate.open.set()
         ending.join(DELIVERY)
         if end == "process ends":

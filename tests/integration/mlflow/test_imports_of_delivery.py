@@ -92,7 +92,7 @@ def test_delivery_does_not_wait_for_mlflows_import_hooks(place: CallContext) -> 
 
     def hook(_module: object) -> None:
         emit_compile(emitter)
-        delivered.append(place.processors[-1].force_flush(20_000))
+        delivered.append(place.processors[-1].force_flush(DELIVERY))
 
     cast("Any", import_hooks).register_post_import_hook(hook, "json")
     assert delivered == [True]

@@ -13,7 +13,7 @@ from opentelemetry.trace import NonRecordingSpan, SpanContext, TraceFlags
 from otel_dspy.mlflow import MlflowSpanProcessor
 from otel_dspy.mlflow.tracking.artifacts import logged_artifacts_tag
 from otel_dspy.mlflow.tracking.artifacts.logged_artifacts_tag import LOGGED_ARTIFACTS_TAG
-from tests.integration.mlflow.conftest import SERVER_IS_SLOW
+from tests.integration.mlflow.conftest import DELIVERY, SERVER_IS_SLOW
 from tests.integration.mlflow.contract_spans import SpanEmitter, program_state, provider
 
 if TYPE_CHECKING:
@@ -125,7 +125,7 @@ def test_tables_of_others_in_a_users_run_stay(place: CallContext, as_users_do: S
         for number, (emitter, processor) in enumerate([(as_users_do, first), (other, second), (as_users_do, first)]):
             with emitter.evaluate([float(number % 2)]):
                 pass
-            assert processor.force_flush(60_000)
+            assert processor.force_flush(DELIVERY)
             mlflow.log_table({"mine": [number]}, f"mine_{number}.json")
     (run,) = place.read().runs
     tables = ["result_table.json", "result_table_2.json", "result_table_3.json"]

@@ -27,6 +27,7 @@ from tests.support.learning_lm import learning_lm
 from tests.support.mlflow_tree import read_tree
 from tests.support.optimizers import Rounds
 from tests.support.sums import exact, examples
+from tests.support.waiting import PATIENCE
 from tests.unit.reporting.compile_spans import SpokenCompile
 
 if TYPE_CHECKING:
@@ -162,7 +163,7 @@ def test_the_verdict(store: str, capsys: pytest.CaptureFixture[str]) -> None:
     """The last line is the sentence of the report and of the description: whether the gain is more than chance."""
     otel_dspy.mlflow.autolog(tracking_uri=store, experiment="sums")
     _search()
-    assert otel_dspy.mlflow.flush(60)
+    assert otel_dspy.mlflow.flush(PATIENCE)
     otel_dspy.mlflow.autolog(disable=True)
     lines = [line for line in capsys.readouterr().err.splitlines() if line.startswith("otel-dspy: ")]
     report = otel_dspy.report(tracking_uri=store)

@@ -11,7 +11,7 @@ import requests
 from inline_snapshot import snapshot
 
 from otel_dspy.mlflow.delivery import worker
-from tests.chaos.twins import exporting_to, optimize
+from tests.chaos.twins import DELIVERY, exporting_to, optimize
 
 if TYPE_CHECKING:
     import pytest
@@ -36,7 +36,7 @@ def _asked(server_uri: str, trials: int, monkeypatch: pytest.MonkeyPatch) -> Cou
     with exporting_to(server_uri) as (processor,), monkeypatch.context() as patch:
         patch.setattr(requests.Session, "request", counted)
         optimize(trials)
-        processor.force_flush(60_000)
+        assert processor.force_flush(DELIVERY)
     return asked
 
 

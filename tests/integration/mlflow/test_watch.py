@@ -16,7 +16,7 @@ from otel_dspy.reporting.commands import watch_command
 from otel_dspy.reporting.runs import read_compile
 from tests.integration.mlflow.conftest import DELIVERY, CallContext
 from tests.integration.mlflow.contract_spans import program_state
-from tests.support.waiting import awaited
+from tests.support.waiting import PATIENCE, awaited
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -28,8 +28,6 @@ COMPILE_ID = "e" * 32
 STATE = program_state("Answer.")
 FIRST: dict[str, Any] = {"dspy.trial.best_score": 50.0}
 SECOND: dict[str, Any] = {"dspy.trial.best_score": 75.0}
-PATIENCE = 60
-"""Seconds for what takes a moment."""
 
 
 @pytest.fixture

@@ -25,7 +25,7 @@ from tests.chaos.twins import optimize
 from tests.support.experiment_in_store import EXPERIMENT, recorded, store
 from tests.support.gated_optimization import GatedOptimization
 from tests.support.mlflow_tree import read_tree
-from tests.support.waiting import awaited
+from tests.support.waiting import PATIENCE, awaited
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -67,13 +67,13 @@ def test_a_description_of_the_users_own_is_kept(tmp_path: Path, monkeypatch: pyt
     monkeypatch.setattr(run_reports, "EVERY", 0.0)
     monkeypatch.setattr(run_reports, "PAUSE", 0.0)
     uri = store(tmp_path)
-    optimization = GatedOptimization(80.0)
+    optimization = GatedOptimization(2 * PATIENCE)
     with recorded(uri):
         thread = threading.Thread(target=optimization)
         with optimization.released():
             thread.start()
             optimization.let(0)
-            awaited(lambda: next(tmp_path.glob(f"artifacts/*/artifacts/{PATH}"), None), "the page", 80.0)
+            _awaited_page(tmp_path)
             running = otel_dspy.report(tracking_uri=uri)
             assert ", so far: 1 trial, best 50.0 %" in described(running).replace("\\", "")
             MlflowClient(uri).set_tag(running.compile.run_id, DESCRIPTION, "Mine.")
@@ -107,13 +107,13 @@ def test_it_is_refreshed_while_the_optimization_runs(tmp_path: Path, monkeypatch
     monkeypatch.setattr(run_reports, "EVERY", 0.0)
     monkeypatch.setattr(run_reports, "PAUSE", 0.0)
     uri = store(tmp_path)
-    optimization = GatedOptimization(80.0)
+    optimization = GatedOptimization(2 * PATIENCE)
     with recorded(uri) as kept:
         thread = threading.Thread(target=optimization)
         with optimization.released():
             thread.start()
             optimization.let(0)
-            page = awaited(lambda: next(tmp_path.glob(f"artifacts/*/artifacts/{PATH}"), None), "the page", 80.0)
+            page = _awaited_page(tmp_path)
             assert "Rounds on Predict, so far: 1 trial, best 50.0 %, trial 0" in page.read_text("utf-8")
             running = otel_dspy.report(tracking_uri=uri).compile
             assert [(trial.row.index, trial.scores) for trial in running.trials] == [(0, {"0": 0.0, "1": 1.0})]
@@ -132,6 +132,16 @@ def test_it_is_refreshed_while_the_optimization_runs(tmp_path: Path, monkeypatch
     trials = [span_record(span) for span in kept.get_finished_spans() if span.name.startswith("trial ")]
     for start, trial in zip(found, trials, strict=True):
         assert trial.start_ms <= start <= trial.end_ms
+
+
+def _awaited_page(folder: Path) -> Path:
+    """The page below the folder, once it is whole: the file is there before its content."""
+
+    def whole() -> Path | None:
+        pages = folder.glob(f"artifacts/*/artifacts/{PATH}")
+        return next((page for page in pages if page.read_text("utf-8").rstrip().endswith("</html>")), None)
+
+    return awaited(whole, "the page")
 
 
 def _without_times(found: Compile) -> Compile:

@@ -15,7 +15,7 @@ from tests.support.gated_optimization import GatedOptimization
 from tests.support.optimizers import Breaking, Rounds
 from tests.support.recorded_run import instrumented_into, recording_into
 from tests.support.sums import exact, examples, sums_lm
-from tests.support.waiting import awaited
+from tests.support.waiting import PATIENCE, awaited
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -50,7 +50,7 @@ def test_of_a_finished_optimization(tmp_path: Path) -> None:
 
 def test_of_a_running_optimization(tmp_path: Path) -> None:
     """The program of the best trial so far; before the first one there is none."""
-    optimization = GatedOptimization(60.0)
+    optimization = GatedOptimization(2 * PATIENCE)
     with recording_into(tmp_path) as uri, optimization.released():
         thread = threading.Thread(target=optimization)
         thread.start()
