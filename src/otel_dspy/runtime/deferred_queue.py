@@ -52,7 +52,7 @@ class DeferredQueue:
     def __init__(self) -> None:
         """Create the queue. Its thread starts with the first item and ends when the queue is garbage-collected."""
         self._waiting: deque[tuple[Any, ...]] = deque()
-        """(time of submission, arguments of `submit`)."""
+        """(time of submission, part, work, arguments)."""
         self._forked()
         if hasattr(os, "register_at_fork"):
             forked = weakref.WeakMethod(self._forked)
@@ -67,7 +67,7 @@ class DeferredQueue:
             work: called with `args`. Work that it submits itself runs at once.
             args: arguments of `work`; must not be changed afterwards.
         """
-        if self._doer == get_ident():
+        if self._doer is not None and self._doer == get_ident():
             try:  # no `guarded`, whose two methods take longer than a measurement's lookup
                 work(*args)
             except Exception as error:  # noqa: BLE001 - reported
@@ -75,13 +75,18 @@ class DeferredQueue:
             return
         now = time.monotonic()
         waiting = self._waiting
-        waiting.append((now, part, work, *args))
-        if not self._awake.is_set():
+        waiting.append((now, part, work, args))
+        if not self._is_awake:
             self._wake()
         elif len(waiting) > MAX_WAITING:
             self._do(2)
-        elif self._age(now) > LATEST:
-            self._do(2, 0)
+        else:
+            try:  # as in `_age`, without a call of a function
+                age = now - waiting[0][0]
+            except IndexError:
+                return
+            if age > LATEST:
+                self._do(2, 0)
 
     def drain(self, *, last: bool = False, seconds: float | None = None) -> bool:
         """Drain the queue: run all queued items now, after the one that is running.
@@ -132,7 +137,7 @@ class DeferredQueue:
 
     def _do_next(self) -> bool:
         try:
-            _, part, work, *args = self._waiting.popleft()
+            _, part, work, args = self._waiting.popleft()
         except IndexError:
             return False
         before, self._doer = self._doer, get_ident()
@@ -167,6 +172,7 @@ class DeferredQueue:
             self.drain()
             return
         _kept.add(self)
+        self._is_awake = True
         self._awake.set()
 
     def _forked(self) -> None:
@@ -176,6 +182,8 @@ class DeferredQueue:
         self._doing = ForkGate()
         self._doer: int | None = None
         self._awake = threading.Event()
+        self._is_awake = False
+        """Whether `_awake` is set or about to be: each submission reads it, and `is_set` is a function of Python."""
         self._starting = threading.Lock()
         self._thread: threading.Thread | None = None
 
@@ -211,6 +219,7 @@ class DeferredQueue:
                 time.sleep(_BUSY)
         _kept.discard(self)
         self._awake.clear()
+        self._is_awake = False  # afterwards, so that no submission relies on a wake-up that has just been cleared
         if self._waiting:  # submitted before the flag was cleared, so that no wake-up was sent
             self._wake()
 

@@ -26,6 +26,7 @@ _MOST_ELEMENTS: Final = 100_000
 """Elements of all lists and mappings in a value. They are serialized while the user's call waits."""
 _FEW: Final = 16
 """Fields of a program's inputs, mostly texts, that are copied without further ado."""
+_TEXT: Final = frozenset({str})
 
 
 def plain(value: object) -> AnyValue:
@@ -78,10 +79,8 @@ def _flat_texts(fields: dict[Any, Any]) -> dict[str, AnyValue] | None:
     """Return a copy of a small dictionary of texts by name, such as a program's inputs; None for any other."""
     if len(fields) > _FEW:
         return None
-    for name, item in fields.items():
-        if not (type(name) is str and type(item) is str and name.isascii() and item.isascii()):
-            return None
-    return fields.copy()
+    parts = [*fields, *fields.values()]
+    return fields.copy() if _TEXT.issuperset(map(type, parts)) and all(map(str.isascii, parts)) else None
 
 
 def _plain(value: object, around: frozenset[int], room: Room) -> AnyValue:

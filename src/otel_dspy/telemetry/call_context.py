@@ -8,6 +8,7 @@ from opentelemetry.context import Context, create_key, get_current, get_value
 from opentelemetry.trace import INVALID_SPAN, set_span_in_context
 
 from otel_dspy.runtime.enclosing_call import ENCLOSING
+from otel_dspy.runtime.named_tuples import create
 from otel_dspy.telemetry.prompt_names import Prompt
 from otel_dspy.telemetry.tallies.lm_roles import TASK
 
@@ -91,10 +92,10 @@ class CallContext(NamedTuple):
             instructions: docstring of the signature, if the module is a predictor.
         """
         role: Role = TASK if identity == self.program else self.role
-        return CallContext(
+        return create(CallContext, (
             self.compile, self.trial, self.evaluation, self.usage, paths, name, self.lm_call, role, self.program, None,
             instructions,
-        )  # fmt: skip
+        ))  # fmt: skip
 
     def in_example(self, usage: UsageTally, role: Role, program: int | None, gate: Gate | None) -> CallContext:
         """Return the call context inside an example; see the fields.
@@ -111,10 +112,10 @@ class CallContext(NamedTuple):
 
     def in_lm_call(self, call: object) -> CallContext:
         """Return the call context inside an LM call."""
-        return CallContext(
+        return create(CallContext, (
             self.compile, self.trial, self.evaluation, self.usage, self.module_paths, self.predictor, call, self.role,
             self.program, None, self.instructions,
-        )  # fmt: skip
+        ))  # fmt: skip
 
 
 _NO_CALL: Final = CallContext()

@@ -51,9 +51,8 @@ def error_message(error: BaseException, content: ContentFilter, *, repeat: bool 
     return content.message(EXCEPTION_MESSAGE, describe(error))
 
 
-def last_recorded_error() -> BaseException | None:
-    """Return the exception recorded last in this context, to report one that the user's code has caught."""
-    return _last_recorded.get()
+last_recorded_error: Final = _last_recorded.get
+"""Returns the exception recorded last in this context, to report one that the user's code has caught."""
 
 
 def forget() -> None:

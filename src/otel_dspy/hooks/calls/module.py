@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import weakref
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from opentelemetry.semconv.attributes.error_attributes import ERROR_TYPE
+from opentelemetry.trace import SpanKind
 from typing_extensions import override
 
 from otel_dspy import semconv
@@ -82,30 +83,21 @@ class _ModuleHook(CallHook):
         if call_context.gate is not None:
             context = call_context.gate.enter(context, module)
             call_context = call_context_in(context)
-        kind = type(module).__name__
-        attributes: dict[str, AttributeValue] = {
-            semconv.DSPY_OPERATION_NAME: "module",
-            semconv.DSPY_MODULE_TYPE: kind,
-        }
         paths = call_context.module_paths
         name = None if paths is None else paths.path(module)
         if paths is None or name is None:
             paths = module_paths(module)
             name = paths.path(module) or _ITSELF
-        attributes[semconv.DSPY_MODULE_NAME] = name
         signature = _signature(module)
-        text = None if signature is None else _signature_text(signature)
-        if text is not None:
-            attributes[semconv.DSPY_MODULE_SIGNATURE] = text
+        start = _start(type(module).__name__, name, None if signature is None else _signature_text(signature))
         # A predictor accepts a signature for a single call.
         used = self._kwargs.get("signature", signature) if self._predicts else None
         docstring: object = used.__doc__ if isinstance(used, type) else None
         instructions = docstring if isinstance(docstring, str) else None
-        self._kind = kind
+        self._measured = start.measured
         self._started = now()
-        self._span = telemetry.tracer.start_span(
-            semconv.SPAN_DSPY_MODULE.format(kind), context=context, attributes=attributes
-        )
+        # Samplers may change the attributes.
+        self._span = telemetry.tracer.start_span(start.span_name, context, SpanKind.INTERNAL, start.attributes.copy())
         self._capture = telemetry.settings.capture_content and self._span.is_recording()
         if self._capture:
             self._given = bounded({"args": list(self._args), **self._kwargs} if self._args else self._kwargs)
@@ -118,7 +110,7 @@ class _ModuleHook(CallHook):
 
     @override
     def close(self, error: BaseException | None) -> None:
-        attributes = _measured(self._kind)
+        attributes: Mapping[str, AttributeValue] = self._measured
         if error is not None:
             attributes = {**attributes, ERROR_TYPE: error_type(error)}
             mark_failed(self._span, error, self._telemetry.content)
@@ -131,9 +123,35 @@ class _ModuleHook(CallHook):
             self._gate.leave(self._module, error)
 
 
+class _Start(NamedTuple):
+    """What the spans of a module's calls start with.
+
+    Attributes:
+        span_name: the spans' name.
+        attributes: their attributes; must not be changed.
+        measured: metric attributes of a call that did not raise, the same object for a class name.
+    """
+
+    span_name: str
+    attributes: dict[str, AttributeValue]
+    measured: AttributeSet
+
+
 @lru_cache(maxsize=1024)
-def _measured(kind: str) -> Mapping[str, AttributeValue]:
-    """Return the metric attributes of a call that did not raise, cached per class name."""
+def _start(kind: str, name: str, signature: str | None) -> _Start:
+    """Return the start of a call, cached by the module's class name, its path and its signature's text."""
+    attributes: dict[str, AttributeValue] = {
+        semconv.DSPY_OPERATION_NAME: "module",
+        semconv.DSPY_MODULE_TYPE: kind,
+        semconv.DSPY_MODULE_NAME: name,
+    }
+    if signature is not None:
+        attributes[semconv.DSPY_MODULE_SIGNATURE] = signature
+    return _Start(semconv.SPAN_DSPY_MODULE.format(kind), attributes, _measured(kind))
+
+
+@lru_cache(maxsize=1024)
+def _measured(kind: str) -> AttributeSet:
     return AttributeSet({semconv.DSPY_MODULE_TYPE: kind})
 
 

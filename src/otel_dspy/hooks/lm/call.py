@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from opentelemetry.context import set_value
-from opentelemetry.semconv._incubating.attributes import gen_ai_attributes as gen_ai
 from opentelemetry.util.genai.invocation import CLIENT_INFERENCE_CONTEXT_KEY
 from typing_extensions import override
 
@@ -15,17 +14,16 @@ from otel_dspy.hooks.lm.call_content import CallContent
 from otel_dspy.hooks.lm.call_request import CallRequest
 from otel_dspy.hooks.lm.messages import answers_of, fields_of
 from otel_dspy.hooks.lm.nested_usage import OwnUsage
-from otel_dspy.hooks.lm.provider_name import full_name, provider_and_model
+from otel_dspy.hooks.lm.request_target import request_target, usage_labels
 from otel_dspy.hooks.lm.result import read_result
 from otel_dspy.hooks.lm.usage import add_to_totals
 from otel_dspy.hooks.patching.call_hook import CallHook, wrap_async_override, wrap_call
 from otel_dspy.hooks.patching.capabilities import part
 from otel_dspy.hooks.patching.subclasses import wrap_with_subclasses
 from otel_dspy.hooks.patching.wrapper_frames import hidden_frame
-from otel_dspy.runtime.error_guard import guarded
+from otel_dspy.runtime.error_guard import guarded, report
 from otel_dspy.telemetry.call_context import call_context_in, current_call_context, inside
 from otel_dspy.telemetry.genai.invocations import end_call
-from otel_dspy.telemetry.secrets.scrubber import host_and_port
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -37,7 +35,6 @@ if TYPE_CHECKING:
     from otel_dspy.hooks.patching.patches import Patches
     from otel_dspy.telemetry.call_context import CallContext
     from otel_dspy.telemetry.emitter import Telemetry
-    from otel_dspy.telemetry.genai.inference_template import Request
     from otel_dspy.telemetry.tallies.lm_roles import Role
 
 
@@ -82,10 +79,12 @@ def _call_at(call_context: CallContext) -> _LMHook | None:
 
 
 def _finalize(wrapped: Callable[..., Any], _instance: Any, args: Args, kwargs: Kwargs) -> Any:
-    with guarded("the result of an LM call"):
+    try:  # no `guarded`, which takes three calls of functions
         call = _current_call()
         if call is not None:
             call.finalized(*args, **kwargs)
+    except Exception as failure:
+        report("the result of an LM call", failure)
     with hidden_frame:
         return wrapped(*args, **kwargs)
 
@@ -152,9 +151,8 @@ class _LMHook(CallHook):
         keywords: dict[str, Any] = {**(getattr(lm, "kwargs", None) or {}), **self._kwargs}
         telemetry.secrets.learn_from(keywords)
         telemetry.secrets.learn_held(lm)
-        provider, model = provider_and_model(lm)
-        self._model = telemetry.model_names.of(full_name(lm))
-        host, port = host_and_port(str(keywords.get("api_base") or keywords.get("base_url") or ""))
+        target = request_target(lm, keywords)
+        self._model = telemetry.model_names.of(target.name)
         context = self.caller
         call_context = call_context_in(context)
         if call_context.gate is not None:
@@ -164,14 +162,7 @@ class _LMHook(CallHook):
         if self._enclosing is not None:
             # opentelemetry-util-genai treats a nested inference call as a duplicate of the outer one.
             context = set_value(CLIENT_INFERENCE_CONTEXT_KEY, None, context)
-        request: Request = {
-            "provider": provider,
-            "request_model": model,
-            "server_address": host,
-            "server_port": port,
-            "operation_name": "text_completion" if getattr(lm, "model_type", None) == "text" else "chat",
-        }
-        call = telemetry.genai.call(context, request)
+        call = telemetry.genai.call(context, target.request)
         self._call = call
         self._request: CallRequest | None = None
         if call.span.is_recording():
@@ -181,9 +172,10 @@ class _LMHook(CallHook):
         self._module = call_context.predictor
         self._prompt = call_context.prompt
         self._role: Role = call_context.role
-        self._labels: dict[str, str] = {} if model is None else {gen_ai.GEN_AI_REQUEST_MODEL: model}
-        if call_context.compile is not None:
-            self._labels[semconv.DSPY_OPTIMIZER_NAME] = call_context.compile.optimizer_name
+        compiling = call_context.compile
+        self._labels = usage_labels(
+            target.request["request_model"], None if compiling is None else compiling.optimizer_name
+        )
         context = telemetry.others.context_inside(CLIENT_INFERENCE_CONTEXT_KEY, call.context)
         return inside(call.span, call_context.in_lm_call(self), context)
 

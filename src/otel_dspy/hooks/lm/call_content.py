@@ -14,7 +14,7 @@ from otel_dspy.hooks.lm.usage import measure_usage
 
 if TYPE_CHECKING:
     from opentelemetry.util.genai.invocation import InferenceInvocation
-    from opentelemetry.util.types import AnyValue
+    from opentelemetry.util.types import AnyValue, AttributeValue
 
     from otel_dspy.hooks.lm.call_request import CallRequest
     from otel_dspy.hooks.lm.result import LMCallRecord
@@ -52,7 +52,7 @@ class CallContent:
         record: LMCallRecord,
         prompt: Prompt | None,
         usage: CallUsage,
-        labels: Mapping[str, str],
+        labels: Mapping[str, AttributeValue],
     ) -> None:
         self._prompt = prompt
         self._telemetry = telemetry

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 _NUMBERS: Final = ("temperature", "top_p", "top_k", "max_tokens", "seed", "presence_penalty", "frequency_penalty")
 """Keywords of a request with an attribute of the same name on `InferenceInvocation`."""
+_RECORDED: Final = frozenset({*_NUMBERS, "n"})
 _NO_SETTINGS: Final[Mapping[str, object]] = MappingProxyType({})
 
 
@@ -54,7 +55,7 @@ class CallRequest(NamedTuple):
             prompt: the call's prompt, or a typed request; None if the keywords hold messages.
             content: whether to record messages.
         """
-        recorded = {name: keywords[name] for name in (*_NUMBERS, "n") if name in keywords}
+        recorded = {name: value for name in keywords.keys() & _RECORDED if (value := keywords[name]) is not None}
         stop = keywords.get("stop")
         recorded["stop"] = () if stop is None else _stop_sequences(stop)
         recorded["reasoning_level"] = _reasoning_level(keywords)
@@ -67,14 +68,14 @@ class CallRequest(NamedTuple):
 
     def put(self, telemetry: Telemetry, invocation: InferenceInvocation) -> None:
         """Set the request on the invocation, redacted."""
-        for name in _NUMBERS:
-            value = self.keywords.get(name)
-            if value is not None and isinstance(value, int | float) and not isinstance(value, bool):
+        for name in self.keywords.keys() & _RECORDED:
+            value = self.keywords[name]
+            if name == "n":
+                if isinstance(value, int) and 1 < value <= LARGEST_INT:
+                    invocation.request_choice_count = value
+            elif isinstance(value, int | float) and not isinstance(value, bool):
                 fits = isinstance(value, float) or abs(value) <= LARGEST_INT
                 setattr(invocation, name, value if fits else str(value))
-        count = self.keywords.get("n")
-        if isinstance(count, int) and 1 < count <= LARGEST_INT:
-            invocation.request_choice_count = count
         stops: Sequence[str] = self.keywords["stop"]
         if stops:
             invocation.stop_sequences = [telemetry.secrets.scrub(stop) for stop in stops]

@@ -8,6 +8,7 @@ from functools import partial, reduce
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeVar, cast
 
+from otel_dspy.runtime.named_tuples import create
 from otel_dspy.telemetry.parameter_attributes import LARGEST_INT
 from otel_dspy.telemetry.tallies.usage_tally import CallUsage
 
@@ -15,17 +16,18 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 _NO_TOKENS: Final[Mapping[str, int]] = MappingProxyType({})
-_INPUT_TOKENS: Final = (
-    ("text_tokens", "text_input_tokens"),
-    ("image_tokens", "image_input_tokens"),
-    ("audio_tokens", "audio_input_tokens"),
-)
-_OUTPUT_TOKENS: Final = (
-    ("text_tokens", "text_output_tokens"),
-    ("image_tokens", "image_output_tokens"),
-    ("audio_tokens", "audio_output_tokens"),
-)
-"""(field of the details, name in opentelemetry-util-genai)."""
+_INPUT_TOKENS: Final = {
+    "cache_creation_tokens": "cache_write_input_tokens",
+    "text_tokens": "text_input_tokens",
+    "image_tokens": "image_input_tokens",
+    "audio_tokens": "audio_input_tokens",
+}
+_OUTPUT_TOKENS: Final = {
+    "text_tokens": "text_output_tokens",
+    "image_tokens": "image_output_tokens",
+    "audio_tokens": "audio_output_tokens",
+}
+"""Field of the details -> name in opentelemetry-util-genai."""
 _Reader = Callable[[str], Any]
 _Amount = TypeVar("_Amount", int, float)
 
@@ -135,9 +137,9 @@ def read_result(result: Any) -> LMCallRecord:
     if cost is None and responses:
         cost = _reported_cost(responses)
     usage = _reader(getattr(result, "usage", None))
-    inputs, outputs = _reader(usage("prompt_tokens_details")), _reader(usage("completion_tokens_details"))
-    # Positional arguments, which take half as long.
-    return LMCallRecord(
+    given, got = usage("prompt_tokens_details"), usage("completion_tokens_details")
+    inputs, outputs = _reader(given), _reader(got)
+    return create(LMCallRecord, (
         _counts(usage),
         _count(inputs("cached_tokens")),
         _count(outputs("reasoning_tokens")),
@@ -146,16 +148,16 @@ def read_result(result: Any) -> LMCallRecord:
         _text(first("model")) or _text(getattr(result, "response_model", None)),
         _text(first("id")),
         _finish_reasons(first) if len(replies) == 1 else _all_finish_reasons(replies),
-        _more_tokens(usage, inputs, outputs),
+        _more_tokens(usage, given, got),
         len(replies) or 1,
-    )
+    ))  # fmt: skip
 
 
 def _reported_cost(responses: Sequence[Any]) -> float | None:
     """Return the cost in USD that the provider reports with the usage, as OpenRouter does; None if one lacks it."""
     total = 0.0
     for one in responses:
-        reported = _reader(one)("provider_data")
+        reported = _value(one, "provider_data")
         cost = None if reported is None else read_cost(_reader(_reader(reported)("usage"))("cost"))
         if cost is None:
             return None
@@ -191,20 +193,19 @@ def _count(value: object) -> int | None:
     return value if isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= LARGEST_INT else None
 
 
-def _more_tokens(usage: _Reader, inputs: _Reader, outputs: _Reader) -> Mapping[str, int]:
+def _more_tokens(usage: _Reader, given: Any, got: Any) -> Mapping[str, int]:
     found: dict[str, int] = {}
     # LiteLLM reports Anthropic's count at the top level, DSPy's own engine in the details.
     written = _count(usage("cache_creation_input_tokens"))
-    if written is None:
-        written = _count(inputs("cache_creation_tokens"))
     if written is not None:
         found["cache_write_input_tokens"] = written
-    for details, names in ((inputs, _INPUT_TOKENS), (outputs, _OUTPUT_TOKENS)):
-        if details is _nothing:
-            continue
-        for name, counted in names:
-            value = details(name)
-            if value is not None and (count := _count(value)) is not None:
+    for details, names in ((given, _INPUT_TOKENS), (got, _OUTPUT_TOKENS)):
+        if details is None or (type(details) is dict and names.keys().isdisjoint(details)):  # pyright: ignore[reportUnknownArgumentType] - `cast` is a function call
+            continue  # most details
+        read = _reader(details)
+        for name, counted in names.items():
+            value = read(name)
+            if value is not None and counted not in found and (count := _count(value)) is not None:
                 found[counted] = count
     return found or _NO_TOKENS
 

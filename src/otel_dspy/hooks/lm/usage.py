@@ -35,7 +35,7 @@ def add_to_totals(
         attributes[semconv.DSPY_LM_ROLE] = role
 
 
-def measure_usage(telemetry: Telemetry, usage: CallUsage, labels: Mapping[str, str]) -> None:
+def measure_usage(telemetry: Telemetry, usage: CallUsage, labels: Mapping[str, AttributeValue]) -> None:
     """Add a call to the metrics of cost, unpriced calls and cache hits.
 
     Args:

@@ -27,9 +27,14 @@ class Patches:
 
     def __init__(self) -> None:
         self._undo: list[Callable[[], None]] = []
-        self.active = True
-        """False after `undo`. Wrappers that are still referenced then call the original function only."""
+        self._enabled: Any = [True]
+        """Empty after `undo`. Every call of a wrapper reads its truth: that of a list takes no call of a function."""
         self._lacking: list[str] = []
+
+    @property
+    def active(self) -> bool:
+        """False after `undo`. Wrappers that are still referenced then call the original function only."""
+        return bool(self._enabled)
 
     def wrap(self, owner: Any, name: str, wrapper: Callable[..., Any]) -> None:
         """Put a wrapt wrapper around `owner.name`, inside the wrappers of other instrumentations.
@@ -72,7 +77,7 @@ class Patches:
         self._undo.append(put_back)
 
     def _wrapped(self, function: Any, wrapper: Callable[..., Any]) -> PicklableWrapper:
-        return PicklableWrapper(function, wrapper, enabled=lambda: self.active)
+        return PicklableWrapper(function, wrapper, enabled=self._enabled)
 
     def wraps(self, owner: Any, name: str) -> bool:
         """Return whether `name`, as `owner` itself defines it, is wrapped by any `Patches` of this package."""
@@ -120,7 +125,7 @@ class Patches:
 
     def undo(self) -> None:
         """Restore the originals. Attributes that other code has replaced since are left unchanged."""
-        self.active = False
+        self._enabled.clear()
         while self._undo:
             put_back = self._undo.pop()
             with guarded("taking a hook out of DSPy"):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import TYPE_CHECKING, Final, NamedTuple, cast
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from opentelemetry.instrumentation.utils import suppress_instrumentation
 from opentelemetry.util.genai.utils import gen_ai_json_dumps
@@ -39,6 +39,7 @@ _KEPT_TEXTS: Final = 128
 """Inputs and outputs whose texts are kept: a module often has those of the module inside."""
 _LONGEST_KEPT: Final = 8_192
 """Maximum length in characters of what is kept."""
+_TEXT: Final = frozenset({str})
 
 
 def as_json(value: object) -> str:
@@ -55,13 +56,10 @@ def _short_texts(value: AnyValue) -> tuple[tuple[str, AnyValue], ...] | None:
     """Return the items of a mapping of texts, `_LONGEST_KEPT` characters at most; None for any other value."""
     if type(value) is not dict:
         return None
-    fields = tuple(cast("dict[str, AnyValue]", value).items())
-    length = 0
-    for _, text in fields:
-        if type(text) is not str:
-            return None
-        length += len(text)
-    return fields if length <= _LONGEST_KEPT else None
+    fields: dict[str, Any] = value  # pyright: ignore[reportUnknownVariableType] - `cast` is a function call
+    if not _TEXT.issuperset(map(type, fields.values())) or sum(map(len, fields.values())) > _LONGEST_KEPT:
+        return None
+    return tuple(fields.items())
 
 
 class _Filtered(NamedTuple):

@@ -70,4 +70,6 @@ class ConversationTracer(DelegatingTracer):
             identity = current_conversation(context)
             if identity is not None:
                 attributes = {**(attributes or {}), SESSION_ID: identity}
-        return self._tracer.start_span(name, context, kind, attributes, *more, **named)
+        if more or named:
+            return self._tracer.start_span(name, context, kind, attributes, *more, **named)
+        return self._tracer.start_span(name, context, kind, attributes)  # takes less time without unpacking

@@ -11,12 +11,13 @@ The lookup reads private attributes of the SDK. If one is missing, all measureme
 from __future__ import annotations
 
 import math
-import time
+from time import time_ns
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from opentelemetry.trace import TraceFlags
 from typing_extensions import override
 
+from otel_dspy.runtime.named_tuples import create
 from otel_dspy.telemetry.call_context import SPAN
 
 if TYPE_CHECKING:
@@ -25,12 +26,14 @@ if TYPE_CHECKING:
     from opentelemetry.context import Context
     from opentelemetry.util.types import AttributeValue
 
+_INFINITE: Final = math.inf
 _MOST_UNIONS: Final = 16
 """Unions of an `AttributeSet` that are kept."""
 _MOST_SETS: Final = 256
 """Attribute sets that are kept for an instrument; then the lookup starts anew."""
 _VALUES: Final = frozenset({str, int, float, bool})
 """Types of values that the SDK leaves unchanged."""
+_TEXT: Final = frozenset({str})
 
 
 class AttributeSet(dict[str, "AttributeValue"]):
@@ -48,7 +51,7 @@ class AttributeSet(dict[str, "AttributeValue"]):
     def __or__(self, other: dict[str, Any]) -> dict[str, Any]:  # pyright: ignore[reportIncompatibleMethodOverride] - one of two overloads
         """Return the union with a dictionary, the same object for equal ones if their values are texts."""
         items = tuple(other.items())
-        if not all(type(value) is str for value in other.values()):
+        if not _TEXT.issuperset(map(type, other.values())):
             return {**self, **other}
         found = self._unions.get(items)
         if found is None:
@@ -111,7 +114,8 @@ class KnownAggregations:
             attributes: its attributes; must not be changed afterwards.
             context: the context that exemplars refer to.
         """
-        if self._should_sample is None or not attributes or not 0 <= amount < math.inf or not self._is_enabled():
+        should_sample = self._should_sample
+        if should_sample is None or not attributes or not 0 <= amount < _INFINITE or not self._is_enabled():
             self._record(amount, attributes, context)
             return
         if type(attributes) is AttributeSet:
@@ -131,10 +135,11 @@ class KnownAggregations:
             if plain and all(type(name) is str and name for name in attributes):
                 self._look_up(key, dict(attributes))
             return
-        at = time.time_ns()
-        measurement = _Measurement(amount, at, self._instrument, context, known.attributes)
-        sampled = self._should_sample(amount, at, known.attributes, context)
-        for consume in known.consumers:
+        _, copied, consumers = known
+        at = time_ns()
+        measurement = create(_Measurement, (amount, at, self._instrument, context, copied))
+        sampled = should_sample(amount, at, copied, context)
+        for consume in consumers:
             consume(measurement, sampled)
 
     def _look_up(self, key: object, attributes: dict[str, AttributeValue]) -> None:

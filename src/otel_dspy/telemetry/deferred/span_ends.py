@@ -39,7 +39,10 @@ class SpanEnds:
     def __init__(self, tracer: Tracer, queue: DeferredQueue, *, observed: bool) -> None:
         self._tracer = tracer
         self._queue = queue
-        self._observed = observed
+        self.submit: Callable[..., None] = self._submit_in_context if observed else queue.submit
+        """Submits work to the queue (see `DeferredQueue.submit`), in a copy of the caller's context if user code can
+        observe it.
+        """
         self._innermost: Any = None
         self._checked: object = None
         """Processors that `_deferrable` was determined for; the SDK replaces the tuple when one is added."""
@@ -93,18 +96,8 @@ class SpanEnds:
         with guarded(part):
             record(*args)
 
-    def submit(self, part: str, work: Callable[..., object], *args: object) -> None:
-        """Submit work to the queue, which runs in a copy of the caller's context if user code can observe it.
-
-        Args:
-            part: name of the work in the report of a failure.
-            work: called with `args`.
-            *args: arguments of `work`.
-        """
-        if self._observed:
-            self._queue.submit(part, copy_context().run, work, *args)
-        else:
-            self._queue.submit(part, work, *args)
+    def _submit_in_context(self, part: str, work: Callable[..., object], *args: object) -> None:
+        self._queue.submit(part, copy_context().run, work, *args)
 
     def end(self, span: Span) -> None:
         """End the span as of now, after the work that was submitted before."""

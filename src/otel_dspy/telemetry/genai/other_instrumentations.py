@@ -138,7 +138,9 @@ class CoexistingTracer(DelegatingTracer):
         around = self._others.reusable(operation, context) if isinstance(operation, str) else None
         if around is not None:
             return ReusedSpan(around, attributes)
-        return self._tracer.start_span(name, context, kind, attributes, *more, **named)
+        if more or named:
+            return self._tracer.start_span(name, context, kind, attributes, *more, **named)
+        return self._tracer.start_span(name, context, kind, attributes)  # takes less time without unpacking
 
 
 class ReusedSpan(Span):

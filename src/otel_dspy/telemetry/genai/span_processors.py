@@ -26,7 +26,11 @@ def _behind(outer: object, name: str, inner: tuple[str, ...]) -> object | None:
         found = getattr(outer, name, None)
         if found is not None:
             return found
-        outer = next((held for held in (getattr(outer, one, None) for one in inner) if held is not None), None)
-        if outer is None:
+        for one in inner:
+            held = getattr(outer, one, None)
+            if held is not None:
+                break
+        else:
             break
+        outer = held
     return None
