@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from array import array
 from collections.abc import Mapping
+from itertools import chain
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from otel_dspy.serialization.any_value import Room, by_length, data_of
@@ -49,7 +50,7 @@ def bounded(value: object) -> AnyValue:
     if type(value) is str and value.isascii():
         return value  # the most frequent case
     given: Any = value
-    flat = _flat_texts(given) if type(value) is dict else None
+    flat = _flat_texts(given.items()) if type(value) is dict else None
     return _plain(given, frozenset(), Room(_MOST_ELEMENTS)) if flat is None else flat
 
 
@@ -75,12 +76,12 @@ def well_formed(text: str) -> str:
     return text
 
 
-def _flat_texts(fields: dict[Any, Any]) -> dict[str, AnyValue] | None:
-    """Return a copy of a small dictionary of texts by name, such as a program's inputs; None for any other."""
+def _flat_texts(fields: Collection[tuple[Any, Any]]) -> dict[str, AnyValue] | None:
+    """Return a few texts by name, such as a program's inputs, as a dictionary; None for any other items."""
     if len(fields) > _FEW:
         return None
-    parts = [*fields, *fields.values()]
-    return fields.copy() if _TEXT.issuperset(map(type, parts)) and all(map(str.isascii, parts)) else None
+    parts = [*chain.from_iterable(fields)]
+    return dict(fields) if _TEXT.issuperset(map(type, parts)) and all(map(str.isascii, parts)) else None
 
 
 def _plain(value: object, around: frozenset[int], room: Room) -> AnyValue:
@@ -111,13 +112,7 @@ def _plain_container(value: object, around: frozenset[int], room: Room) -> AnyVa
     if pairs is not None:
         if not room.has(pairs):
             return by_length(value, len(pairs))
-        # Most names and items are such strings, and a call takes longer than this check.
-        return {
-            (name if type(name) is str and name.isascii() else well_formed(str(name))): (
-                item if type(item) is str and item.isascii() else _plain(item, around, room)
-            )
-            for name, item in pairs
-        }
+        return _flat_texts(pairs) or _plain_fields(pairs, around, room)
     if isinstance(value, list | tuple | set | frozenset):
         items = cast("Collection[object]", value)
         if not room.has(items):
@@ -131,6 +126,16 @@ def _plain_container(value: object, around: frozenset[int], room: Room) -> AnyVa
     known = data_of(value, room)
     # The elements have been counted by `data_of`.
     return _plain(known, around, Room(math.inf)) if known is not value else None
+
+
+def _plain_fields(pairs: Collection[tuple[object, object]], around: frozenset[int], room: Room) -> dict[str, AnyValue]:
+    # Most names and items are such strings, and a call takes longer than this check.
+    return {
+        (name if type(name) is str and name.isascii() else well_formed(str(name))): (
+            item if type(item) is str and item.isascii() else _plain(item, around, room)
+        )
+        for name, item in pairs
+    }
 
 
 def _is_array(value: object) -> bool:
