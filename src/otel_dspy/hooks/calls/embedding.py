@@ -11,7 +11,7 @@ from typing_extensions import override
 
 from otel_dspy import semconv
 from otel_dspy.hooks.lm.result import read_cost
-from otel_dspy.hooks.lm.usage import add_to_totals, measure_usage
+from otel_dspy.hooks.lm.usage import add_to_totals, measure_usage, usage_labels
 from otel_dspy.hooks.metric.metric_name import metric_name
 from otel_dspy.hooks.patching.call_hook import CallHook, wrap_async_call, wrap_call
 from otel_dspy.hooks.patching.wrapper_frames import hidden_frame
@@ -113,9 +113,7 @@ class _EmbeddingHook(CallHook):
         provider, model = provider_and_model(self._embedder)
         context = context_for_call(self._embedder)
         self._place = call_context_in(context)
-        self._labels: dict[str, str] = {} if model is None else {gen_ai.GEN_AI_REQUEST_MODEL: model}
-        if self._place.compile is not None:
-            self._labels[semconv.DSPY_OPTIMIZER_NAME] = self._place.compile.optimizer_name
+        self._labels = usage_labels(model, self._place.compile)
         self._invocation = self._telemetry.genai.embedding(
             provider,
             request_model=model,

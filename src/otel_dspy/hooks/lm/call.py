@@ -14,9 +14,9 @@ from otel_dspy.hooks.lm.call_content import CallContent
 from otel_dspy.hooks.lm.call_request import CallRequest
 from otel_dspy.hooks.lm.messages import answers_of, fields_of
 from otel_dspy.hooks.lm.nested_usage import OwnUsage
-from otel_dspy.hooks.lm.request_target import request_target, usage_labels
+from otel_dspy.hooks.lm.request_target import request_target
 from otel_dspy.hooks.lm.result import read_result
-from otel_dspy.hooks.lm.usage import add_to_totals
+from otel_dspy.hooks.lm.usage import add_to_totals, usage_labels
 from otel_dspy.hooks.patching.call_hook import CallHook, wrap_async_override, wrap_call
 from otel_dspy.hooks.patching.capabilities import part
 from otel_dspy.hooks.patching.subclasses import wrap_with_subclasses
@@ -172,10 +172,7 @@ class _LMHook(CallHook):
         self._module = call_context.predictor
         self._prompt = call_context.prompt
         self._role: Role = call_context.role
-        compiling = call_context.compile
-        self._labels = usage_labels(
-            target.request["request_model"], None if compiling is None else compiling.optimizer_name
-        )
+        self._labels = usage_labels(target.request["request_model"], call_context.compile)
         context = telemetry.others.context_inside(CLIENT_INFERENCE_CONTEXT_KEY, call.context)
         return inside(call.span, call_context.in_lm_call(self), context)
 

@@ -2,14 +2,9 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from opentelemetry.semconv._incubating.attributes import gen_ai_attributes as gen_ai
-
-from otel_dspy import semconv
 from otel_dspy.hooks.lm.provider_name import full_name, provider_and_model
-from otel_dspy.telemetry.deferred.aggregation_cache import AttributeSet
 from otel_dspy.telemetry.secrets.scrubber import host_and_port
 
 if TYPE_CHECKING:
@@ -64,15 +59,3 @@ def _target(lm: Any, address: str, operation: str) -> RequestTarget:
         "operation_name": operation,
     }
     return RequestTarget(request, full_name(lm))
-
-
-@lru_cache(maxsize=_MOST)
-def usage_labels(model: str | None, optimizer: str | None) -> AttributeSet:
-    """Return the attributes of a call's usage metrics, the same object for equal arguments.
-
-    Args:
-        model: `gen_ai.request.model`.
-        optimizer: class name of the optimizer of the enclosing compile.
-    """
-    labels = {gen_ai.GEN_AI_REQUEST_MODEL: model, semconv.DSPY_OPTIMIZER_NAME: optimizer}
-    return AttributeSet({name: value for name, value in labels.items() if value is not None})

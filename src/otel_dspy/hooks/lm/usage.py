@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from functools import lru_cache
+from typing import TYPE_CHECKING, Final
+
+from opentelemetry.semconv._incubating.attributes import gen_ai_attributes as gen_ai
 
 from otel_dspy import semconv
+from otel_dspy.telemetry.deferred.aggregation_cache import AttributeSet
 from otel_dspy.telemetry.instruments import UNSPANNED
 
 if TYPE_CHECKING:
@@ -13,8 +17,12 @@ if TYPE_CHECKING:
     from opentelemetry.util.types import AttributeValue
 
     from otel_dspy.telemetry.emitter import Telemetry
+    from otel_dspy.telemetry.open_scopes import CompileScope
     from otel_dspy.telemetry.tallies.lm_roles import Role
     from otel_dspy.telemetry.tallies.usage_tally import CallUsage, UsageTally
+
+_MOST_LABELS: Final = 256
+"""Models and optimizers whose labels are kept."""
 
 
 def add_to_totals(
@@ -33,6 +41,22 @@ def add_to_totals(
         if tally.add(usage, role, model):
             attributes[semconv.DSPY_LM_LATE] = True
         attributes[semconv.DSPY_LM_ROLE] = role
+
+
+def usage_labels(model: str | None, compiling: CompileScope | None) -> AttributeSet:
+    """Return the attributes of the metrics of a call's usage, the same object for equal ones.
+
+    Args:
+        model: `gen_ai.request.model`.
+        compiling: the enclosing compile.
+    """
+    return _labels(model, None if compiling is None else compiling.optimizer_name)
+
+
+@lru_cache(maxsize=_MOST_LABELS)
+def _labels(model: str | None, optimizer: str | None) -> AttributeSet:
+    labels = {gen_ai.GEN_AI_REQUEST_MODEL: model, semconv.DSPY_OPTIMIZER_NAME: optimizer}
+    return AttributeSet({name: value for name, value in labels.items() if value is not None})
 
 
 def measure_usage(telemetry: Telemetry, usage: CallUsage, labels: Mapping[str, AttributeValue]) -> None:

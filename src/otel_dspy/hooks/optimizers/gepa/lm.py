@@ -11,7 +11,6 @@ from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from opentelemetry.context import create_key, get_current, get_value, set_value
-from opentelemetry.semconv._incubating.attributes import gen_ai_attributes as gen_ai
 from opentelemetry.util.genai.invocation import CLIENT_INFERENCE_CONTEXT_KEY
 from typing_extensions import override
 
@@ -21,7 +20,7 @@ from otel_dspy.hooks.lm.call_request import CallRequest
 from otel_dspy.hooks.lm.messages import answers_of
 from otel_dspy.hooks.lm.provider_name import full_name, provider_and_model
 from otel_dspy.hooks.lm.result import LMCallRecord, TokenCounts, read_result
-from otel_dspy.hooks.lm.usage import add_to_totals
+from otel_dspy.hooks.lm.usage import add_to_totals, usage_labels
 from otel_dspy.hooks.patching.call_hook import CallHook, wrap_call
 from otel_dspy.hooks.patching.capabilities import part
 from otel_dspy.hooks.patching.wrapper_frames import hidden_frame
@@ -117,9 +116,7 @@ class _LMHook(CallHook):
         context = get_current()
         self._call_context = call_context_in(context)
         self._model = telemetry.model_names.of(full_name(self._lm))
-        self._labels: dict[str, str] = {} if model is None else {gen_ai.GEN_AI_REQUEST_MODEL: model}
-        if self._call_context.compile is not None:
-            self._labels[semconv.DSPY_OPTIMIZER_NAME] = self._call_context.compile.optimizer_name
+        self._labels = usage_labels(model, self._call_context.compile)
         self._before = self._totals()
         self._calls = [telemetry.genai.call(context, request) for _ in self._prompts]
         self._requests = [self._request(prompt) for prompt in self._prompts]
