@@ -190,7 +190,7 @@ class OperationApplier:
         self._writer.artifacts.send()
 
     def _apply_end(self, operation: EndRun) -> None:
-        if self._batches.send_with(operation.run, lambda: self._end(operation)):
+        if self._batches.send_with(operation.run, lambda name: self._end(operation, name)):
             self._ended(operation.run)
             return
         self._batches.send(operation.run)
@@ -221,9 +221,9 @@ class OperationApplier:
             case _:
                 assert_never(operation)
 
-    def _end(self, operation: EndRun) -> None:
+    def _end(self, operation: EndRun, name: str | None = None) -> None:
         run_id = self._writer.runs.handle(operation.run).run_id
-        self._writer.connection.store().end_run(run_id, operation.status, operation.end_ms)
+        self._writer.connection.store().end_run(run_id, operation.status, operation.end_ms, name)
 
     def _ended(self, run: RunKey) -> None:
         self._tables.run_ended(run)

@@ -275,6 +275,20 @@ def test_the_end_of_a_run_is_written_with_its_metrics(
     assert (found.info.status, found.info.end_time, found.data.metrics) == ("FINISHED", 9, {"m": 1.0})
 
 
+def test_the_end_of_a_run_has_the_name_that_it_gets(uri: str, statements: list[str]) -> None:
+    """A bridge creates a run by its first span, with a name of its own: the run is updated once, by its end."""
+    store, applier, run = Store(uri), _applier(uri, ConcurrentWriter), CompileRun("c")
+    store.create_run(store.experiment_id("e"), "compile", 1, {"otel_dspy.run": "compile/c"})
+    applier.apply(EnsureRun(key="r", run=run, name="n", start_ms=1, parent=None, tags={"t": "v"}))
+    statements.clear()
+    applier.apply(EndRun(key="e", run=run, status="FINISHED", end_ms=9))
+    assert statements.count(COMMIT) == 1
+    assert len([one for one in statements if one.startswith("UPDATE runs")]) == 1
+    (found,) = _runs(uri)
+    assert (found.info.status, found.info.end_time, found.info.run_name) == ("FINISHED", 9, "n")
+    assert (found.data.tags["mlflow.runName"], found.data.tags["t"]) == ("n", "v")
+
+
 @pytest.mark.parametrize(("writer", "transactions"), [(ExclusiveWriter, 2), (ConcurrentWriter, 1)])
 def test_a_bridge_writes_metrics_with_the_end_that_a_later_span_has(
     uri: str, statements: list[str], writer: type[ExclusiveWriter | ConcurrentWriter], transactions: int

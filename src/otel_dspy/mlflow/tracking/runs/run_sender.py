@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from otel_dspy.mlflow.mapping.naming import RUN_NAME
 from otel_dspy.mlflow.tracking.requests.operation_outcome import Outcome
 from otel_dspy.mlflow.tracking.runs.run_batch import RunBatch
 from otel_dspy.mlflow.tracking.runs.split_run_batch import send_batch
@@ -37,12 +39,13 @@ class RunSender:
         for outcome in send_batch(attempts.retrier, batch, lambda part: self._log(run, part)):
             attempts.count(outcome)
 
-    def send_with(self, run: RunKey, write: Callable[[], None]) -> bool:
+    def send_with(self, run: RunKey, write: Callable[[str | None], None]) -> bool:
         """Send the run's batch in one transaction with another write of the run.
 
         Args:
             run: the run.
-            write: writes what follows the batch.
+            write: writes what follows the batch, and gives the run the name that it is called with, the batch's: as a
+                tag, MLflow would update and read the run once more.
 
         Returns:
             Whether both were written. If not, none was: the store has no transactions, or fails, or rejects one of
@@ -52,7 +55,9 @@ class RunSender:
         if batch is None or not self._writer.connection.opened or attempts.retrier.failing_since is not None:
             return False
         store = self._writer.connection.store()
-        writes = [lambda: self._log(run, batch), write]
+        tags = dict(batch.tags)
+        name = tags.pop(RUN_NAME, None)
+        writes = [lambda: self._log(run, replace(batch, tags=tags)), lambda: write(name)]
         if not attempts.retrier.run("a run's end", lambda: store.together(writes, self._gate)).value:
             return False
         del self._batches[run]

@@ -221,15 +221,16 @@ class Store:
             some = entries[number * MAX_PARAMS : (number + 1) * MAX_PARAMS]
             self._store.log_batch(run_id, metrics, some, rest if number == 0 else [])
 
-    def end_run(self, run_id: str, status: RunState, end_ms: int) -> None:
+    def end_run(self, run_id: str, status: RunState, end_ms: int, name: str | None = None) -> None:
         """End the run.
 
         Args:
             run_id: the run's id.
             status: its final status.
             end_ms: end in Unix milliseconds.
+            name: name that it gets; None: it keeps its own.
         """
-        self._store.update_run_info(run_id, RunStatus.from_string(status), end_ms, None)
+        self._store.update_run_info(run_id, RunStatus.from_string(status), end_ms, name)
 
     def log_dataset(self, run_id: str, dataset: LogDataset) -> None:
         """Log a dataset input, with its role as the context that the UI shows."""
