@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import logging
 import time
 from typing import Any
@@ -49,8 +50,10 @@ def test_calls_outside_an_optimization_have_no_budget(caplog: pytest.LogCaptureF
     assert _messages(caplog) == []
 
 
-def test_seconds() -> None:
+def test_seconds(monkeypatch: pytest.MonkeyPatch) -> None:
     """The time since the start of the compile is compared at each call."""
+    milliseconds = itertools.count()
+    monkeypatch.setattr("otel_dspy.telemetry.spans.compile.now", lambda: next(milliseconds) / 1000)
     with (
         recording(budget={"seconds": 1e-6, "on_exceeded": "stop"}) as recorder,
         pytest.raises(BudgetExceeded, match=r"Rounds has exceeded its budget: 0 of 1e-06 seconds; no trial has"),
