@@ -22,7 +22,7 @@ RUN_TAG: Final = "otel_dspy.run"
 """Tag that identifies a run for any process, also after a restart."""
 
 MAX_KNOWN: Final = 20_000
-"""Maximum number of cached runs; evicted ones are found by their tag."""
+"""Maximum number of cached runs, of evicted ones that are remembered, and of open ones."""
 
 
 def run_tag(run: RunKey) -> str:
@@ -107,9 +107,15 @@ class Runs:
         self._experiment_id = experiment_id
         self._creation = creation
         self._look_up_runs = look_up_runs
-        self._known: BoundedDict[RunKey, RunHandle] = BoundedDict(MAX_KNOWN, lambda run, _: self._doubtful.add(run))
-        self._doubtful: set[RunKey] = set()
-        self._open: dict[RunKey, None] = {}
+        self._known: BoundedDict[RunKey, RunHandle] = BoundedDict(MAX_KNOWN, self._evicted)
+        self._doubtful: BoundedDict[RunKey, None] = BoundedDict(MAX_KNOWN, lambda _run, _none: self.look_up_runs())
+        """Runs that may exist although they are not known. Beyond the limit every run is looked up."""
+        self._open: BoundedDict[RunKey, None] = BoundedDict(MAX_KNOWN)
+        """A bridge never receives the ends of programs that were killed."""
+
+    def _evicted(self, run: RunKey, _: RunHandle) -> None:
+        if not self._look_up_runs:
+            self._doubtful[run] = None
 
     @property
     def open(self) -> list[RunKey]:
@@ -170,9 +176,9 @@ class Runs:
 
     def _create(self, new: NewRun) -> RunHandle:
         # Until the response arrives the run may exist unknown to this process: a second attempt must look it up.
-        self._doubtful.add(new.key)
+        self._doubtful[new.key] = None
         made = self._remember(new.key, self._creation.create(new))
-        self._doubtful.discard(new.key)
+        self._doubtful.pop(new.key, None)
         return made
 
     def _parent_tag(self, parent: RunKey | None, start_ms: int) -> dict[str, str]:
