@@ -19,7 +19,9 @@ if TYPE_CHECKING:
     from otel_dspy.telemetry.tallies.lm_roles import Role
     from otel_dspy.telemetry.tallies.usage_tally import UsageTally
 
-_KEY: Final = create_key("otel_dspy.call_context")
+_OWN_KEYS: Final = "otel_dspy."
+"""Prefix of the context keys of this package."""
+_KEY: Final = create_key(f"{_OWN_KEYS}call_context")
 SPAN: Final = next(iter(set_span_in_context(INVALID_SPAN, Context())))
 """Context key of the current span: `set_span_in_context` copies a context twice, and every call derives several."""
 
@@ -163,6 +165,17 @@ def inside(span: Span, call_context: CallContext, context: Context) -> Context:
         context: the context to extend.
     """
     return Context(context, **{SPAN: span, ENCLOSING: span, _KEY: call_context})
+
+
+def for_log_record(context: Context) -> Context:
+    """Return the context without what otel-dspy's hooks have added.
+
+    A log record keeps its context until it is exported, and theirs reference the optimizer and its programs.
+
+    Args:
+        context: the context of an event.
+    """
+    return Context({key: value for key, value in context.items() if not key.startswith(_OWN_KEYS)})
 
 
 def with_call_context(call_context: CallContext, context: Context) -> Context:

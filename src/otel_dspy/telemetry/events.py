@@ -8,6 +8,7 @@ from opentelemetry._logs import LogRecord, SeverityNumber, get_logger
 from opentelemetry.trace import set_span_in_context
 
 from otel_dspy.span_format import SCOPE_NAME
+from otel_dspy.telemetry.call_context import for_log_record
 from otel_dspy.version import __version__
 
 if TYPE_CHECKING:
@@ -35,7 +36,7 @@ class Events:
             span: the span that the event belongs to.
             attributes: the event's attributes.
         """
-        context = set_span_in_context(span)
+        context = for_log_record(set_span_in_context(span))
         if self._is_enabled(name, context):
             self._logger.emit(
                 LogRecord(

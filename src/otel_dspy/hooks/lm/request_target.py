@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from otel_dspy.telemetry.genai.inference_template import Request
 
-_MOST: Final = 256
+MAX_TARGETS: Final = 256
 """Targets that are kept; then all are determined anew."""
 _known: Final[dict[object, RequestTarget]] = {}
 
@@ -42,7 +42,7 @@ def request_target(lm: Any, keywords: Mapping[str, Any]) -> RequestTarget:
     key = (type(lm).__name__, model if isinstance(model, str) else None, address, operation)
     found = _known.get(key)
     if found is None:
-        if len(_known) >= _MOST:
+        if len(_known) >= MAX_TARGETS:
             _known.clear()
         found = _known[key] = _target(lm, address, operation)
     return found

@@ -12,7 +12,7 @@ from opentelemetry.context import Context
 from opentelemetry.trace import SpanKind
 from opentelemetry.util.genai.invocation import CLIENT_INFERENCE_CONTEXT_KEY
 
-from otel_dspy.telemetry.call_context import SPAN
+from otel_dspy.telemetry.call_context import SPAN, for_log_record
 from otel_dspy.telemetry.genai.inference import Inside
 from otel_dspy.telemetry.genai.inference_template import with_conversation_id
 
@@ -65,7 +65,8 @@ class InferenceCall:
         """Create the library's invocation. Call it once, after the end of the call, `late` seconds later."""
         invocation = self._template.invocation(self.context, self._conversation)
         # The library measures the duration until `stop` or `fail`, so all times are shifted.
-        invocation.set_start(self.context, self._started + late)
+        context = for_log_record(self.context) if self.has_event else self.context
+        invocation.set_start(context, self._started + late)
         invocation.measured = self.measured
         invocation.attributes.update(self.attributes)
         for chunk in self._chunks or ():

@@ -6,8 +6,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from otel_dspy.hooks.lm import request_target as module
-from otel_dspy.hooks.lm.request_target import request_target
+from otel_dspy.hooks.lm.request_target import MAX_TARGETS, request_target
 
 
 def test_calls_of_a_model_have_one_target() -> None:
@@ -47,11 +46,11 @@ def test_a_model_without_a_name_is_called_by_its_class(model: object) -> None:
     assert (target.name, target.request["request_model"]) == ("SimpleNamespace", None)
 
 
-def test_a_bounded_number_of_targets_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_bounded_number_of_targets_is_kept() -> None:
     """A program that makes up models does not fill the memory."""
-    known: dict[object, object] = {}
-    monkeypatch.setattr(module, "_known", known)
-    monkeypatch.setattr(module, "_MOST", 4)
-    for number in range(10):
-        assert request_target(SimpleNamespace(model=f"openai/{number}"), {}).request["request_model"] == str(number)
-    assert len(known) <= 4
+    first = request_target(SimpleNamespace(model="openai/first"), {})
+    for number in range(MAX_TARGETS):
+        request_target(SimpleNamespace(model=f"openai/{number}"), {})
+    again = request_target(SimpleNamespace(model="openai/first"), {})
+    assert again == first
+    assert again is not first
