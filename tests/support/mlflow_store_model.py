@@ -32,7 +32,7 @@ from otel_dspy.mlflow.mapping.operations import (
 from otel_dspy.mlflow.mapping.trace_operations import LogSpan, LogTrace, TagTrace
 from otel_dspy.mlflow.tracking.runs.evaluation_totals import evaluation_tag
 from otel_dspy.mlflow.tracking.state.program_states import ProgramStates, changes_text
-from otel_dspy.mlflow.tracking.traces.trace_batches import merged
+from otel_dspy.mlflow.tracking.traces.merged_infos import merged
 
 if TYPE_CHECKING:
     from otel_dspy.mlflow.mapping.operations import Operation

@@ -11,7 +11,8 @@ from opentelemetry.trace import get_tracer, get_tracer_provider
 from otel_dspy.runtime.deferred_queue import DeferredQueue
 from otel_dspy.runtime.error_guard import guarded
 from otel_dspy.span_format import SCOPE_NAME
-from otel_dspy.telemetry.content.content_filter import ContentFilter, plain_json
+from otel_dspy.telemetry.content.content_filter import ContentFilter
+from otel_dspy.telemetry.content.content_json import plain_json
 from otel_dspy.telemetry.content.payloads import Outflow, put_payload
 from otel_dspy.telemetry.conventions.conversations import ConversationTracer
 from otel_dspy.telemetry.conventions.translating_tracer import with_extra_conventions

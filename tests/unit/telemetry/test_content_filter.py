@@ -10,8 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from otel_dspy.runtime.error_guard import failures
+from otel_dspy.serialization.plain_data import plain
 from otel_dspy.settings import Settings
-from otel_dspy.telemetry.content.content_filter import ContentFilter, as_json
+from otel_dspy.telemetry.content.content_filter import ContentFilter
+from otel_dspy.telemetry.content.content_json import plain_json
 from otel_dspy.telemetry.secrets.scrubber import REDACTED, SecretKeeper
 
 if TYPE_CHECKING:
@@ -195,11 +197,11 @@ def test_a_redactor_that_raises_lets_nothing_out_but_an_interrupt_through() -> N
         put(content(redact=raising), "stop")
 
 
-def test_as_json_raises_nothing_and_is_strict() -> None:
+def test_the_json_of_any_object_raises_nothing_and_is_strict() -> None:
     """Whatever stands in it, the text is JSON that any reader takes and UTF-8 can hold."""
     ring: dict[Any, Any] = {"nan": float("nan"), "huge": 10**5000, "half": "\ud83d", "bytes": b"\xff", 3: {4: 5}}
     ring["ring"] = ring
-    text = as_json(ring)
+    text = plain_json(plain(ring))
     text.encode()
     assert json.loads(text) == {
         "nan": None,

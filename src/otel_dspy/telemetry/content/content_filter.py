@@ -6,12 +6,11 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from opentelemetry.instrumentation.utils import suppress_instrumentation
-from opentelemetry.util.genai.utils import gen_ai_json_dumps
 
 from otel_dspy import semconv
 from otel_dspy.runtime.error_guard import report
-from otel_dspy.serialization.json_text import json_encoder
-from otel_dspy.serialization.plain_data import bounded, plain
+from otel_dspy.serialization.plain_data import bounded
+from otel_dspy.telemetry.content.content_json import plain_json
 from otel_dspy.telemetry.content.media_digests import without_large_media
 from otel_dspy.telemetry.secrets.patterns import REDACTED
 
@@ -31,25 +30,11 @@ _DATA_URI: Final = 64
 """Characters of a data URI before its data, at most, as far as images are concerned."""
 _LONGEST_MESSAGE: Final = 8192
 """Maximum length of a recorded exception message, in characters."""
-_encode: Final = json_encoder(
-    gen_ai_json_dumps.keywords["cls"](separators=gen_ai_json_dumps.keywords["separators"], ensure_ascii=False)
-)
-"""Encoder with the settings of `gen_ai_json_dumps`, which creates a new encoder for each call."""
 _KEPT_TEXTS: Final = 128
 """Inputs and outputs whose texts are kept: a module often has those of the module inside."""
 _LONGEST_KEPT: Final = 8_192
 """Maximum length in characters of what is kept."""
 _TEXT: Final = frozenset({str})
-
-
-def as_json(value: object) -> str:
-    """Serialize any object as JSON text. What cannot be serialized is null; iterators are not consumed."""
-    return plain_json(plain(value))
-
-
-def plain_json(value: AnyValue) -> str:
-    """Serialize plain data (see `plain`) as JSON text."""
-    return _encode(value)
 
 
 def _short_texts(value: AnyValue) -> tuple[tuple[str, AnyValue], ...] | None:

@@ -12,7 +12,7 @@ from otel_dspy import semconv
 from otel_dspy.runtime.error_guard import guarded
 from otel_dspy.serialization.datasets import fields
 from otel_dspy.serialization.plain_data import plain
-from otel_dspy.telemetry.content.content_filter import plain_json
+from otel_dspy.telemetry.content.content_json import plain_json
 from otel_dspy.telemetry.exceptions import describe, error_type, mark_failed
 from otel_dspy.telemetry.instruments import UNSPANNED
 from otel_dspy.telemetry.spans.metric import metric_attribute

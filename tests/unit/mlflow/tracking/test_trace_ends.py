@@ -11,7 +11,7 @@ from otel_dspy.mlflow.mapping.trace_operations import LogTrace
 from otel_dspy.mlflow.tracking.state.compile_state_lookup import StateLookup
 from otel_dspy.mlflow.tracking.store.store_reader import FoundTraceInfo, StoreReader
 from otel_dspy.mlflow.tracking.store.traces.trace_ends import end_of, noted_end
-from otel_dspy.mlflow.tracking.traces.trace_batches import merged
+from otel_dspy.mlflow.tracking.traces.merged_infos import merged
 
 CALLER = LogTrace(
     key="caller",
