@@ -16,8 +16,12 @@ if TYPE_CHECKING:
 
 CHECK: Final = 1.0
 """Seconds between two looks at whether something has been written."""
-THRESHOLDS: Final = (60_000, 20, 20)
-"""Of `gc.set_threshold`; Python's are (700, 10, 10)."""
+THRESHOLDS: Final = (60_000, 6, 20)
+"""Of `gc.set_threshold`; Python's are (700, 10, 10).
+
+Rows of MLflow's database are deleted without a collection, so that most of the objects of a batch are gone before one.
+The second number is small because what outlives one collection and is in a cycle waits for so many more of them.
+"""
 
 
 def exclude_modules(has_written: Callable[[], bool], ended: threading.Event) -> None:
