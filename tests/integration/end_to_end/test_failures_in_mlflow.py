@@ -104,7 +104,7 @@ def test_a_wrong_destination_loses_nothing(
     name = "x" * 600 if wrong == "experiment" else f"wrong {wrong}"
 
     def warnings() -> list[str]:
-        return [one.getMessage() for one in list(caplog.records) if one.name.endswith("tracking.requests.retry")]
+        return [one.getMessage() for one in list(caplog.records) if one.name.endswith("tracking.requests.outage_log")]
 
     with caplog.at_level(logging.WARNING), tracked(uri, name), dspy.context(lm=sums_lm()):
         Rounds(exact).compile(dspy.Predict("question -> answer"), trainset=examples(2))
