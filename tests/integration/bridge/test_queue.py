@@ -67,14 +67,15 @@ def protobuf_request(number: int) -> bytes:
 def test_while_mlflow_is_down_requests_are_acknowledged_and_kept(server_uri: str, tmp_path: Path) -> None:
     """By both protocols; the bridge stays ready, and the next one writes them, where their headers wanted them."""
     queue, experiment = tmp_path / "queue", f"queue-{uuid.uuid4().hex[:8]}"
+    first = uuid.uuid4().int >> 66  # MLflow keeps a trace id once, and the server is shared
     with faulty_proxy(server_uri, faults=["503"], share=1.0) as mlflow:
         settings: dict[str, Any] = {"queue": queue, "token": TOKEN, "drain_timeout": 60.0}
         with running_bridge(mlflow.uri, experiment, **settings) as bridge:
             authorized = {"authorization": f"Bearer {TOKEN}"}
             headers = authorized | {"x_mlflow_experiment_name": f"{experiment}-other"}
-            assert post(bridge, json_request(1), **headers)[:2] == (200, {})
-            assert call(bridge, protobuf_request(2), **authorized) == ExportTraceServiceResponse()
-            assert post(bridge, json_request(3))[0] == 401
+            assert post(bridge, json_request(first), **headers)[:2] == (200, {})
+            assert call(bridge, protobuf_request(first + 1), **authorized) == ExportTraceServiceResponse()
+            assert post(bridge, json_request(first + 2))[0] == 401
             awaited(lambda: bridge.writer.failing_since is not None, "the first failure")
             assert get(bridge, "/readyz") == (200, "ready\n")
             metrics = get(bridge, "/metrics", **authorized)[1]

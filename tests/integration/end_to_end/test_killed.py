@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import time
+import uuid
 from typing import TYPE_CHECKING
 
 import dspy
@@ -111,8 +112,8 @@ def test_open_traces_of_runs_that_have_ended(tracking_uri: str) -> None:
     gone = {HOST_TAG: host(), PROCESSES_TAG: f"{os.getpid()}@1"}
     tags = {"left": gone, "other host": gone | {HOST_TAG: "another 1 2"}, "living": own_tags(), "the user's": {}}
     runs = {name: client.create_run(experiment, tags=of_run).info.run_id for name, of_run in tags.items()}
-    for number, run in enumerate(runs.values(), 1):
-        store.traces.start_trace(experiment, LogTrace(key="info", trace_id=f"{number:032x}", run=None, start_ms=1), run)
+    for run in runs.values():
+        store.traces.start_trace(experiment, LogTrace(key="info", trace_id=uuid.uuid4().hex, run=None, start_ms=1), run)
         client.set_terminated(run, "FINISHED")
     with no_retries(0):  # MLflow's client would repeat the request for spans, of which there are none
         assert end_traces_of_ended_runs(store, [experiment]) == 1
