@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import signal
 import subprocess
 import sys
@@ -15,7 +16,6 @@ from mlflow import MlflowClient
 
 from tests.chaos.twins import differences, record
 from tests.docs.code_blocks import covered_blocks, exported
-from tests.support.drain_progress import without_progress
 from tests.support.instrumented_process import environment, run_initialized, run_instrumented, start_initialized
 from tests.support.mlflow_tree import read_tree
 from tests.support.otlp_receiver import otlp_receiver
@@ -131,7 +131,9 @@ def test_an_unhandled_exception_is_recorded(place: dict[str, str]) -> None:
     """The program ends with its own traceback and status; MLflow has the failure and everything before it."""
     done = run_initialized(ENDING, "crash", OTEL_TRACES_EXPORTER="mlflow", **place)
     assert done.returncode == 1
-    assert without_progress(done.stderr).rstrip().endswith("RuntimeError: no luck today")
+    # On a busy machine the progress of the drain is printed.
+    recorded = re.sub(r"(?m)^otel-dspy: \d+ spans not yet delivered to MLflow .*$", "", done.stderr)
+    assert recorded.rstrip().endswith("RuntimeError: no luck today")
     run = the_run(place)
     assert (run.status, [child.status for child in run.children]) == ("FAILED", ["FINISHED"])
     assert len(run.children[0].traces) == 2

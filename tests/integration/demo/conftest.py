@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.support.drain_progress import without_progress
 from tests.support.dspy_answers import dspy_script
 from tests.support.lm_server import scripted_lm
 from tests.support.programs import run_program
@@ -27,7 +26,6 @@ class DemoResult:
     status: int
     output: str
     errors: str
-    """What it wrote to its standard error, without the progress of a delivery that takes long."""
     folder: Path
     """The working folder, in which its store is."""
 
@@ -53,7 +51,7 @@ def run_demo(folder: Path, *arguments: str, forked: bool = True, **environment: 
         done = subprocess.run(
             command, cwd=folder, env=everything, capture_output=True, text=True, timeout=500, check=False
         )
-    return DemoResult(done.returncode, done.stdout, without_progress(done.stderr), folder)
+    return DemoResult(done.returncode, done.stdout, done.stderr, folder)
 
 
 @pytest.fixture
