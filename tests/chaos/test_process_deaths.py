@@ -44,7 +44,8 @@ def await_spooled(processor: MlflowSpanProcessor) -> None:
     """Wait until the spool has what has ended, as it has a second later where there is a processor for its thread."""
     assert worker.SPOOL_EVERY + worker.SPOOL_AFTER < LAST_SECOND
     drain_deferred()
-    awaited(lambda: processor._worker.waiting and not processor._worker.queues.unwritten, "the spool")
+    delivery = processor._worker
+    awaited(lambda: delivery.waiting and not delivery.queues.unwritten, "the spool")
 
 
 def die_a_second_later(death: str, store: str) -> None:

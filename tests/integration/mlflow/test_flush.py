@@ -15,6 +15,7 @@ from opentelemetry.sdk.trace.export import BatchSpanProcessor
 
 from otel_dspy import DSPyInstrumentor
 from otel_dspy.mlflow import MlflowSpanProcessor, autolog, flush
+from otel_dspy.mlflow.delivery.pending_flushes import PendingFlushes
 from otel_dspy.mlflow.exporter import MlflowSpanExporter
 from tests.chaos.faulty_proxy import faulty_proxy
 from tests.integration.mlflow.conftest import CallContext
@@ -22,7 +23,6 @@ from tests.integration.mlflow.contract_spans import SpanEmitter, provider
 from tests.support.mlflow_server import free_port
 from tests.support.mlflow_tree import read_tree
 from tests.support.sums import exact, examples
-from tests.support.waiting import awaited
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -118,8 +118,19 @@ class _Gate:
 
 
 @pytest.mark.parametrize("end", ["compile ends", "process ends"])
-def test_runs_end_before_example_traces_are_written(end: str, server: MlflowServer) -> None:
+def test_runs_end_before_example_traces_are_written(
+    end: str, server: MlflowServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Twenty traces are on their way, one is being written: the run's params, metrics and end come next."""
+    flushed, add = threading.Event(), PendingFlushes.add
+
+    def noted(flushes: PendingFlushes, *, end_runs: bool) -> threading.Event:
+        try:
+            return add(flushes, end_runs=end_runs)
+        finally:
+            flushed.set()
+
+    monkeypatch.setattr(PendingFlushes, "add", noted)
     experiment = f"order-{uuid.uuid4().hex[:12]}"
     with faulty_proxy(server.uri, share=0.0) as proxy:
         gate = _Gate(proxy)
@@ -136,7 +147,7 @@ def test_runs_end_before_example_traces_are_written(end: str, server: MlflowServ
             compiling.__exit__(None, None, None)
         ending = threading.Thread(target=made.shutdown if end == "process ends" else lambda: flush(DELIVERY))
         ending.start()
-        awaited(lambda: made._worker._flushes, "the flush")
+        assert flushed.wait(DELIVERY)
         gate.open.set()
         ending.join(DELIVERY)
         if end == "process ends":
