@@ -37,7 +37,15 @@ _left_off: Final = threading.Event()
 class Worker:
     """Queues ended spans without blocking and delivers them through a `SpanPipeline`; the rest is in the spool."""
 
-    def __init__(self) -> None:
+    def __init__(self, max_spans: int = MAX_SPANS, max_characters: int = MAX_CHARACTERS) -> None:
+        """Create empty queues; a thread starts with the first span.
+
+        Args:
+            max_spans: maximum number of spans in memory; further ones are kept on disk only.
+            max_characters: the same bound, in characters of string attributes.
+        """
+        self._max_spans = max_spans
+        self._max_characters = max_characters
         self._reset(forked=False)
         itself: weakref.ref[Worker] = weakref.ref(self)
         os.register_at_fork(after_in_child=lambda: _after_fork(itself), after_in_parent=lambda: _has_forked(itself))
@@ -46,7 +54,7 @@ class Worker:
         """Create empty queues and no threads: at construction, and in a forked child, which has only its own spans."""
         self._forked = forked
         self._gate = ForkGate()
-        self.queues = SpooledQueues(MAX_SPANS, MAX_CHARACTERS)
+        self.queues = SpooledQueues(self._max_spans, self._max_characters)
         """The spans that wait, in memory and on disk."""
         self._flushes = PendingFlushes(self.queues)
         self._drop_policy = DropPolicy()
