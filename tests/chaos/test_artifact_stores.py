@@ -87,7 +87,7 @@ def test_an_object_store_that_rejects_for_a_while_gets_all(
         _await_end(second_store)
         awaited(lambda: objects.failed, "an upload")
         assert objects.objects == {}
-        awaited(lambda: "control" in {path.name.split("-")[3] for path in spool.iterdir()}, "a file of the spool")
+        awaited(lambda: "control" in {path.name.split("-")[3] for path in spool.glob("*")}, "a file of the spool")
         objects.fault = None
         assert processor.force_flush(DELIVERY)
         assert reference.force_flush(DELIVERY)
