@@ -66,7 +66,9 @@ class Model:
         self.traces: dict[str, LogTrace] = {}
         self.tags: dict[str, dict[str, str]] = {}
         """Tags that are set apart from the infos, by trace id."""
-        self._states: ProgramStates[LogProgram | LogChanges | LogModel] = ProgramStates()
+        self.dropped: list[LogProgram | LogChanges | LogModel] = []
+        """What has waited for a state in vain."""
+        self._states: ProgramStates[LogProgram | LogChanges | LogModel] = ProgramStates(self.dropped.append)
 
     def state(self) -> dict[str, Any]:
         """All that is held, comparable."""
@@ -119,7 +121,8 @@ class Model:
                 for waiting in self._states.keep(*kept, initial=operation.initial):
                     self._program(waiting)
             case ForgetPrograms():
-                assert not list(self._states.forget(operation.scope))
+                self._states.forget(operation.scope)
+                assert not self.dropped
             case LogSpan():
                 self.spans[operation.trace_id, operation.span.span_id] = operation
             case LogTrace():

@@ -11,6 +11,10 @@ from otel_dspy.runtime.bounded_dict import BoundedDict
 if TYPE_CHECKING:
     from otel_dspy.mlflow.records.span_records import Record
 
+MAX_OPEN: Final = 1024
+"""Maximum number of compiles whose trials or phases are kept: a bridge never receives the ends of programs that were
+killed.
+"""
 MAX_ENDED: Final = 64
 """Maximum number of remembered ended compiles, for late or duplicate spans."""
 
@@ -31,11 +35,11 @@ class CompileAggregator:
     """Collects trials, phases and ends by compile, without program states, tables and attributes."""
 
     def __init__(self) -> None:
-        self._trials: dict[str, dict[int, TrialRecord]] = {}
+        self._trials: BoundedDict[str, dict[int, TrialRecord]] = BoundedDict(MAX_OPEN)
         self._ended: BoundedDict[str, CompileRecord] = BoundedDict(
             MAX_ENDED, lambda compile_id, _: self._forget(compile_id)
         )
-        self._phases: dict[str, dict[str, PhaseRecord]] = {}
+        self._phases: BoundedDict[str, dict[str, PhaseRecord]] = BoundedDict(MAX_OPEN)
 
     def _forget(self, compile_id: str) -> None:
         self._trials.pop(compile_id, None)

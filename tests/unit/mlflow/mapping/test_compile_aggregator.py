@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from otel_dspy.mlflow.mapping import compile_aggregator
 from otel_dspy.mlflow.mapping.compile_aggregator import MAX_ENDED, MAX_PHASES, CompileAggregator
 from otel_dspy.mlflow.mapping.operations import LogMetrics, LogReport, LogText
 from otel_dspy.mlflow.mapping.run_keys import CompileRun, TrialRun
@@ -13,6 +14,9 @@ from otel_dspy.mlflow.records import decode
 from otel_dspy.mlflow.records.route import Options
 from otel_dspy.mlflow.records.span_records import CompileRecord
 from tests.support.mapped_spans import CID, IDENTITY, mapped, span
+
+if TYPE_CHECKING:
+    import pytest
 
 RUN = CompileRun(CID)
 
@@ -142,3 +146,14 @@ def test_the_phases_of_a_forgotten_compile_are_forgotten() -> None:
     again = aggregator.add(decode.record_of(span("compile", IDENTITY)))
     assert again is not None
     assert again.phases == ()
+
+
+def test_compiles_whose_end_never_comes_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Their programs were killed: trials and phases of the latest alone are kept."""
+    monkeypatch.setattr(compile_aggregator, "MAX_OPEN", 3)
+    aggregator = CompileAggregator()
+    for number in range(5):
+        _add(aggregator, "trial", number)
+        aggregator.add(decode.record_of(_phase("first", 10, f"c{number}")))
+    ended = [_add(aggregator, "compile", number) for number in range(5)]
+    assert [(len(found.trials), len(found.phases)) for found in ended] == [(0, 0)] * 2 + [(1, 1)] * 3

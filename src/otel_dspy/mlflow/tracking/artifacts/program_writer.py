@@ -24,7 +24,7 @@ class ProgramWriter:
     def __init__(self, writer: WriterStrategy, batches: RunSender) -> None:
         self._writer = writer
         self._batches = batches
-        self._states: ProgramStates[ProgramOperation] = ProgramStates()
+        self._states: ProgramStates[ProgramOperation] = ProgramStates(_log_dropped)
 
     def keep(self, program: KeepProgram) -> None:
         """Store a program's state, and write what waited for it."""
@@ -36,10 +36,7 @@ class ProgramWriter:
 
     def forget(self, operation: ForgetPrograms) -> None:
         """End a scope; what still waits in scopes that ended long ago is dropped and logged."""
-        for waiting in self._states.forget(operation.scope):
-            _logger.warning(
-                "The state of program %s was not received; %s is not logged", waiting.program_id, waiting.path
-            )
+        self._states.forget(operation.scope)
 
     def write(self, operation: ProgramOperation) -> None:
         """Write to MLflow, or hold the operation until its states have been received."""
@@ -79,3 +76,7 @@ class ProgramWriter:
             store.models.log_score(run_id, model_id, operation.score)
         if operation.also is not None and self._writer.exists(operation.also):
             store.models.link_model(runs.handle(operation.also).run_id, model_id)
+
+
+def _log_dropped(waiting: ProgramOperation) -> None:
+    _logger.warning("The state of program %s was not received; %s is not logged", waiting.program_id, waiting.path)

@@ -7,14 +7,17 @@ from collections import OrderedDict
 from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
 
 from otel_dspy.mlflow.mapping.artifacts.program_changes import changes
+from otel_dspy.runtime.bounded_dict import BoundedDict
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable
 
     from otel_dspy.mlflow.mapping.operations import LogChanges
 
 Waiting = TypeVar("Waiting")
 
+MAX_OPEN: Final = 1024
+"""Maximum number of scopes that have not ended: a bridge never receives the ends of programs that were killed."""
 MAX_ENDED: Final = 64
 """Maximum number of remembered ended scopes: their data may arrive late or twice."""
 MAX_ENDED_BYTES: Final = 16 * 1024 * 1024
@@ -26,7 +29,14 @@ _INITIAL: Final = ""
 class ProgramStates(Generic[Waiting]):
     """Compressed states, and the operations that wait for a missing one (trials may run concurrently)."""
 
-    def __init__(self) -> None:
+    def __init__(self, dropped: Callable[[Waiting], object]) -> None:
+        """Create an empty cache.
+
+        Args:
+            dropped: called with each operation that still waits when its scope is dropped.
+        """
+        self._dropped = dropped
+        self._open: BoundedDict[str, None] = BoundedDict(MAX_OPEN, lambda scope, _: self._drop(scope))
         self._states: dict[str, dict[str, bytes]] = {}
         self._waiting: dict[str, dict[str, list[Waiting]]] = {}
         self._initial: dict[str, str] = {}
@@ -41,6 +51,7 @@ class ProgramStates(Generic[Waiting]):
             state: its state as JSON text.
             initial: whether it is the program that the compile started from.
         """
+        self._begin(scope)
         self._states.setdefault(scope, {})[program_id] = zlib.compress(state.encode(), 1)
         waiting = self._waiting.get(scope, {})
         found = waiting.pop(program_id, [])
@@ -66,19 +77,30 @@ class ProgramStates(Generic[Waiting]):
             program_id: id of the program whose state is missing.
             waiting: the operation that needs the state.
         """
+        self._begin(scope)
         self._waiting.setdefault(scope, {}).setdefault(program_id, []).append(waiting)
 
-    def forget(self, scope: str) -> Iterator[Waiting]:
-        """End a scope and drop those that ended long ago; return their operations that are still waiting."""
+    def _begin(self, scope: str) -> None:
+        if scope not in self._ended:
+            self._open[scope] = None
+
+    def forget(self, scope: str) -> None:
+        """End a scope and drop those that ended long ago."""
+        self._open.pop(scope, None)
         self._ended[scope] = None
         self._ended.move_to_end(scope)
         size = sum(len(packed) for ended in self._ended for packed in self._states.get(ended, {}).values())
         while len(self._ended) > MAX_ENDED or (size > MAX_ENDED_BYTES and len(self._ended) > 1):
             oldest, _ = self._ended.popitem(last=False)
-            size -= sum(len(packed) for packed in self._states.pop(oldest, {}).values())
-            self._initial.pop(oldest, None)
-            for found in self._waiting.pop(oldest, {}).values():
-                yield from found
+            size -= sum(len(packed) for packed in self._states.get(oldest, {}).values())
+            self._drop(oldest)
+
+    def _drop(self, scope: str) -> None:
+        self._states.pop(scope, None)
+        self._initial.pop(scope, None)
+        for found in self._waiting.pop(scope, {}).values():
+            for waiting in found:
+                self._dropped(waiting)
 
 
 def changes_text(states: ProgramStates[Any], operation: LogChanges) -> str | None:
