@@ -69,7 +69,7 @@ def _drain_all() -> None:
 
 
 def _close_all() -> None:
-    global _closing  # noqa: PLW0603 - the same
+    global _closing  # noqa: PLW0603 - set once, at the end of the process
     _closing = True
     for processor, in_vain in list(_gave_up.items()):
         processor.shutdown(wait=not in_vain)
