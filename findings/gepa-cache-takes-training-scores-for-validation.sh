@@ -2,8 +2,8 @@
 # gepa: with cache_evaluation=True scores of training examples count as scores of validation examples.
 #
 # Seen on 2026-11-30 with gepa 0.1.4, CPython 3.11.
-# Expected: "If True and a cache entry exists, GEPA will skip the fitness evaluation and use the cached results. This helps
-#           avoid redundant evaluations": the same candidates, scores and winner as without it, with fewer calls.
+# Expected: "If True and a cache entry exists, GEPA will skip the fitness evaluation and use the cached results. This
+#           helps avoid redundant evaluations": the same scores and the same winner as without it, with fewer calls.
 # Seen:     an entry is found by the candidate and the example's id, and ids are positions: training example 0 and
 #           validation example 0 are one. A proposal that was evaluated on a minibatch keeps these scores in its
 #           validation, which evaluates the other positions only. A candidate that knows the training set by heart wins
