@@ -12,11 +12,16 @@ from typing import TYPE_CHECKING, Any, Final, cast
 
 import dspy
 import pytest
+from mlflow.tracing.otel.translation import translate_span_when_storing
+from mlflow.utils.providers import cost_per_token
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor
 
 from otel_dspy import DSPyInstrumentor
 from otel_dspy.mlflow import MlflowSpanProcessor
+from otel_dspy.mlflow.mapping.trace_operations import LogSpan
+from otel_dspy.mlflow.records.span import SpanRecord
+from otel_dspy.mlflow.tracking.store.traces.mlflow_span import mlflow_span
 from tests.support.blank_store import blank_store
 from tests.support.bridges import exporter, running_bridge
 from tests.support.dspy_answers import dspy_script
@@ -141,6 +146,42 @@ def test_a_run_and_its_traces_have_one_cost(tmp_path: Path) -> None:
         }
         shown = {span.attributes["mlflow.llm.model"] for trace in run.traces for span in trace.walk() if _is_call(span)}
         assert shown == {"priced-by-the-user-2026", "gpt-4o-mini (no price)"}
+
+
+def test_a_server_with_litellm_prices_no_call_of_unknown_cost() -> None:
+    """For a model that LiteLLM's list has and MLflow's has not: MLflow's server asks LiteLLM where it is installed."""
+    import litellm  # noqa: PLC0415 - LiteLLM takes seconds, in each pytest process
+
+    model = next(
+        name
+        for name, entry in cast("dict[str, dict[str, Any]]", litellm.model_cost).items()
+        if entry.get("mode") == "chat" and (entry.get("output_cost_per_token") or 0) > 0 and "/" not in name
+        if cost_per_token(name, 1, 1) is None and _price_on_a_server(_call_of(name, priced=True)) is not None
+    )
+    assert _price_on_a_server(_call_of(model)) is None
+
+
+def _call_of(model: str, *, priced: bool = False) -> LogSpan:
+    """A call with tokens and of unknown cost; or a span of another library."""
+    span = SpanRecord(
+        trace_id="0" * 31 + "1", span_id="0" * 15 + "1", parent_id=None, name="chat", kind="CLIENT",
+        start_ns=1_800_000_000_000_000_000, end_ns=1_800_000_001_000_000_000, attributes={},
+    )  # fmt: skip
+    attributes: dict[str, object] = {
+        "gen_ai.operation.name": "chat",
+        "gen_ai.response.model": model,
+        "gen_ai.usage.input_tokens": 1000,
+        "gen_ai.usage.output_tokens": 100,
+    }
+    return LogSpan(
+        key=span.span_id, trace_id=span.trace_id, span=span, parent_id=None, attributes=attributes,
+        unpriced_model=None if priced else model,
+    )  # fmt: skip
+
+
+def _price_on_a_server(logged: LogSpan) -> object:
+    stored = translate_span_when_storing(mlflow_span(logged))["attributes"]
+    return stored.get("mlflow.llm.cost")
 
 
 def _is_call(span: Any) -> bool:
