@@ -9,7 +9,7 @@ from mlflow.exceptions import MlflowException
 
 from otel_dspy.bridge.experiment_routing import WORKSPACE_ATTRIBUTE, ExperimentRouter
 from otel_dspy.mlflow.records.route import Destination, Experiment
-from otel_dspy.mlflow.tracking.requests import workspaces
+from otel_dspy.mlflow.tracking.requests import database_errors, workspaces
 from otel_dspy.mlflow.tracking.store.store import Store
 from otel_dspy.otlp_requests.span_route import UnusableError
 
@@ -61,7 +61,7 @@ class RequestExperimentRouter(ExperimentRouter):
         try:
             Store(self.tracking_uri).ping(experiment_id)
         except MlflowException as error:
-            return error.error_code in _NO_EXPERIMENT
+            return error.error_code in _NO_EXPERIMENT or database_errors.is_unstorable_value(error)
         return False
 
     def named_id(self, resource: Attributes) -> str:

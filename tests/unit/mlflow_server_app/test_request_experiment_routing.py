@@ -46,7 +46,7 @@ def test_an_unknown_experiment_is_distinguished_from_a_failing_store(
     monkeypatch.chdir(tmp_path)
     experiments = RequestExperimentRouter(blank_store(tmp_path))
     known = MlflowClient(experiments.tracking_uri).create_experiment("e")
-    assert [experiments.lacks(one) for one in (known, "987", "none")] == [False, True, True]
+    assert [experiments.lacks(one) for one in (known, "987", "none", "9" * 20)] == [False, True, True, True]
 
     def locked(_store: Store, _experiment_id: str) -> None:
         raise MlflowException("database is locked", TEMPORARILY_UNAVAILABLE)

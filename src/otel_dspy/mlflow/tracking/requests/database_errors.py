@@ -3,7 +3,7 @@
 A connection that breaks during a request makes MLflow's roll-back raise too, and what that raises is no
 `MlflowException` (3.17.2, `store/db/utils.py`). MLflow's endpoint of spans answers it with 422, as it answers a span
 that the database does not take (`server/otel_api.py`). Stores answer any error of SQLAlchemy but an `OperationalError`
-with 400.
+with 400, and with 500 an error of the driver that SQLAlchemy does not convert, for a value that the driver cannot send.
 """
 
 from __future__ import annotations
@@ -18,8 +18,13 @@ _OTHER_ERROR: Final = "failed to log opentelemetry spans"
 _LINK: Final = "sqlalche.me/e/"
 """Part of the message of SQLAlchemy's errors."""
 _MODULE: Final = "sqlalchemy.exc"
-_UNSTORABLE_TEXT: Final = re.compile(r"sqlalche\.me/e/\d+/9h9h|a string literal cannot contain nul", re.IGNORECASE)
+_DATA_ERROR: Final = re.compile(r"sqlalche\.me/e/\d+/9h9h|a string literal cannot contain nul", re.IGNORECASE)
 """Messages of SQLAlchemy's `DataError`, whose link has this code, and of psycopg2's `ValueError`."""
+_UNSENDABLE: Final = re.compile(
+    r"(?:INTERNAL_ERROR: )?(?:Python int too large to convert to SQLite INTEGER"
+    r"|A string literal cannot contain NUL \(0x00\) characters\.|'utf-8' codec can't encode character.*)"
+)
+"""Whole messages of sqlite3's `OverflowError`, of psycopg2's `ValueError`, and for half a surrogate of both."""
 _BROKEN: Final = frozenset({"OperationalError", "InterfaceError", "InternalError"})
 """SQLAlchemy's errors of a connection; those of data, of constraints and of statements have classes of their own."""
 
@@ -43,15 +48,22 @@ def is_ambiguous(error: BaseException) -> bool:
     return _OTHER_ERROR in text or (error.error_code == "BAD_REQUEST" and _LINK in text)
 
 
-def is_unstorable_text(error: BaseException) -> bool:
-    """Return whether the database or its driver does not take a text: too long, with a NUL, or with half a surrogate.
+def is_unsendable_value(error: BaseException) -> bool:
+    """Return whether the database's driver does not take a value: beyond 64 bits, with a NUL or half a surrogate.
 
     Args:
         error: what was raised, or the error that MLflow raised for it.
     """
-    if "DataError" in _names(error) or isinstance(error, UnicodeEncodeError):
-        return True
-    return isinstance(error.__cause__, UnicodeEncodeError) or _UNSTORABLE_TEXT.search(str(error)) is not None
+    return isinstance(error, OverflowError | UnicodeEncodeError) or _UNSENDABLE.fullmatch(str(error)) is not None
+
+
+def is_unstorable_value(error: BaseException) -> bool:
+    """Return whether the database or its driver does not take a value: too long or large, or as above.
+
+    Args:
+        error: what was raised, or the error that MLflow raised for it.
+    """
+    return "DataError" in _names(error) or is_unsendable_value(error) or _DATA_ERROR.search(str(error)) is not None
 
 
 def _names(error: BaseException) -> set[str]:

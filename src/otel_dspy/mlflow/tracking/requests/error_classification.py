@@ -89,7 +89,7 @@ class NoTrackingStoreError(Exception):
 
 
 class UnusableExperimentError(Exception):
-    """MLflow rejects the experiment's name; `__cause__` is its error."""
+    """MLflow rejects the experiment's name or id; `__cause__` is its error."""
 
 
 @contextmanager
@@ -113,7 +113,7 @@ def tracking_store_access() -> Generator[None]:
 
 @contextmanager
 def experiment_access() -> Generator[None]:
-    """Raise the rejection of an experiment's name, by MLflow or its database, as an error of the experiment.
+    """Raise the rejection of an experiment's name or id, by MLflow or its database, as an error of the experiment.
 
     Raises:
         UnusableExperimentError: MLflow rejected it, with an error code of its own, or its database does not take it.
@@ -121,7 +121,7 @@ def experiment_access() -> Generator[None]:
     try:
         yield
     except Exception as error:
-        if _is_rejected_by_mlflow(error) or database_errors.is_unstorable_text(error):
+        if _is_rejected_by_mlflow(error) or database_errors.is_unstorable_value(error):
             raise UnusableExperimentError(error_cause(error, _LONGEST_REASON)) from error
         raise
 
@@ -196,6 +196,8 @@ def _of_artifacts(error: BaseException, status: int | None) -> ErrorClass:
 def _of_database(error: BaseException) -> ErrorClass | None:
     if database_errors.is_broken_connection(error):
         return ErrorClass.WAIT
+    if database_errors.is_unsendable_value(error):
+        return ErrorClass.REJECTED
     rejected = isinstance(error, MlflowException) and error.error_code in _REJECTION_CODES
     return ErrorClass.AMBIGUOUS if not rejected and database_errors.is_ambiguous(error) else None
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from otel_dspy.mlflow.tracking.requests.error_classification import experiment_access, tracking_store_access
 from otel_dspy.mlflow.tracking.store import capabilities
@@ -11,6 +11,11 @@ from otel_dspy.mlflow.tracking.store.store import Store
 if TYPE_CHECKING:
     from otel_dspy.mlflow.records.route import Destination
     from otel_dspy.mlflow.tracking.store.store_reader import StoreReader
+
+_UNUSUAL: Final = len(str(2**31))
+"""Digits of an id that the store is asked for first: PostgreSQL takes 31 bits, SQLite 63, and what they answer to more
+is no rejection of the experiment, unlike the answer to an id that does not exist.
+"""
 
 
 class Connection:
@@ -57,6 +62,9 @@ class Connection:
     def _experiment_id(self, store: Store) -> str:
         where = self.destination.experiment
         if where.id is not None:
+            if where.id.isdecimal() and len(where.id) >= _UNUSUAL:
+                with experiment_access():
+                    store.ping(where.id)
             return where.id
         with experiment_access():
             return store.experiment_id(where.name or "Default")
