@@ -127,6 +127,32 @@ def test_the_claim_of_one_who_is_gone_is_settled(
     assert found == [run_id]
 
 
+def test_a_claim_that_its_writer_settles_before_it_is_deleted(
+    new_store: Callable[[str], str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """That writer was suspended for longer than this one waits, and uses the run that this one deletes."""
+    monkeypatch.setattr(creation_lock, "PATIENCE", 0.0)
+    uri = new_store("m")
+    other, connection = Store(uri), Connection(Destination(uri, Experiment(id="0")))
+    with monkeypatch.context() as largest:
+        largest.setattr(uuid, "uuid4", lambda: uuid.UUID(int=2**128 - 1))
+        claim = other.create_run("0", "Any P", 1, {RUN_TAG: f"{CLAIM}{run_tag(RUN)}"}).run_id
+    delete = connection.store().delete_run
+
+    def settled_late(run_id: str) -> None:
+        if run_id == claim:
+            other.log_run(claim, {}, [], {RUN_TAG: run_tag(RUN)})
+        delete(run_id)
+
+    monkeypatch.setattr(connection.store(), "delete_run", settled_late)
+    runs = Runs(connection.store(), connection.experiment_id, ConcurrentRunCreation(connection), look_up_runs=True)
+    assert emit(runs, uri, 1) == claim
+    other.log_run(claim, {}, [], {"from.2": "told"})
+    (run,) = MlflowClient(uri).search_runs(["0"])
+    assert run.info.run_id == claim
+    assert {"from.1", "from.2"} <= run.data.tags.keys()
+
+
 def test_a_claim_that_is_left_beside_the_run_is_deleted(server_uri: str) -> None:
     """A writer was killed after another had settled the run: both the next writer and the end of the compile see it."""
     store, client = Store(server_uri), MlflowClient(server_uri)

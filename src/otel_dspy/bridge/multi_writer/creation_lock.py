@@ -6,6 +6,9 @@ MLflow has no create-if-absent. Each writer therefore creates a claim, and reade
 - A writer that finds a claim with a smaller id deletes its own claim.
 - The writer with the smallest id waits until all other claims are deleted, then settles its own.
 - A claim whose writer has died is settled by a waiting writer after `PATIENCE`, or deleted if another is settled.
+- A writer that was only suspended for so long may settle its claim just before it is deleted. Runs are read after they
+  are deleted, and restored where that happened. MLflow restores no models: that writer keeps a deleted one, beside the
+  READY one with the same text.
 """
 
 from __future__ import annotations
@@ -36,7 +39,7 @@ Found = TypeVar("Found", bound=Candidate)
 def decided(
     own: str,
     look: Callable[[], tuple[list[Found], list[Found]]],
-    give_up: Callable[[str], None],
+    give_up: Callable[[str], bool],
     settle: Callable[[Found], bool],
     patience: float,
 ) -> Found | None:
@@ -45,7 +48,7 @@ def decided(
     Args:
         own: id of this writer's claim.
         look: returns the settled entities and the claims.
-        give_up: deletes a claim by id; idempotent.
+        give_up: deletes a claim by id; idempotent. Returns False if the claim has been settled meanwhile and is kept.
         settle: turns a claim into a settled entity; returns False if another writer has deleted it.
         patience: seconds to wait for other writers.
 
@@ -63,12 +66,10 @@ def decided(
         if not claims:
             return None
         smallest, *others = claims
-        if smallest.id != own:
-            give_up(own)
+        if smallest.id != own and any(other.id == own for other in others) and not give_up(own):
+            continue
         if (smallest.id == own and not others) or time.monotonic() >= deadline:
-            for gone in others:
-                give_up(gone.id)
-            if settle(smallest):
+            if all(give_up(gone.id) for gone in others) and settle(smallest):
                 return smallest
         else:
             time.sleep(PAUSE)

@@ -34,6 +34,10 @@ def ready_model(connection: Connection, operation: LogModel, run_id: str, text: 
         found = store.models.models_of(experiment_id, run_id, operation.name)
         return [model for model in found if model.ready], [model for model in found if not model.ready]
 
+    def give_up(model_id: str) -> bool:
+        store.models.delete_model(model_id)
+        return True
+
     def settle(model: FoundModel) -> bool:
         try:
             store.artifacts.write_text(model.artifact_uri, operation.path, text)
@@ -50,7 +54,7 @@ def ready_model(connection: Connection, operation: LogModel, run_id: str, text: 
         if ready:
             return min(model.id for model in ready)
         own = store.models.create_model(experiment_id, run_id, operation.name, operation.tags).id
-        chosen = creation_lock.decided(own, look, store.models.delete_model, settle, creation_lock.PATIENCE)
+        chosen = creation_lock.decided(own, look, give_up, settle, creation_lock.PATIENCE)
         if chosen is not None and chosen.id == own:
             return own
         store.models.delete_model(own)

@@ -52,7 +52,7 @@ class ConcurrentRunCreation:
             chosen = creation_lock.decided(
                 self._claims[run],
                 lambda: self._candidates(run),
-                store.delete_run,
+                lambda claim_id: self._give_up(run, claim_id),
                 lambda claim: self._settle(run, claim),
                 creation_lock.PATIENCE,
             )
@@ -93,6 +93,16 @@ class ConcurrentRunCreation:
                 raise _SharedRunError
 
         return made[0] if store.together([write], self._gate) else None
+
+    def _give_up(self, run: RunKey, claim_id: str) -> bool:
+        """Delete a claim; restore it and return False if its writer has settled it meanwhile."""
+        store = self._connection.store()
+        store.delete_run(claim_id)
+        # A deleted run cannot be settled any more, so that this is final.
+        if store.run_tags(claim_id).get(RUN_TAG) != run_tag(run):
+            return True
+        store.restore_run(claim_id)
+        return False
 
     def _settle(self, run: RunKey, claim: FoundRun) -> bool:
         try:

@@ -34,6 +34,7 @@ class Writers:
         others: what other writers do between two looks of this one; the last one again and again.
         done: what this writer did, in order.
         looks: how often it looked.
+        settled_late: a claim that another writer settles when this one is about to delete it.
     """
 
     claims: set[str]
@@ -41,6 +42,7 @@ class Writers:
     others: list[Callable[[Writers], None]] = field(default_factory=list)  # pyright: ignore[reportUnknownVariableType] - typed by its annotation
     done: list[str] = field(default_factory=list[str])
     looks: int = 0
+    settled_late: str | None = None
 
     def look(self) -> tuple[list[One], list[One]]:
         """What is settled, and the claims; then the others act."""
@@ -50,10 +52,14 @@ class Writers:
             (self.others.pop(0) if len(self.others) > 1 else self.others[0])(self)
         return found
 
-    def give_up(self, claim: str) -> None:
-        """This writer deletes a claim."""
+    def give_up(self, claim: str) -> bool:
+        """This writer deletes a claim, unless it has been settled."""
         self.done.append(f"gives up {claim}")
+        if claim == self.settled_late:
+            self.claims.discard(claim)
+            self.settled.add(claim)
         self.claims.discard(claim)
+        return claim not in self.settled
 
     def settle(self, claim: One) -> bool:
         """This writer settles one, unless it has been deleted."""
@@ -167,3 +173,12 @@ def test_a_writer_that_is_gone(own: str, deeds: list[str]) -> None:
     assert writers.decided(own, patience=0.05) == "a"
     assert sorted(set(writers.done)) == deeds
     assert (writers.settled, writers.claims) == ({"a"}, set())
+
+
+@pytest.mark.parametrize("own", ["a", "b"])
+def test_a_claim_that_is_settled_before_it_is_deleted(own: str) -> None:
+    """Its writer, out of patience like this one, uses it already: no other is settled."""
+    writers = Writers({"a", "b"}, settled_late="b")
+    assert writers.decided(own, patience=0) == "b"
+    assert "settles a" not in writers.done
+    assert writers.settled == {"b"}

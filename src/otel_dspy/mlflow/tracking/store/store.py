@@ -186,6 +186,18 @@ class Store:
             if error.error_code != "INVALID_PARAMETER_VALUE":
                 raise
 
+    def restore_run(self, run_id: str) -> None:
+        """Restore a deleted run; no-op if it is not deleted.
+
+        Raises:
+            MlflowException: the store did not restore it.
+        """
+        try:
+            self._store.restore_run(run_id)
+        except MlflowException as error:
+            if error.error_code != "INVALID_PARAMETER_VALUE":
+                raise
+
     def stored_run(self, run_id: str) -> StoredRun:
         """Return whether the run has ended, and its tags, as the store has them now."""
         run = self._store.get_run(run_id)
