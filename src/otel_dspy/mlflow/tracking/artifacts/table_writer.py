@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from otel_dspy.mlflow.mapping.artifacts import table_images
 from otel_dspy.mlflow.mapping.artifacts.tables import table_json
 from otel_dspy.mlflow.mapping.run_keys import UserRun
 from otel_dspy.mlflow.tracking.artifacts.logged_artifacts_tag import LOGGED_ARTIFACTS_TAG, logged_artifacts_tag
 from otel_dspy.mlflow.tracking.artifacts.table_list import PREFIX, free_path, list_table
+from otel_dspy.runtime.bounded_dict import BoundedDict
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -18,6 +19,9 @@ if TYPE_CHECKING:
     from otel_dspy.mlflow.tracking.runs.run_sender import RunSender
     from otel_dspy.mlflow.tracking.writers.writer_strategy import WriterStrategy
 
+MAX_RUNS: Final = 1024
+"""Maximum number of open runs whose tables are kept, those written last: the ends of killed programs never come."""
+
 
 class TableWriter:
     """Tables of the runs of one experiment."""
@@ -25,7 +29,7 @@ class TableWriter:
     def __init__(self, writer: WriterStrategy, batches: RunSender) -> None:
         self._writer = writer
         self._batches = batches
-        self._tables: dict[RunKey, dict[str, str]] = {}
+        self._tables: BoundedDict[RunKey, dict[str, str]] = BoundedDict(MAX_RUNS)
 
     def write(self, operation: LogTable) -> None:
         """Write a table. Of two with the same path, the later gets a number."""
@@ -41,7 +45,7 @@ class TableWriter:
     def _write_own(self, operation: LogTable) -> None:
         run = operation.run
         uri = self._writer.runs.handle(run, operation.start_ms).artifact_uri
-        known = self._tables.setdefault(run, {})
+        known = self._tables_of(run)
         path, number = operation.path, 1
         while known.get(path, operation.key) != operation.key:
             number += 1
@@ -58,7 +62,7 @@ class TableWriter:
 
     def _write_shared(self, operation: LogTable) -> None:
         run, store = self._writer.runs.handle(operation.run, operation.start_ms), self._writer.connection.store
-        unlisted = self._tables.setdefault(operation.run, {})
+        unlisted = self._tables_of(operation.run)
         tags = store().run_tags(run.run_id)
         path = free_path({**tags, **unlisted}, operation.path, operation.key)
         unlisted[PREFIX + path] = operation.key
@@ -68,8 +72,15 @@ class TableWriter:
             known = store().run_tags(run.run_id) if isinstance(operation.run, UserRun) else tags
             list_table(store, run.run_id, known, path, operation.key)
             unlisted.pop(PREFIX + path, None)
+            if not unlisted and self._tables.get(operation.run) is unlisted:
+                del self._tables[operation.run]
 
         self._write(operation, run.artifact_uri, path, list_it)
+
+    def _tables_of(self, run: RunKey) -> dict[str, str]:
+        known = self._tables.setdefault(run, {})
+        self._tables.move_to_end(run)
+        return known
 
     def _write(self, operation: LogTable, uri: str, path: str, written: Callable[[], None]) -> None:
         if images := table_images.files(operation):
