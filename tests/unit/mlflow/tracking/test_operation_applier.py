@@ -126,7 +126,8 @@ def test_a_run_that_is_deleted_is_one_line(tmp_path: Path, caplog: pytest.LogCap
     (line,) = _warnings(caplog)
     assert re.fullmatch(
         r"Run [0-9a-f]{32} was deleted, alone or with its experiment, in MLflow at sqlite:///\S+mlflow.db: nothing more is "
-        r"written to it. The rest of its data is kept in the spool: restore it in MLflow, then run `otel-dspy replay`.",
+        r"written to it. The rest of its data is kept in the spool: restore it in MLflow, then run `otel-dspy replay`. "
+        r"MLflow has deleted the scores that its traces had.",
         line,
     )
     assert (applier.lost, applier.failed) == (0, 4)  # three batches and the end
@@ -134,11 +135,14 @@ def test_a_run_that_is_deleted_is_one_line(tmp_path: Path, caplog: pytest.LogCap
 
 
 def test_a_deleted_run_of_a_client_is_one_line(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    """It is rejected: a bridge's client would send it again for ever."""
+    """It is rejected: a bridge's client would send it again for ever, and keeps it in its queue until it starts again."""
     applier = _write_to_a_deleted_run(tmp_path, ConcurrentWriter)
     (line,) = _warnings(caplog)
     assert line.startswith("Run ")
-    assert line.endswith("mlflow.db: nothing more is written to it. Restore it in MLflow.")
+    assert line.endswith(
+        "mlflow.db: nothing more is written to it until it is restored there. What arrives meanwhile is rejected; a bridge "
+        "with a queue writes it at its next start. MLflow has deleted the scores that its traces had."
+    )
     assert (applier.lost, applier.failed) == (4, 0)
 
 

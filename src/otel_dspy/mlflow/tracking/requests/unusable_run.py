@@ -14,6 +14,8 @@ _DELETED: Final = re.compile(r"(?:[A-Z_]+: )?The run (\S+) must be in (?:the )?'
 """Messages of MLflow's database stores and of its file stores."""
 _MISSING: Final = re.compile(r"(?:[A-Z_]+: )?Run (?:with id=|')([^\s']+)'? not found")
 """The same."""
+_SCORES: Final = "MLflow has deleted the scores that its traces had."
+"""Restoring the run does not bring them back (3.17.2, `_mark_run_deleted` of `store/tracking/sqlalchemy_store.py`)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,8 +70,13 @@ class UnusableRunLog:
         elif self._spooled:
             state = "was deleted, alone or with its experiment,"
             then = (
-                "to it. The rest of its data is kept in the spool: restore it in MLflow, then run `otel-dspy replay`."
+                "to it. The rest of its data is kept in the spool: restore it in MLflow, then run `otel-dspy replay`. "
+                + _SCORES
             )
         else:
-            state, then = "was deleted, alone or with its experiment,", "to it. Restore it in MLflow."
+            state = "was deleted, alone or with its experiment,"
+            then = (
+                "to it until it is restored there. What arrives meanwhile is rejected; a bridge with a queue writes it "
+                "at its next start. " + _SCORES
+            )
         _logger.warning("Run %s %s in MLflow at %s: nothing more is written %s", run.run_id, state, self._address, then)
