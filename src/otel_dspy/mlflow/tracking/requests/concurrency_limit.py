@@ -3,24 +3,14 @@
 from __future__ import annotations
 
 import statistics
-from typing import Any, Final
+from typing import Final
 
-from mlflow import environment_variables
-
-MOST: Final = 10
-"""Largest limit, if MLflow has no setting of the connections that its HTTP client keeps."""
 FEWEST: Final = 2
 """Limit that latency does not reduce: one request waits in the server while this process computes the next."""
 TOLERANCE: Final = 1.5
 """Multiple of the shortest latency up to which no request counts as waiting in the server."""
 LEAST: Final = 0.5
 """Least factor by which slower requests shrink the limit at once."""
-
-
-def largest_limit() -> int:
-    """Return the number of connections to a server that MLflow's HTTP client keeps: MLFLOW_HTTP_POOL_MAXSIZE."""
-    size: Any = getattr(environment_variables, "MLFLOW_HTTP_POOL_MAXSIZE", None)
-    return max(1, int(size.get())) if size is not None else MOST
 
 
 class ConcurrencyLimit:

@@ -9,8 +9,8 @@ from contextvars import copy_context
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from otel_dspy.mlflow.tracking.requests import http_policy, workspaces
-from otel_dspy.mlflow.tracking.requests.concurrency_limit import ConcurrencyLimit, largest_limit
+from otel_dspy.mlflow.tracking.requests import connection_pool, http_policy, workspaces
+from otel_dspy.mlflow.tracking.requests.concurrency_limit import ConcurrencyLimit
 from otel_dspy.mlflow.tracking.requests.error_cause import connection_was_closed
 from otel_dspy.runtime.fork_gate import ForkGate
 from otel_dspy.tracking_uri import is_server
@@ -87,7 +87,7 @@ class ConcurrentRequests:
         self._clock = clock
         self._stopped = stopped
         self._workspace = workspace
-        self._limit = ConcurrencyLimit(largest_limit() if is_server(tracking_uri) else 1)
+        self._limit = ConcurrencyLimit(connection_pool.size() if is_server(tracking_uri) else 1)
 
     @property
     def limit(self) -> int:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import wrapt
 
-from otel_dspy.mlflow.tracking.requests import databricks, quick_acknowledgments
+from otel_dspy.mlflow.tracking.requests import connection_pool, databricks, quick_acknowledgments
 from otel_dspy.mlflow.tracking.requests.retry_after import MAX_RETRY_AFTER, retry_after_seconds
 
 if TYPE_CHECKING:
@@ -112,6 +112,7 @@ def _install() -> None:
             setattr(module, _REQUEST, wrapt.FunctionWrapper(getattr(module, _REQUEST), _once))
     logging.getLogger(_CHATTY).addFilter(lambda _record: not _thread.ours)
     quick_acknowledgments.install(_is_delivery)
+    connection_pool.install(_is_delivery)
 
 
 def _is_delivery() -> bool:
