@@ -1,4 +1,7 @@
-"""Configures Logfire, records a call in MLflow, configures it again and calls `autolog` again; prints lines as JSON."""
+"""Configures Logfire, records a call in MLflow, configures it again and calls `autolog` again, and shuts it down twice.
+
+Prints the traces and the lines of the log as JSON.
+"""
 
 from __future__ import annotations
 
@@ -41,9 +44,15 @@ def main() -> None:
     assert otel_dspy.mlflow.flush(120)
     client = MlflowClient(uri)
     experiment: Any = client.get_experiment_by_name(EXPERIMENT)
-    found: Any = client.search_traces(locations=[experiment.experiment_id])
-    previews = sorted(str(trace.info.request_preview) for trace in found)
-    sys.stdout.write(json.dumps({"traces": previews, "log": lines.taken()}) + "\n")
+    traces: Any = client.search_traces(locations=[experiment.experiment_id])
+    previews = sorted(str(trace.info.request_preview) for trace in traces)
+    found = {"traces": previews, "log": lines.taken()}
+    logfire: Any = import_module("logfire")
+    assert logfire.force_flush()
+    assert logfire.shutdown()
+    assert logfire.shutdown()
+    assert otel_dspy.mlflow.flush(120)
+    sys.stdout.write(json.dumps(found | {"log of shutdowns": lines.taken()}) + "\n")
 
 
 if __name__ == "__main__":

@@ -54,6 +54,7 @@ def shut_down(processor: MlflowSpanProcessor) -> None:
     """
     with _lock:
         _gave_up.pop(processor, None)
+    processor.expect_shutdown()
     processor.shutdown(end_runs=False)
 
 
@@ -72,6 +73,7 @@ def _close_all() -> None:
     global _closing  # noqa: PLW0603 - set once, at the end of the process
     _closing = True
     for processor, in_vain in list(_gave_up.items()):
+        processor.expect_shutdown()
         processor.shutdown(wait=not in_vain)
     _keep_the_exit_status()
 

@@ -143,28 +143,29 @@ def _enable(
     from otel_dspy.instrumentor import DSPyInstrumentor  # noqa: PLC0415 - the two wings meet only when this is called
     from otel_dspy.mlflow.unsampled_callers import UnsampledCallers  # noqa: PLC0415 - the same
 
-    instrumentor = DSPyInstrumentor()
+    instrumentor, own = DSPyInstrumentor(), None
     with _lock:
         if _active is not None:
-            joined = _active.provider is None and not _active.processor.closed
-            if joined or instrumentor.tracer_provider is _active.provider:
+            own = _active.provider if instrumentor.tracer_provider is _active.provider else None
+            if not _active.processor.closed and (own is not None or _active.provider is None):
                 _active.processor.configure(options, tracking_uri, experiment, workspace)
                 return
-            # The instrumentation was removed in the meantime, or its provider has dropped the processor: start again.
+            # The instrumentation was removed in the meantime, or its provider was shut down: start again.
             at_exit.shut_down(_active.processor)
             _active = None
         in_use = instrumentor.tracer_provider
         by_environment = adopted(in_use, LateMlflowSpanProcessor)
         processor = by_environment.processor() if by_environment is not None else _new_processor(in_use)
         processor.configure(options, tracking_uri, experiment, workspace)
-        if in_use is None:
-            provider = TracerProvider(span_limits=_limits(), shutdown_on_exit=False)
-            provider.sampler = UnsampledCallers(provider.sampler)  # the environment's, by default all
+        if in_use is None or own is not None:
+            provider = own or TracerProvider(span_limits=_limits(), shutdown_on_exit=False)
             provider.add_span_processor(processor)
             if not silent:
                 progress_display.show_progress(provider, processor)
-            excluded = os.environ.get(CONTENT_VARIABLE, "").strip().upper() == "NO_CONTENT"
-            instrumentor.instrument(tracer_provider=provider, capture_content=not excluded)
+            if own is None:
+                provider.sampler = UnsampledCallers(provider.sampler)  # the environment's, by default all
+                excluded = os.environ.get(CONTENT_VARIABLE, "").strip().upper() == "NO_CONTENT"
+                instrumentor.instrument(tracer_provider=provider, capture_content=not excluded)
             _active = _Active(processor, provider)
         elif by_environment is not None:
             _active = _Active(processor, None)

@@ -11,6 +11,7 @@ from opentelemetry.sdk.trace import SpanProcessor
 from opentelemetry.trace import format_span_id
 
 from otel_dspy.mlflow import autologging_conflict, destination, flushing
+from otel_dspy.mlflow.closed_warning import ClosedWarning
 from otel_dspy.mlflow.delivery.drain_timeout import DrainTimeout
 from otel_dspy.mlflow.delivery.trace_routing import TraceRouter
 from otel_dspy.mlflow.delivery.worker import Worker
@@ -100,6 +101,7 @@ class MlflowSpanProcessor(SpanProcessor):
         self._router = TraceRouter(self._capture, self._follows_mlflow)
         self._worker = Worker()
         self._failed = False
+        self._closed_warning = ClosedWarning()
         flushing.register(self)
         fluent_tracing.connect(self)
 
@@ -147,6 +149,8 @@ class MlflowSpanProcessor(SpanProcessor):
             route = self._router.started(span, parent_context)
             if route is not None:
                 self._worker.start()
+                if self.closed:
+                    self._closed_warning.span_started()
             if route is not None and route.options.log_traces:
                 self._begun[route.context.trace_id] = False
             if route is not None and route.context.kind in {RootKind.COMPILE, RootKind.EVALUATE}:
@@ -223,6 +227,10 @@ class MlflowSpanProcessor(SpanProcessor):
         drain_deferred(last=True)
         fluent_tracing.disconnect(self)
         self._worker.close(DrainTimeout.from_environment() if wait else DrainTimeout(0, 0), end_runs=end_runs)
+
+    def expect_shutdown(self) -> None:
+        """Log no warning for what starts after the shutdown: the program wants it, or the process ends."""
+        self._closed_warning.cancel()
 
     @property
     def closed(self) -> bool:

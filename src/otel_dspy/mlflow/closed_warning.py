@@ -1,0 +1,28 @@
+"""Warning for spans that start after MLflow's span processor was shut down."""
+
+from __future__ import annotations
+
+import logging
+import threading
+
+_logger = logging.getLogger(__name__)
+
+
+class ClosedWarning:
+    """Logs one warning for each processor, unless the program has ended."""
+
+    def __init__(self) -> None:
+        self._due = True
+
+    def cancel(self) -> None:
+        """Log nothing."""
+        self._due = False
+
+    def span_started(self) -> None:
+        """Log the warning, if none was logged yet, for a span that is not recorded."""
+        if self._due and threading.main_thread().is_alive():
+            self._due = False
+            _logger.warning(
+                "MLflow's span processor was shut down: what starts from now on is not recorded in MLflow. Call "
+                "otel_dspy.mlflow.autolog(), or add a new otel_dspy.mlflow.MlflowSpanProcessor to the tracer provider."
+            )

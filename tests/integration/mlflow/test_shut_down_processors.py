@@ -1,0 +1,135 @@
+"""A program that shuts its tracer provider down, once or twice, and continues: what is recorded, and what is logged."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING, Any, cast
+
+import dspy
+import pytest
+from dspy.utils.dummies import DummyLM
+from opentelemetry.sdk.trace import TracerProvider
+
+import otel_dspy.mlflow
+from otel_dspy import DSPyInstrumentor
+from otel_dspy.mlflow import MlflowSpanProcessor, autolog
+from tests.support.mlflow_tree import read_tree
+from tests.support.wrapping_provider import WrappingProvider
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
+
+    from tests.integration.mlflow.conftest import CallContext
+
+WARNING = "MLflow's span processor was shut down: what starts from now on is not recorded in MLflow."
+
+
+@pytest.fixture(autouse=True)
+def undone(caplog: pytest.LogCaptureFixture) -> Generator[None]:
+    """Warnings of otel-dspy are recorded; nothing of a test stays."""
+    caplog.set_level(logging.WARNING, "otel_dspy")
+    yield
+    autolog(disable=True)
+    DSPyInstrumentor().uninstrument()
+
+
+def ask(question: str) -> None:
+    """A program call with a canned answer."""
+    with dspy.context(lm=DummyLM(cast("Any", [{"answer": "2"}]))):
+        dspy.Predict("question -> answer")(question=question)
+
+
+def logged(caplog: pytest.LogCaptureFixture) -> list[str]:
+    """What otel-dspy has logged: the SDK's own processors log each span that ends after their shutdown."""
+    return [record.getMessage() for record in caplog.records if record.name.startswith("otel_dspy")]
+
+
+def asked(place: CallContext) -> list[str]:
+    """The questions that are in MLflow."""
+    assert otel_dspy.mlflow.flush(120)
+    traces = read_tree(place.uri, place.experiment).traces
+    return sorted(str(trace.request_preview).removeprefix('{"question":"').removesuffix('"}') for trace in traces)
+
+
+def test_autologs_own_provider(place: CallContext, caplog: pytest.LogCaptureFixture) -> None:
+    """One warning, at the first call that is not recorded; a further `autolog` records again."""
+    autolog(tracking_uri=place.uri, experiment=place.experiment)
+    ask("before")
+    provider = cast("TracerProvider", DSPyInstrumentor().tracer_provider)
+    provider.shutdown()
+    provider.shutdown()
+    assert provider.force_flush()
+    assert logged(caplog) == []
+    ask("lost")
+    ask("lost too")
+    (line,) = logged(caplog)
+    assert line.startswith(WARNING)
+    caplog.clear()
+    autolog(tracking_uri=place.uri, experiment=place.experiment)
+    ask("after")
+    assert asked(place) == ["after", "before"]
+    assert logged(caplog) == []
+
+
+def test_the_programs_provider(place: CallContext, caplog: pytest.LogCaptureFixture) -> None:
+    """The same with `autolog` on a provider of the program's."""
+    provider = TracerProvider(shutdown_on_exit=False)
+    DSPyInstrumentor().instrument(tracer_provider=provider, capture_content=True)
+    autolog(tracking_uri=place.uri, experiment=place.experiment)
+    ask("before")
+    provider.shutdown()
+    provider.shutdown()
+    ask("lost")
+    (line,) = logged(caplog)
+    assert line.startswith(WARNING)
+    caplog.clear()
+    autolog(tracking_uri=place.uri, experiment=place.experiment)
+    ask("after")
+    assert asked(place) == ["after", "before"]
+    assert logged(caplog) == []
+
+
+def test_a_processor_that_is_used_again(place: CallContext, caplog: pytest.LogCaptureFixture) -> None:
+    """By a second provider, after the first one has shut it down, as a second `logfire.configure()` does."""
+    processor = MlflowSpanProcessor(tracking_uri=place.uri, experiment=place.experiment)
+    provider = WrappingProvider(TracerProvider(shutdown_on_exit=False))
+    provider.add_span_processor(processor)
+    DSPyInstrumentor().instrument(tracer_provider=provider, capture_content=True)
+    ask("before")
+    provider.replace(TracerProvider(shutdown_on_exit=False))
+    provider.add_span_processor(processor)
+    ask("lost")
+    (line,) = logged(caplog)
+    assert line.startswith(WARNING)
+    assert asked(place) == ["before"]
+
+
+def test_a_provider_that_autolog_has_joined(place: CallContext, caplog: pytest.LogCaptureFixture) -> None:
+    """Logfire's: the warning comes with the shutdown, which may be the last chance; there is no second one."""
+    provider = WrappingProvider(TracerProvider(shutdown_on_exit=False))
+    DSPyInstrumentor().instrument(tracer_provider=provider, capture_content=True)
+    autolog(tracking_uri=place.uri, experiment=place.experiment)
+    ask("before")
+    assert otel_dspy.mlflow.flush(120)
+    provider.shutdown()
+    provider.shutdown()
+    ask("lost")
+    (line,) = logged(caplog)
+    assert "as logfire.shutdown() and each further logfire.configure() do" in line
+    assert asked(place) == ["before"]
+
+
+def test_what_the_program_has_switched_off(place: CallContext, caplog: pytest.LogCaptureFixture) -> None:
+    """Nothing is logged for what is not to be recorded."""
+    provider = WrappingProvider(TracerProvider(shutdown_on_exit=False))
+    DSPyInstrumentor().instrument(tracer_provider=provider, capture_content=True)
+    autolog(tracking_uri=place.uri, experiment=place.experiment)
+    ask("before")
+    autolog(disable=True)
+    ask("between")
+    autolog(tracking_uri=place.uri, experiment=place.experiment)
+    DSPyInstrumentor().uninstrument()
+    provider.shutdown()
+    ask("after")
+    assert logged(caplog) == []
+    assert asked(place) == ["before"]
