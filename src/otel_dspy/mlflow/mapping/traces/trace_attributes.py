@@ -43,9 +43,12 @@ MAX_CONVERSATION: Final = 250
 """Maximum characters of a conversation's id; MLflow rejects a span with a longer one."""
 _MESSAGES: Final = {"mlflow.spanInputs": "gen_ai.input.messages", "mlflow.spanOutputs": "gen_ai.output.messages"}
 MODEL_NAMES: Final = ("gen_ai.response.model", "gen_ai.request.model")
-_FIELDS_OF_MODELS: Final = (
-    "mlflow.spanInputs", "mlflow.spanOutputs", "gen_ai.tool.call.arguments", "gen_ai.tool.call.result",
-)  # fmt: skip
+_TOOL_CALL: Final = {
+    "mlflow.spanInputs": "gen_ai.tool.call.arguments", "mlflow.spanOutputs": "gen_ai.tool.call.result",
+}  # fmt: skip
+_EMPTY: Final = frozenset({"[]", "{}", '""'})
+"""JSON texts that MLflow does not copy to a span's inputs and outputs."""
+_FIELDS_OF_MODELS: Final = (*_TOOL_CALL, *_TOOL_CALL.values())
 """Attributes in which MLflow looks for a field `model` if none of `MODEL_NAMES` is set."""
 
 
@@ -69,6 +72,7 @@ def span_attributes(span: SpanRecord) -> dict[str, object]:
         _put_retrieval(found)
     if span.scope == SCOPE_NAME:
         _put_chat_view(found)
+        _put_empty_tool_call(found)
         _put_no_model(found)
     cost = call_cost(span)
     if cost is not None:
@@ -106,6 +110,15 @@ def _put_chat_view(found: dict[str, object]) -> None:
     tools = chat_tools(parsed(found.get("gen_ai.tool.definitions")))
     if tools:
         found["mlflow.chat.tools"] = tools
+
+
+def _put_empty_tool_call(found: dict[str, object]) -> None:
+    """Set what a tool was given and returned where it is empty, which MLflow takes for missing."""
+    for target, source in _TOOL_CALL.items():
+        given = found.get(source)
+        content = parsed(given) if given in _EMPTY else given
+        if content is not None and not content:
+            found[target] = content
 
 
 def _put_no_model(found: dict[str, object]) -> None:
