@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from opentelemetry.sdk.trace import SpanProcessor
 
     from otel_dspy.budget import Budget
+    from otel_dspy.instrumentor import DSPyInstrumentor
     from otel_dspy.mlflow.records.route import Destination
 
 _logger = logging.getLogger(__name__)
@@ -155,7 +156,7 @@ def _enable(
             _active = None
         in_use = instrumentor.tracer_provider
         by_environment = adopted(in_use, LateMlflowSpanProcessor)
-        processor = by_environment.processor() if by_environment is not None else _new_processor(in_use)
+        processor = by_environment.processor() if by_environment is not None else _new_processor(in_use, instrumentor)
         processor.configure(options, tracking_uri, experiment, workspace)
         if in_use is None or own is not None:
             provider = own or TracerProvider(span_limits=_limits(), shutdown_on_exit=False)
@@ -187,9 +188,11 @@ def _enable(
         at_exit.drain(processor)
 
 
-def _new_processor(provider: object) -> MlflowSpanProcessor:
-    # The SDK's provider keeps its processors: a program that shuts it down ends its recording.
-    return MlflowSpanProcessor() if provider is None or isinstance(provider, TracerProvider) else JoinedProcessor()
+def _new_processor(provider: object, instrumentor: DSPyInstrumentor) -> MlflowSpanProcessor:
+    if provider is None or isinstance(provider, TracerProvider):
+        # The SDK's provider keeps its processors: a program that shuts it down ends its recording.
+        return MlflowSpanProcessor()
+    return JoinedProcessor(lambda: instrumentor.tracer_provider is not None)
 
 
 def _limits() -> SpanLimits:
