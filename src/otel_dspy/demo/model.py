@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -15,8 +14,8 @@ if TYPE_CHECKING:
     from otel_dspy.demo.options import DemoOptions
 
 HOSTED_THREADS = 8
-LOCAL_THREADS = 4
-"""Maximum number of threads; more slots of the local server only use memory."""
+LOCAL_THREADS = 2
+"""The local model answers one request at a time; meanwhile the second thread prepares the next one."""
 
 
 @dataclass(frozen=True)
@@ -41,6 +40,5 @@ def demo_model(options: DemoOptions) -> Generator[DemoModel]:
         return
     from otel_dspy.demo.local_model import local_model  # noqa: PLC0415 - needs optional packages
 
-    threads = min(LOCAL_THREADS, os.cpu_count() or 1)
-    with local_model(threads=threads) as lm:
-        yield DemoModel(lm, dspy.JSONAdapter(), threads)
+    with local_model() as lm:
+        yield DemoModel(lm, dspy.JSONAdapter(), LOCAL_THREADS)

@@ -42,7 +42,7 @@ def right_sentiment(
     pred_name: object = None,
     pred_trace: object = None,
 ) -> float:
-    """Return 1 for the right sentiment, else 0. The last three parameters are required by GEPA.
+    """Return 1 for the right sentiment, in upper or lower case, else 0. The last three parameters are required by GEPA.
 
     Args:
         example: the labeled example.
@@ -52,7 +52,7 @@ def right_sentiment(
         pred_trace: unused.
     """
     del trace, pred_name, pred_trace
-    return float(cast("object", example["sentiment"]) == cast("object", prediction["sentiment"]))
+    return float(cast("str", example["sentiment"]) == str(cast("object", prediction["sentiment"])).lower())
 
 
 def as_examples(tweets: Sequence[Tweet]) -> list[dspy.Example]:
@@ -109,8 +109,9 @@ def optimizer_of(optimizer: OptimizerName, *, examples: int, trials: int, thread
                 "num_trials": trials,
                 "minibatch_size": max(1, examples // 2),
                 "minibatch_full_eval_steps": 3,
-                # Would add two long calls per instruction, without benefit for a small model.
+                # Would add long calls, without benefit for a small model.
                 "program_aware_proposer": False,
+                "data_aware_proposer": False,
             }
         case "random_search":
             # The optimizer adds three trials: without demos, with labeled demos and with bootstrapped demos.

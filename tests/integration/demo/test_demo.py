@@ -8,6 +8,7 @@ import pytest
 from otel_dspy.demo.local_model import MODEL_NAME, PROVIDER
 from otel_dspy.demo.store import EXPERIMENT
 from tests.integration.demo.conftest import run_demo
+from tests.integration.demo.repeated import outcome
 from tests.support.mlflow_tree import read_tree
 
 if TYPE_CHECKING:
@@ -37,3 +38,19 @@ def test_the_demo_records_a_real_optimization(tmp_path: Path) -> None:
             assert chats
             assert "sentiment" in json.dumps(chats[-1].inputs)
     assert "price unknown" in result.output
+
+
+@pytest.mark.slow
+def test_the_demo_has_the_same_result_everywhere(tmp_path: Path) -> None:
+    """Trials, choices, scores, tokens, answers and best program are equal under another hash seed."""
+    found = []
+    for seed in ("1", "2"):
+        folder = tmp_path / seed
+        folder.mkdir()
+        result = run_demo(
+            folder, "--trials", "3", "--examples", "4", forked=False,
+            DSPY_CACHEDIR=str(folder / "c"), PYTHONHASHSEED=seed,
+        )  # fmt: skip
+        assert (result.status, result.errors) == (0, "")
+        found.append(outcome(result.tracking_uri))
+    assert found[0] == found[1]

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import os
 import socket
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any, cast
 from urllib.parse import urlsplit
 
@@ -14,7 +16,7 @@ from otel_dspy.demo.local_model import MODEL_NAME, PROVIDER, local_model
 def test_the_model_serves_on_loopback_until_the_block_ends() -> None:
     """It listens on 127.0.0.1, keeps to a schema, has no price, and is gone, with its provider, when the block ends."""
     signature: Any = dspy.Signature("tweet -> sentiment: Literal['positive', 'negative']")  # pyright: ignore[reportCallIssue] - made by a metaclass
-    with local_model(threads=1) as lm:
+    with local_model() as lm:
         [provider] = [known for known in lm15.registered_providers() if known.id == PROVIDER]
         address = urlsplit(provider.definition.access.base_url)
         with dspy.context(lm=lm, adapter=dspy.JSONAdapter()):
@@ -27,3 +29,22 @@ def test_the_model_serves_on_loopback_until_the_block_ends() -> None:
     with pytest.raises(ConnectionRefusedError):
         socket.create_connection(("127.0.0.1", address.port or 0), timeout=5)
     assert PROVIDER not in {known.id for known in lm15.registered_providers()}
+
+
+def test_an_answer_depends_on_the_request_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Order, concurrency, earlier requests and the number of cores change no answer, at temperature 1 neither."""
+    tweets = ["I love it", "I love it not", "late again", "so so", "never again", "thank you", "what a day", "see you"]
+    signature: Any = dspy.Signature("tweet -> sentiment", "Tell the sentiment of a tweet.")  # pyright: ignore[reportCallIssue] - made by a metaclass
+
+    def answers(tweets: list[str], *, cores: int, threads: int) -> dict[str, str]:
+        monkeypatch.setattr(os, "cpu_count", lambda: cores)
+
+        with local_model() as lm, ThreadPoolExecutor(threads) as pool:
+
+            def ask(tweet: str) -> str:
+                with dspy.context(lm=lm.copy(temperature=1.0), adapter=dspy.JSONAdapter()):
+                    return str(cast("object", dspy.Predict(signature)(tweet=tweet)["sentiment"]))
+
+            return dict(zip(tweets, pool.map(ask, tweets), strict=True))
+
+    assert answers(tweets, cores=2, threads=1) == answers(tweets[::-1], cores=3, threads=8)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import hashlib
 import os
 import pty
 import re
@@ -7,6 +8,7 @@ import shlex
 import signal
 import subprocess
 import sys
+import time
 from typing import TYPE_CHECKING
 
 import pytest
@@ -14,7 +16,8 @@ import pytest
 from otel_dspy import cli
 from otel_dspy.demo.store import EXPERIMENT
 from tests.docs.code_blocks import covered_blocks
-from tests.integration.demo.conftest import sentiment_of
+from tests.integration.demo.conftest import run_demo, sentiment_of
+from tests.integration.demo.repeated import outcome
 from tests.integration.demo.reported import check_errors, check_report
 from tests.support.dspy_answers import dspy_script
 from tests.support.lm_server import Status, scripted_lm
@@ -23,7 +26,7 @@ from tests.support.mlflow_tree import read_tree
 from tests.support.programs import piped_program, run_program
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
     from pathlib import Path
 
     from tests.integration.demo.conftest import DemoResult
@@ -67,6 +70,27 @@ def test_mipro_shows_and_records_every_trial(
     assert last == f"The page: {page}"
     assert f"<h1>{headline}</h1>" in page.read_text(encoding="utf-8")
     check_errors(result.tracking_uri, run, capsys)
+
+
+def test_the_order_of_answers_and_of_hashes_changes_nothing(tmp_path: Path) -> None:
+    """Trials, choices, scores, answers and best program are equal where other requests are answered first."""
+    found = []
+    for seed in ("1", "2"):
+
+        def delayed(inputs: Mapping[str, str], seed: str = seed) -> str:
+            time.sleep(hashlib.sha256((seed + inputs["tweet"]).encode()).digest()[0] / 2000)
+            return sentiment_of(inputs)
+
+        folder = tmp_path / seed
+        folder.mkdir()
+        with scripted_lm(dspy_script({"sentiment": delayed})) as lm:
+            result = run_demo(
+                folder, "--lm", "openai/scripted", "--api-base", lm.api_base, "--trials", "4", "--examples", "8",
+                forked=False, OPENAI_API_KEY="sk-demo", DSPY_CACHEDIR=str(folder / "cache"), PYTHONHASHSEED=seed,
+            )  # fmt: skip
+        assert (result.status, result.errors) == (0, "")
+        found.append(outcome(result.tracking_uri))
+    assert found[0] == found[1]
 
 
 @pytest.mark.slow  # as a user starts it, as above
