@@ -33,18 +33,15 @@ def test_the_model_serves_on_loopback_until_the_block_ends() -> None:
 
 def test_an_answer_depends_on_the_request_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     """Order, concurrency, earlier requests and the number of cores change no answer, at temperature 1 neither."""
-    tweets = ["I love it", "I love it not", "late again", "so so", "never again", "thank you", "what a day", "see you"]
-    signature: Any = dspy.Signature("tweet -> sentiment", "Tell the sentiment of a tweet.")  # pyright: ignore[reportCallIssue] - made by a metaclass
+    topics = ["the sea", "the sea at night", "a late train", "rain", "an old clock", "rain in spring"]
 
-    def answers(tweets: list[str], *, cores: int, threads: int) -> dict[str, str]:
+    def answers(topics: list[str], *, cores: int, threads: int) -> dict[str, str]:
         monkeypatch.setattr(os, "cpu_count", lambda: cores)
-
         with local_model() as lm, ThreadPoolExecutor(threads) as pool:
 
-            def ask(tweet: str) -> str:
-                with dspy.context(lm=lm.copy(temperature=1.0), adapter=dspy.JSONAdapter()):
-                    return str(cast("object", dspy.Predict(signature)(tweet=tweet)["sentiment"]))
+            def ask(topic: str) -> str:
+                return str(cast("object", lm(f"Write a poem about {topic}.", temperature=1.0, max_tokens=48)))
 
-            return dict(zip(tweets, pool.map(ask, tweets), strict=True))
+            return dict(zip(topics, pool.map(ask, topics), strict=True))
 
-    assert answers(tweets, cores=2, threads=1) == answers(tweets[::-1], cores=3, threads=8)
+    assert answers(topics, cores=2, threads=1) == answers(topics[::-1], cores=3, threads=6)
