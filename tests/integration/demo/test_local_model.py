@@ -11,6 +11,7 @@ import pytest
 from dspy import lm15
 
 from otel_dspy.demo.local_model import MODEL_NAME, PROVIDER, local_model
+from otel_dspy.demo.task import SentimentOfTweet
 
 
 def test_the_model_serves_on_loopback_until_the_block_ends() -> None:
@@ -47,3 +48,14 @@ def test_an_answer_depends_on_the_request_alone(monkeypatch: pytest.MonkeyPatch,
             return dict(zip(topics, pool.map(ask, topics), strict=True))
 
     assert answers(topics, cores=2, threads=1) == answers(topics[::-1], cores=cores, threads=4)
+
+
+def test_an_earlier_request_changes_no_answer() -> None:
+    """A tweet at which `positive` and `Positive` are about equally likely has one answer, asked first, again and after others."""
+    tie = "@AmericanAir I Love American Airlines :D"
+    with local_model() as lm, dspy.context(lm=lm, adapter=dspy.JSONAdapter()):
+        classify = SentimentOfTweet()
+        answers = [
+            cast("object", cast("Any", classify)(tweet=tweet)["sentiment"]) for tweet in (tie, tie, "late again", tie)
+        ]
+    assert len({answers[0], answers[1], answers[3]}) == 1
