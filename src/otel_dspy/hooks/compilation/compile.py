@@ -5,9 +5,9 @@ from __future__ import annotations
 import inspect
 from typing import TYPE_CHECKING, Any
 
-from opentelemetry.util.genai.utils import bind_arguments
 from typing_extensions import override
 
+from otel_dspy.hooks.compilation.compile_arguments import compile_arguments
 from otel_dspy.hooks.compilation.compile_in_call import CompileInCallHook
 from otel_dspy.hooks.compilation.compile_plan import plan_of
 from otel_dspy.hooks.compilation.requested_forecasts import given_attributes
@@ -49,10 +49,12 @@ def install(patches: Patches, telemetry: Telemetry, registry: HookRegistry) -> N
     from dspy.teleprompt.teleprompt import Teleprompter  # noqa: PLC0415 - dspy is imported when it is instrumented
 
     def create_hook(wrapped: Callable[..., Any], instance: Any, args: Args, kwargs: Kwargs) -> CallHook | None:
+        if instance is None:
+            return None  # a static method: there is no optimizer
         call_context = current_call_context()
         if call_context.compile is not None and call_context.compile.key == id(instance):
             return None  # `super().compile()` belongs to the same compile
-        arguments = bind_arguments(wrapped, args, kwargs, apply_defaults=True)
+        arguments = compile_arguments(wrapped, args, kwargs)
         if call_context.module_paths is not None and not registry.for_optimizer(instance).has_trials:
             return CompileInCallHook(telemetry, instance, arguments.get("student"))
         return _CompileHook(telemetry, registry, instance, arguments)
@@ -66,12 +68,14 @@ def install(patches: Patches, telemetry: Telemetry, registry: HookRegistry) -> N
 class _CompileHook(CallHook):
     part = "the span of a compile"
 
-    def __init__(self, telemetry: Telemetry, registry: HookRegistry, optimizer: Any, arguments: Kwargs) -> None:
+    def __init__(
+        self, telemetry: Telemetry, registry: HookRegistry, optimizer: Any, arguments: Mapping[str, Any]
+    ) -> None:
         self._telemetry = telemetry
         self._hook = registry.for_optimizer(optimizer)
         self._registry = registry
         self._optimizer = optimizer
-        self._arguments: Mapping[str, Any] = _flat(arguments)
+        self._arguments: Mapping[str, Any] = arguments
         with guarded("the arguments of a compile"):
             self._arguments = self._hook.arguments(optimizer, self._arguments)
         self._initial: ProgramSnapshot | None = None
@@ -159,13 +163,6 @@ class _CompileHook(CallHook):
         with guarded("the end of an optimizer's hook"):
             self._hook.ended(self._telemetry, scope, self._program, error)
         close_compile(self._telemetry, scope, result=self._result, error=error)
-
-
-def _flat(arguments: Kwargs) -> dict[str, Any]:
-    """Return the arguments of compile by name, including those in `**kwargs`, without the optimizer."""
-    flat = {name: value for name, value in arguments.items() if name not in {"self", "kwargs"}}
-    extra = arguments.get("kwargs")
-    return {**flat, **extra} if isinstance(extra, dict) else flat
 
 
 def _lm(optimizer: Any) -> Any:
