@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
 from datetime import date, datetime, time
 from enum import Enum
+from types import ModuleType
 from typing import TYPE_CHECKING, Any, Final, cast
 from uuid import UUID
 
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
     from opentelemetry.util.types import AnyValue
 
 _DEEPEST: Final = 32
+_MOST_OBJECTS: Final = 10_000
+"""Objects that are serialized of one. In a graph of objects, each is reached once for every path that leads to it."""
 _OMIT: Final = object()
 _SCALARS: Final = (str, bool, int, bytes, bytearray, float, datetime, date, time, UUID)
 _MARKED: Final = ("<<CUSTOM-TYPE-START-IDENTIFIER>>", "<<CUSTOM-TYPE-END-IDENTIFIER>>")
@@ -32,13 +35,14 @@ _FRAMES: Final = frozenset({"pandas", "polars"})
 
 
 class Room:
-    """Remaining number of list and mapping elements that may be serialized of one value."""
+    """Remaining number of list and mapping elements that may be serialized of one value, and of nested objects."""
 
-    __slots__ = ("left",)
+    __slots__ = ("left", "objects")
 
     def __init__(self, left: float) -> None:
         """Create it with `left` elements; `math.inf` for no limit."""
         self.left = left
+        self.objects = _MOST_OBJECTS
 
     def has(self, value: Collection[object]) -> bool:
         """Reserve the elements of the collection; return False, and reserve nothing, if there are too many."""
@@ -47,6 +51,11 @@ class Room:
             return False
         self.left -= count
         return True
+
+    def has_object(self) -> bool:
+        """Reserve an object; return False if there are too many."""
+        self.objects -= 1
+        return self.objects >= 0
 
 
 def by_length(value: object, length: int) -> dict[str, AnyValue]:
@@ -57,14 +66,16 @@ def by_length(value: object, length: int) -> dict[str, AnyValue]:
 def data_of(value: object, room: Room) -> AnyValue:
     """Serialize an object: a dataclass, a model, its public attributes, or its `str`; None if it has no data.
 
-    Nested values that cannot be serialized are omitted. A pandas or polars DataFrame becomes its type and shape.
+    Nested values that cannot be serialized are omitted, and nested objects beyond the first 10,000. A pandas or polars
+    DataFrame becomes its type and shape.
     """
+    room.objects = _MOST_OBJECTS
     found = _data(value, _DEEPEST, frozenset(), room)
     return None if found is _OMIT else cast("AnyValue", found)
 
 
 def _data(value: object, deepest: int, around: frozenset[int], room: Room) -> object:
-    if deepest <= 0 or isinstance(value, type) or id(value) in around:
+    if deepest <= 0 or isinstance(value, type | ModuleType) or id(value) in around:
         return _OMIT
     if value is None or isinstance(value, _SCALARS):
         return _scalar(value)
@@ -117,7 +128,7 @@ def _content_blocks(marked: str) -> object:
 def _object(value: object, deepest: int, around: frozenset[int], room: Room) -> object:
     dumped = _dumped(value)
     if dumped is not None:
-        return _data(dumped, deepest, around, room)
+        return _data(dumped, deepest, around, room) if room.has_object() else _OMIT
     if isinstance(value, Mapping):
         return _mapping(cast("Mapping[object, object]", value), deepest, around, room)
     if isinstance(value, list | tuple | set | frozenset):
@@ -134,7 +145,7 @@ def _object(value: object, deepest: int, around: frozenset[int], room: Room) -> 
         # Private attributes are omitted: a pydantic SecretStr keeps its secret in one.
         public = {name: item for name, item in given if isinstance(name, str) and not name.startswith("_")}
         if public:
-            return _data(public, deepest, around, room)
+            return _data(public, deepest, around, room) if room.has_object() else _OMIT
     # `object.__str__` contains a memory address.
     return str(value) if type(value).__str__ is not object.__str__ else _OMIT
 

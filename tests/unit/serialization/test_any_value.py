@@ -6,7 +6,7 @@ from datetime import UTC, date, datetime
 from decimal import Decimal
 from enum import Enum
 from pathlib import Path
-from types import SimpleNamespace
+from types import ModuleType, SimpleNamespace
 from typing import Any
 from uuid import UUID
 
@@ -178,3 +178,40 @@ def test_tools_are_readable() -> None:
     assert plain({"tools": [dspy.Tool(look_up), look_up, dspy.Predict("a -> b")]}) == {
         "tools": [{"name": "look_up", "desc": "Look a city up.", "args": ["city", "token"]}, None, None]
     }
+
+
+class Person:
+    """Somebody who knows others."""
+
+    def __init__(self, name: str, friends: list[Any]) -> None:
+        self.name = name
+        self.friends = friends
+
+
+@dataclass
+class Member:
+    """The same as a dataclass."""
+
+    name: str
+    friends: list[Any]
+
+
+@pytest.mark.parametrize("create", [Person, Member])
+def test_a_graph_of_objects_is_serialized_in_part(create: Any) -> None:
+    """Nine objects that refer to each other have 100,000 paths, and thirty more than anybody could wait for."""
+    people = [create(f"p{number}", []) for number in range(9)]
+    for person in people:
+        person.friends = [other for other in people if other is not person]
+    text = str(plain(people[0]))
+    assert text.startswith("{'name': 'p0', 'friends': [{'name': 'p1', 'friends': [{'name': 'p2'")
+    assert text.count("'name'") == 10_000
+    # The limit is of each value: rows of a data set do not share it.
+    rows: Any = plain([people[0], people[1]])
+    assert [str(row).count("'name'") for row in rows] == [10_000, 10_000]
+
+
+def test_a_module_is_no_data() -> None:
+    """Through its modules, an interpreter's whole state could be reached."""
+    module = ModuleType("settings")
+    module.__dict__["path"] = "/x"
+    assert plain({"module": module, "held": Holder(module)}) == {"module": None, "held": {}}
