@@ -24,7 +24,8 @@ class ForwardsAll(_BootstrapFewShot):
 
     def compile(self, *args: Any, **kwargs: Any) -> Any:
         """Compile."""
-        return super().compile(*args, **kwargs)
+        inherited: Any = super()
+        return inherited.compile(*args, **kwargs)
 
 
 class ForwardsOptions(_BootstrapFewShot):
@@ -32,7 +33,8 @@ class ForwardsOptions(_BootstrapFewShot):
 
     def compile(self, student: Any, **options: Any) -> Any:
         """Compile."""
-        return super().compile(student, **options)
+        inherited: Any = super()
+        return inherited.compile(student, **options)
 
 
 class NamesOtherwise(_Teleprompter):
