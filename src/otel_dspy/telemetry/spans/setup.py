@@ -90,10 +90,11 @@ def emit_setup(telemetry: Telemetry, scope: CompileScope, info: SetupInfo) -> No
         semconv.SPAN_DSPY_SETUP.format(scope.optimizer_name), context=scope.context, attributes=attributes
     )
     put_program(telemetry, scope, span, info.program)
+    # Ended before the datasets: whatever receives the spans one by one knows whose datasets they are.
+    telemetry.end_span(span)
     for dataset in info.datasets:
         with guarded("a dataset"):
             emit_dataset(telemetry, span, dataset, scope.examples, scope)
-    telemetry.end_span(span)
 
 
 def put_program(telemetry: Telemetry, scope: CompileScope | None, span: Span, program: ProgramSnapshot | None) -> None:
