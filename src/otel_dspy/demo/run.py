@@ -7,6 +7,7 @@ import shlex
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from otel_dspy.demo.activation import activation
 from otel_dspy.demo.output_suppression import quiet
 from otel_dspy.demo.readiness import check_memory, check_packages
 from otel_dspy.environment_variables import PROGRESS
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Generator
 
     from opentelemetry.sdk.trace import SpanProcessor
+    from rich.console import Console
 
     from otel_dspy.demo.options import DemoOptions
 
@@ -50,6 +52,7 @@ def run_demo(options: DemoOptions) -> None:
 
         store = prepare_store(options.store)
         console.print(f"Recording in {store.tracking_uri}, experiment {EXPERIMENT!r}.", highlight=False, soft_wrap=True)
+        _print_activation(console)
         console.print("Look at it, even while it runs, with:", highlight=False)
         console.print(f"  {store.open_with}\n", highlight=False, soft_wrap=True, style="bold")
         verdicts = _Verdicts()
@@ -80,11 +83,20 @@ def run_demo(options: DemoOptions) -> None:
         best = learnt(program)
         summary = f"The best program: {best.instruction!r}, shown {best.shown_examples} examples."
         console.print(summary, markup=False, highlight=False, soft_wrap=True)
+        _print_activation(console)
         console.print("What changed, and which examples flipped, is in the report:", highlight=False)
         report = f"otel-dspy report --tracking-uri {shlex.quote(store.tracking_uri)}"
         console.print(f"  {report}", highlight=False, soft_wrap=True, style="bold")
         console.print("Runs, programs, tweets and traces are in MLflow:", highlight=False)
         console.print(f"  {store.open_with}", highlight=False, soft_wrap=True, style="bold")
+
+
+def _print_activation(console: Console) -> None:
+    """Print how to make the commands available that follow, if a shell does not find them."""
+    command = activation()
+    if command is not None:
+        console.print("The commands below are those of the demo's environment. Activate it first:", highlight=False)
+        console.print(f"  {command}", highlight=False, soft_wrap=True, style="bold")
 
 
 class _Verdicts:

@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -27,7 +28,6 @@ from tests.support.programs import piped_program, run_program
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
-    from pathlib import Path
 
     from tests.integration.demo.conftest import DemoResult
 
@@ -87,8 +87,11 @@ def test_the_order_of_answers_and_of_hashes_changes_nothing(tmp_path: Path) -> N
             result = run_demo(
                 folder, "--lm", "openai/scripted", "--api-base", lm.api_base, "--trials", "4", "--examples", "8",
                 forked=False, OPENAI_API_KEY="sk-demo", DSPY_CACHEDIR=str(folder / "cache"), PYTHONHASHSEED=seed,
+                PATH=str(folder),
             )  # fmt: skip
         assert (result.status, result.errors) == (0, "")
+        # A shell does not find the commands that the output ends with.
+        assert result.output.count(f"  source {Path(sys.executable).parent / 'activate'}\n") == 2
         found.append(outcome(result.tracking_uri))
     assert found[0] == found[1]
 
