@@ -104,11 +104,11 @@ def _result(chosen: argparse.Namespace) -> TrialRerun:
     from otel_dspy.rerun.user_code import UserCode  # noqa: PLC0415 - see above
 
     code = UserCode()
-    metric = code.load(chosen.metric)
+    metric = code.metric(chosen.metric)
     trial = chosen.from_trial if fork else chosen.trial
     if chosen.program is None:
         return rescore_trial(chosen.run, metric, trial, chosen.tracking_uri)
-    program = code.load(chosen.program)
+    program = code.program(chosen.program)
     fallback = change = None
     if fork:
         import dspy  # noqa: PLC0415 - see above
@@ -122,7 +122,7 @@ def _result(chosen: argparse.Namespace) -> TrialRerun:
         )
     return rerun_trial(
         chosen.run,
-        program() if isinstance(program, type) else program,
+        program,
         metric,
         trial,
         model=chosen.model,

@@ -15,6 +15,31 @@ class UserCode:
     def __init__(self) -> None:
         self._modules: dict[Path, Any] = {}
 
+    def program(self, named: str) -> Any:
+        """Return a program: the object itself, or what its class or a function returns without arguments.
+
+        Raises:
+            RerunError: It is no DSPy program, or see `load`.
+            Exception: Any that the file, the class or the function raises.
+        """
+        found = self.load(named)
+        made = found() if isinstance(found, type) or (callable(found) and not _is_program(found)) else found
+        if not _is_program(made):
+            raise RerunError(f"{named} is no DSPy program, but of type {type(made).__name__}.")
+        return made
+
+    def metric(self, named: str) -> Any:
+        """Return a metric.
+
+        Raises:
+            RerunError: It cannot be called, or see `load`.
+            Exception: Any that the file raises.
+        """
+        found = self.load(named)
+        if not callable(found):
+            raise RerunError(f"{named} is no function, but of type {type(found).__name__}.")
+        return found
+
     def load(self, named: str) -> Any:
         """Run a file, as an import does, and return one of its objects.
 
@@ -37,3 +62,7 @@ class UserCode:
         if not hasattr(module, name):
             raise RerunError(f"{file} has no {name}.")
         return getattr(module, name)
+
+
+def _is_program(found: Any) -> bool:
+    return hasattr(found, "named_predictors")

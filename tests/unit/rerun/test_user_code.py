@@ -1,0 +1,64 @@
+"""Objects of a user's file that a command names."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+
+from otel_dspy.rerun.errors import RerunError
+from otel_dspy.rerun.user_code import UserCode
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
+    from pathlib import Path
+
+CODE = """
+import dspy
+
+class Answer(dspy.Module):
+    def __init__(self):
+        super().__init__()
+        self.answer = dspy.Predict("question -> answer")
+
+made = Answer()
+
+def make():
+    return Answer()
+
+def number():
+    return 7
+
+limit = 7
+"""
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Generator[Path]:
+    """A file with programs and functions."""
+    path = tmp_path / "user_code_of_this_test.py"
+    path.write_text(CODE, encoding="utf-8")
+    yield path
+    sys.modules.pop(path.stem, None)
+
+
+@pytest.mark.parametrize("name", ["Answer", "made", "make"])
+def test_a_program(file: Path, name: str) -> None:
+    """A class and a function are called, as by `otel-dspy register`; a program, which can be called too, is not."""
+    assert [path for path, _ in UserCode().program(f"{file}:{name}").named_predictors()] == ["answer"]
+
+
+@pytest.mark.parametrize("name", ["number", "limit"])
+def test_what_is_no_program(file: Path, name: str) -> None:
+    """Its type is named."""
+    with pytest.raises(RerunError, match=f"{name} is no DSPy program, but of type int"):
+        UserCode().program(f"{file}:{name}")
+
+
+def test_what_is_no_metric(file: Path) -> None:
+    """A metric is called."""
+    code = UserCode()
+    assert code.metric(f"{file}:number") is code.load(f"{file}:number")
+    with pytest.raises(RerunError, match="limit is no function, but of type int"):
+        code.metric(f"{file}:limit")
