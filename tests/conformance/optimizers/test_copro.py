@@ -6,8 +6,11 @@ import json
 from typing import TYPE_CHECKING, Any
 
 import dspy
+import pytest
 from inline_snapshot import snapshot
 
+from otel_dspy.hooks.optimizers.copro import COPROHook
+from otel_dspy.telemetry.tallies.leaderboard import Entry
 from tests.support.learning_lm import learning_lm
 from tests.support.optimizer_runs import tracked_runs
 from tests.support.span_recorder import recording
@@ -202,3 +205,23 @@ def test_the_runs_in_mlflow(tmp_path: Path) -> None:
             "      6 traces",
         ]
     )
+
+
+def test_an_evaluation_that_raised_is_no_candidate() -> None:
+    """Neither the first one, nor that of a text which was scored before."""
+
+    def broken(*_: Any, **__: Any) -> float:
+        raise KeyboardInterrupt
+
+    optimizer: Any = dspy.COPRO(metric=broken, breadth=2, depth=1)
+    evaluation = {"num_threads": 1, "display_progress": False, "display_table": 0}
+    with dspy.context(lm=learning_lm()), recording() as recorder, pytest.raises(KeyboardInterrupt):
+        optimizer.compile(dspy.Predict("question -> answer"), trainset=examples(2), eval_kwargs=evaluation)
+    (trial,) = recorder.attributes_of("trial")
+    assert trial["trial.state"] == "fail"
+    assert not trial["trial.is_best"]
+    (compiled,) = recorder.attributes_of("compile")
+    assert "compile.best_trial.index" not in compiled
+    scored = Entry(index=0, score=50.0, key=(0, "Answer.", None))
+    raised = Entry(index=1, score=None, failed=True, key=(0, "Answer.", None))
+    assert COPROHook().select([scored, raised]) is scored

@@ -59,10 +59,12 @@ class COPROHook(OptimizerHook):
         """Return the best candidate by the same rule as COPRO.
 
         Candidates are unique by predictor and text. One that is scored again keeps its position, and takes the new
-        score only if that is larger. The sort is stable, and undefined if a score is NaN, as in COPRO.
+        score only if that is larger. The sort is stable, and undefined if a score is NaN, as in COPRO. An evaluation
+        that raised ends the compile, and is no candidate.
         """
         kept: dict[Hashable, Entry] = {}
-        for entry in sorted(entries, key=lambda entry: cast("tuple[int, Any, Any]", entry.key)[0]):
+        scored = [entry for entry in entries if entry.score is not None]
+        for entry in sorted(scored, key=lambda entry: cast("tuple[int, Any, Any]", entry.key)[0]):
             known = kept.get(entry.key)
             if known is None or not _score(known) >= _score(entry):
                 kept[entry.key] = entry
