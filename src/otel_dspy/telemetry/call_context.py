@@ -76,6 +76,8 @@ class CallContext(NamedTuple):
     """Hook for direct calls in this context; it does not apply to calls inside them."""
     instructions: str | None = None
     """Docstring of the running predictor's signature; None outside predictors."""
+    within_example: bool = False
+    """Whether an example runs. An evaluation that its program or its metric starts is no trial, nor part of one."""
 
     @property
     def prompt(self) -> Prompt | None:
@@ -96,7 +98,7 @@ class CallContext(NamedTuple):
         role: Role = TASK if identity == self.program else self.role
         return create(CallContext, (
             self.compile, self.trial, self.evaluation, self.usage, paths, name, self.lm_call, role, self.program, None,
-            instructions,
+            instructions, self.within_example,
         ))  # fmt: skip
 
     def in_example(self, usage: UsageTally, role: Role, program: int | None, gate: Gate | None) -> CallContext:
@@ -109,14 +111,15 @@ class CallContext(NamedTuple):
             gate: observes the calls made directly in the example.
         """
         return CallContext(
-            self.compile, self.trial, None, usage, self.module_paths, self.predictor, self.lm_call, role, program, gate
+            self.compile, self.trial, None, usage, self.module_paths, self.predictor, self.lm_call, role, program, gate,
+            within_example=True,
         )  # fmt: skip
 
     def in_lm_call(self, call: object) -> CallContext:
         """Return the call context inside an LM call."""
         return create(CallContext, (
             self.compile, self.trial, self.evaluation, self.usage, self.module_paths, self.predictor, call, self.role,
-            self.program, None, self.instructions,
+            self.program, None, self.instructions, self.within_example,
         ))  # fmt: skip
 
 

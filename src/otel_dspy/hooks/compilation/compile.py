@@ -122,6 +122,8 @@ class _CompileHook(CallHook):
         outer = call_context.compile
         if outer is None or call_context.trial is not None or outer.open_trial is not None:
             return
+        if call_context.within_example:
+            return
         if self._registry.of(outer).nested_compile_opens_trial:
             outer.open_trial = open_trial(self._telemetry, outer)
 

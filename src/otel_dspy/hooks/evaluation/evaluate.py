@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from otel_dspy.hooks.patching.patches import Patches
     from otel_dspy.serialization.programs import ProgramSnapshot
     from otel_dspy.telemetry.emitter import Telemetry
-    from otel_dspy.telemetry.open_scopes import TrialScope
+    from otel_dspy.telemetry.open_scopes import CompileScope, TrialScope
 
 
 def install(patches: Patches, telemetry: Telemetry, registry: HookRegistry) -> None:
@@ -77,7 +77,7 @@ class _EvaluateHook(CallHook):
             scope=_scope(arguments.get("callback_metadata")),
             program=instrumented_program(program),
         )
-        enclosing = current_call_context().compile
+        enclosing = _compile_of_evaluation()
         if enclosing is not None:
             with guarded("an optimizer's data of an evaluation"):
                 self._info = self._registry.of(enclosing).evaluation(self._info, self._program)
@@ -88,7 +88,7 @@ class _EvaluateHook(CallHook):
     def _open_own_trial(self, program: Any) -> Context | None:
         """Open a trial for this evaluation and return its context; None if no trial is to be opened."""
         call_context = current_call_context()
-        compiling = call_context.compile
+        compiling = _compile_of_evaluation()
         if compiling is None or call_context.trial is not None or self._info.phase is not None:
             return None
         optimizer = self._registry.of(compiling)
@@ -102,7 +102,7 @@ class _EvaluateHook(CallHook):
     @override
     def see(self, result: Any) -> None:
         result = named(result)
-        enclosing = current_call_context().compile
+        enclosing = _compile_of_evaluation()
         if enclosing is not None:
             with guarded("an optimizer's reading of a result"):
                 self._registry.of(enclosing).evaluated(enclosing, self._info, result)
@@ -113,13 +113,20 @@ class _EvaluateHook(CallHook):
     def close(self, error: BaseException | None) -> None:
         outcome = EvaluateOutcome(score=self._score, program=self._program, error=error)
         close_evaluate(self._telemetry, self._evaluation, outcome)
-        outer = current_call_context().trial
+        call_context = current_call_context()
+        outer = None if call_context.within_example else call_context.trial
         if self._trial is not None:
             trial_outcome = TrialOutcome(score=self._score, program=self._program, error=error)
             close_trial(self._telemetry, self._trial, self._trial_info, trial_outcome)
         elif outer is not None and error is not None:
             # The optimizer's own trial continues; some optimizers swallow the evaluation's exception.
             outer.error = error
+
+
+def _compile_of_evaluation() -> CompileScope | None:
+    """Return the compile that evaluates; None outside, and where an example's program or metric evaluates."""
+    call_context = current_call_context()
+    return None if call_context.within_example else call_context.compile
 
 
 def _given(arguments: Kwargs, name: str, default: Any) -> Any:

@@ -60,7 +60,7 @@ def open_evaluate(telemetry: Telemetry, info: EvaluateInfo, context: Context | N
     context = context or parent_context()
     call_context = call_context_in(context)
     trial_index = call_context.trial.index if call_context.trial is not None else None
-    if call_context.trial is not None and call_context.evaluation is None:
+    if call_context.trial is not None and call_context.evaluation is None and not call_context.within_example:
         call_context.trial.evaluated[info.scope.value] = len(info.devset)
     belonging = _belonging(info.metric_name, info.program_name, call_context.compile, trial_index)
     span = telemetry.tracer.start_span(
