@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 def evaluating(example: Any, prediction: Any, trace: object = None) -> float:
     """Evaluate another program on two examples; raise for the first example."""
     del prediction, trace
-    score = dspy.Evaluate(devset=examples(2), metric=exact, num_threads=1)(dspy.Predict("question -> answer")).score
+    evaluate: Any = dspy.Evaluate(devset=examples(2), metric=exact, num_threads=1)
+    score: float = evaluate(dspy.Predict("question -> answer")).score
     if example["question"] == "0+1":
         # The inner evaluation raises too: it has no examples.
         dspy.Evaluate(devset=[], metric=exact, num_threads=1)(dspy.Predict("question -> answer"))
