@@ -40,6 +40,10 @@ def test_trials_are_those_of_the_optimizer() -> None:
         (trial["trial.score"], trial["trial.state"], trial["evaluate.num_examples"], trial["trial.is_best"])
         for trial in trials
     ] == [(33.33, "complete", 3, True), (33.33, "complete", 3, False)]
+    # The table of a trial has the rows of its own examples.
+    evaluations = recorder.attributes_of("evaluate")
+    assert [found["evaluate.num_examples"] for found in evaluations] == [3, 2, 0, 2, 2] * 2
+    assert [found["evaluate.num_examples"] for found in evaluations if "evaluate.results" in found] == [3, 3]
     # What is spent is the trial's all the same: three calls, and two for each of three examples.
     assert [trial["usage.lm_calls"] for trial in trials] == [9, 9]
 

@@ -89,6 +89,7 @@ def open_evaluate(telemetry: Telemetry, info: EvaluateInfo, context: Context | N
         examples=call_context.compile.examples if call_context.compile is not None else ExampleRegistry(),
         started=now(),
         program=info.program,
+        is_part_of_example=call_context.within_example and call_context.compile is not None,
     )
     inner = call_context._replace(
         evaluation=evaluation,
@@ -178,7 +179,8 @@ def _record_results(telemetry: Telemetry, evaluation: EvaluateScope) -> None:
     evaluation.span.set_attribute(semconv.DSPY_EVALUATE_NUM_ERRORS, sum("error" in row for row in rows))
     means = evaluation.objectives.means()
     evaluation.span.set_attributes({semconv.DSPY_EVALUATE_OBJECTIVE + name: mean for name, mean in means.items()})
-    telemetry.put_payload(evaluation.span, semconv.DSPY_EVALUATE_RESULTS, telemetry.content.rows(rows))
+    if not evaluation.is_part_of_example:
+        telemetry.put_payload(evaluation.span, semconv.DSPY_EVALUATE_RESULTS, telemetry.content.rows(rows))
 
 
 def _belonging(
