@@ -33,8 +33,8 @@ class Delivery(Protocol):
     """Progress of a delivery."""
 
     @property
-    def waiting(self) -> int:
-        """Number of spans not delivered."""
+    def undelivered(self) -> int:
+        """Number of spans that MLflow has not accepted."""
         ...
 
     @property
@@ -75,7 +75,7 @@ class DrainTimeout:
             Whether `done` was set.
         """
         began = time.monotonic()
-        progress = _Progress(delivery.waiting)
+        progress = _Progress(delivery.undelivered)
         try:
             while not done.wait(POLL):
                 now = time.monotonic()
@@ -84,7 +84,7 @@ class DrainTimeout:
                     return False
                 if failing is not None and now - max(began, failing) >= self.unanswered:
                     return False
-                progress.show(now - began, delivery.waiting)
+                progress.show(now - began, delivery.undelivered)
             return True
         finally:
             progress.end()

@@ -96,6 +96,11 @@ class SpanPipeline:
         return any(applier.waits for applier in self._appliers.values())
 
     @property
+    def unsent_spans(self) -> int:
+        """Number of processed spans that MLflow has not accepted. For display."""
+        return sum(applier.unsent_spans for applier in tuple(self._appliers.values()))
+
+    @property
     def failing_since(self) -> float | None:
         """`time.monotonic()` since which an MLflow server accepts nothing; None if all do."""
         return min(

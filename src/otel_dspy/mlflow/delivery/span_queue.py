@@ -224,6 +224,12 @@ class SpanQueue:
             return len(self._taken) + len(self._ready) + self._on_disk + len(self._tail)
 
     @property
+    def untaken(self) -> int:
+        """Number of spans that were not taken."""
+        with self._lock:
+            return len(self._ready) + self._on_disk + len(self._tail)
+
+    @property
     def empty(self) -> bool:
         """Whether all records were taken. Takes no lock."""
         return not (self._ready or self._on_disk or self._tail)

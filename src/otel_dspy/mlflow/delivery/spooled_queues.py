@@ -60,6 +60,11 @@ class SpooledQueues:
         return self.control.waiting + self.traces.waiting
 
     @property
+    def untaken(self) -> int:
+        """Number of spans that were not taken."""
+        return self.control.untaken + self.traces.untaken
+
+    @property
     def unwritten(self) -> int:
         """Number of spans that could not be written to the spool."""
         return self.control.unwritten + self.traces.unwritten

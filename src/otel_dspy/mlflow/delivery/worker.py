@@ -108,6 +108,15 @@ class Worker:
         return self.queues.waiting
 
     @property
+    def undelivered(self) -> int:
+        """Number of spans that MLflow has not accepted, also while it acknowledges none. For display.
+
+        Spans are acknowledged together, once all that was taken has been sent.
+        """
+        waiting = self.waiting
+        return min(waiting, max(1, self.queues.untaken + self._loop.pipeline.unsent_spans))
+
+    @property
     def failing_since(self) -> float | None:
         """`time.monotonic()` since which MLflow accepts nothing, or does not answer; None if it does.
 

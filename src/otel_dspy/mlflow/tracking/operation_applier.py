@@ -93,6 +93,11 @@ class OperationApplier:
         return self._traces.waits
 
     @property
+    def unsent_spans(self) -> int:
+        """Number of spans that were applied and that MLflow has not accepted. For display."""
+        return self._traces.unsent_spans
+
+    @property
     def failing_since(self) -> float | None:
         """`time.monotonic()` since which MLflow accepts nothing; None if it does."""
         return self._writer.attempts.retrier.failing_since

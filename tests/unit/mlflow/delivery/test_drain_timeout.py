@@ -33,14 +33,14 @@ class Draining(threading.Event):
         return self.now
 
     @property
-    def waiting(self) -> int:
+    def undelivered(self) -> int:
         """Spans that are left."""
         return round(max(0.0, self.spans - self.rate * max(0.0, self.now - self.silent)))
 
     def wait(self, timeout: float | None = None) -> bool:
         """Wait for all spans."""
         self.now += 0.125 if timeout else 0.0
-        return not self.waiting
+        return not self.undelivered
 
 
 def drained(delivery: Draining, timeout: float, monkeypatch: pytest.MonkeyPatch) -> bool:

@@ -36,17 +36,31 @@ class TraceRequest:
     spans: Sequence[LogSpan] = ()
 
 
-def at_once(waiting: Iterable[TraceRequest]) -> list[Request]:
-    """Return the first requests, up to one that must be sent with retries. Those of one trace keep their order."""
+def at_once(waiting: Iterable[TraceRequest], accepted: Callable[[int], None]) -> list[Request]:
+    """Return the first requests, up to one that must be sent with retries. Those of one trace keep their order.
+
+    Args:
+        waiting: the requests.
+        accepted: is called with the number of spans of a request that has been accepted, on any thread.
+    """
     found: list[Request] = []
     last: dict[str, int] = {}
     for number, request in enumerate(waiting):
         send = request.once()
         if send is None:
             break
-        found.append(Request(send, {last[trace] for trace in request.traces if trace in last}, request.of_info))
+        after = {last[trace] for trace in request.traces if trace in last}
+        found.append(Request(_counted(send, len(request.spans), accepted), after, request.of_info))
         last |= dict.fromkeys(request.traces, number)
     return found
+
+
+def _counted(send: Callable[[], None], spans: int, accepted: Callable[[int], None]) -> Callable[[], None]:
+    def counted() -> None:
+        send()
+        accepted(spans)
+
+    return counted
 
 
 def whole(together: Sequence[TraceRequest]) -> set[str]:

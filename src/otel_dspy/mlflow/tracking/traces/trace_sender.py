@@ -43,6 +43,8 @@ class TraceSender:
         self._urgent = urgent
         self._flushing = flushing
         self._batch = TraceBatch()
+        self._accepted: list[int] = []
+        """Numbers of spans of the requests that were accepted, while others of the same call are sent."""
         self._oldest: float | None = None
         self._postpone = False
         where = writer.connection.destination
@@ -60,6 +62,11 @@ class TraceSender:
     def waits(self) -> bool:
         """Whether spans or infos have not been sent."""
         return not self._batch.empty
+
+    @property
+    def unsent_spans(self) -> int:
+        """Number of queued spans that MLflow has not accepted, also while requests are sent. For display."""
+        return max(0, len(self._batch.spans) - sum(self._accepted))
 
     def add_span(self, span: LogSpan) -> None:
         """Queue a span."""
@@ -154,11 +161,14 @@ class TraceSender:
         Returns:
             The requests that were not sent.
         """
-        requests = at_once(waiting)
+        requests = at_once(waiting, self._accepted.append)
         if not requests:
             waiting[0].send()
             return waiting[1:]
-        answers = list(zip(waiting[: len(requests)], self._together.send(requests), strict=True))
+        try:
+            answers = list(zip(waiting[: len(requests)], self._together.send(requests), strict=True))
+        finally:
+            self._accepted.clear()
         for request, accepted in answers:
             if accepted:
                 self._writer.attempts.count(Outcome.DONE)
