@@ -38,14 +38,12 @@ def test_ctrl_c(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(REPORT, "true")
     monkeypatch.setattr(run_reports, "EVERY", 0.0)
     calls: list[str] = []
-    before: list[str] = []
 
     def interrupted(example: Any, prediction: Any, trace: object = None) -> bool:
         calls.append(example.question)
         if len(calls) == 7:
             otel_dspy.mlflow.flush()
-            run = awaited(lambda: _described(uri), "the description")
-            before.append(run.tags[DESCRIPTION].splitlines()[0])
+            awaited(lambda: _headline(uri) == SO_FAR, "the description of the first trial")
             raise KeyboardInterrupt
         return exact(example, prediction, trace)
 
@@ -62,7 +60,7 @@ def test_ctrl_c(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (run,) = read_tree(uri, "stopped").runs
     assert run.status == "KILLED"
     first, *others, last = run.tags[DESCRIPTION].splitlines()
-    assert (before, first) == ([SO_FAR], STOPPED)
+    assert first == STOPPED
     assert f'- Its best program so far: otel\\_dspy.best\\_program("{run.id}", program)' in others
     assert not any("failed" in line for line in others)
     assert last.startswith("Report: artifact `report.html`")
@@ -78,5 +76,6 @@ def test_ctrl_c(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert client.get_run(run.id).data.tags[DESCRIPTION] == "Mine"
 
 
-def _described(uri: str) -> Any:
-    return next((run for run in read_tree(uri, "stopped").runs if DESCRIPTION in run.tags), None)
+def _headline(uri: str) -> str | None:
+    found = (run.tags[DESCRIPTION] for run in read_tree(uri, "stopped").runs if DESCRIPTION in run.tags)
+    return next((text.splitlines()[0] for text in found), None)

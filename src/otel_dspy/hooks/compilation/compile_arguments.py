@@ -20,6 +20,11 @@ def compile_arguments(compile_method: Callable[..., Any], args: Args, kwargs: Kw
 
     Those that a parameter like `**options` takes are by their own names. Where no parameter is named `student`, as in
     `compile(self, *args, **kwargs)` or `compile(self, program, data)`, it is the first program among the arguments.
+
+    Args:
+        compile_method: the compile, bound to its optimizer.
+        args: what it is called with.
+        kwargs: the same.
     """
     bound: dict[str, Any] = bind_arguments(compile_method, args, kwargs, apply_defaults=True)
     bound.pop("self", None)
