@@ -66,8 +66,8 @@ class SpanQueue:
         self._spilling = False
         self.hold = False
         """Retain delivered records on disk: a later one needs them."""
-        self.write_failed = False
-        """Whether the last write failed."""
+        self.write_error: OSError | None = None
+        """The error of the last write."""
 
     def put(self, span: ReadableSpan, route: Route, size: int) -> bool:
         """Append a span; return whether `persist` should be called now to keep memory within its bound.
@@ -141,7 +141,7 @@ class SpanQueue:
                     self._ready.append(fetched)
 
     def persist(self, latest: float, before: int) -> None:
-        """Write the records that are due, or all of them if memory is full. An error sets `write_failed`.
+        """Write the records that are due, or all of them if memory is full. An error sets `write_error`.
 
         Args:
             latest: `time.monotonic()`; records of spans that ended later are not due.
@@ -163,11 +163,9 @@ class SpanQueue:
                     self._append(records, lines)
                     self._hand_over(records, place)
             except OSError as error:
-                if not self.write_failed:
-                    _logger.warning("The spool cannot be written: %s", error)
-                self.write_failed = True
+                self.write_error = error
             else:
-                self.write_failed = False
+                self.write_error = None
 
     def _hand_over(self, tail: list[QueuedSpan], place: SpoolPosition | None) -> None:
         with self._lock:
@@ -190,7 +188,7 @@ class SpanQueue:
         with self._lock:
             if not self.hold:
                 self._owed.clear()
-            elif not self.write_failed:  # else memory would grow while the disk fails
+            elif not self.write_error:  # else memory would grow while the disk fails
                 self._owed.extend(record for record in self._taken if not record.written)
             self._taken.clear()
             done = self._first_waiting - 1

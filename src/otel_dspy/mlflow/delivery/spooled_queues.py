@@ -53,6 +53,8 @@ class SpooledQueues:
         self._full = False
         self._impatient = False
         """Whether a wait for the disk has timed out since memory was last below its bound."""
+        self._write_failed = False
+        """Whether the last writes failed."""
 
     @property
     def waiting(self) -> int:
@@ -93,7 +95,7 @@ class SpooledQueues:
             self._impatient = False
             return
         began = time.monotonic()
-        while self.traces.overfull and not (self._full or self.traces.write_failed or self._impatient or closed()):
+        while self.traces.overfull and not (self._full or self.traces.write_error or self._impatient or closed()):
             self._impatient = time.monotonic() - began >= BACK_PRESSURE
             self.spool_now.set()
             time.sleep(0.01)
@@ -108,6 +110,10 @@ class SpooledQueues:
                 queue.persist(latest, before)
             except Exception:
                 _logger.exception("Spans could not be written to the spool")
+        error = self.control.write_error or self.traces.write_error
+        if error and not self._write_failed:
+            _logger.warning("The spool cannot be written: %s", error)
+        self._write_failed = error is not None
         self._full = self.control.size + self.traces.size >= self._room
 
     def confirm(self) -> None:

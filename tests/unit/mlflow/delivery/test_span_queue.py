@@ -100,7 +100,7 @@ class LaneMachine(RuleBasedStateMachine):
     def persist(self, left: int) -> None:
         """Everything but the newest ones is written."""
         self.queue.persist(math.inf, self.queue.next_number - left)
-        assert not self.queue.write_failed
+        assert self.queue.write_error is None
         if self.queue.hold:
             wanted = set(self.put_names[: max(0, len(self.put_names) - left)])
             assert wanted - self.dropped <= set(stored(self.queue.paths))
@@ -115,7 +115,7 @@ class LaneMachine(RuleBasedStateMachine):
     @rule()
     def confirm(self) -> None:
         """MLflow has acknowledged all taken spans."""
-        if self.queue.write_failed or not self.queue.hold:
+        if self.queue.write_error or not self.queue.hold:
             held = set(stored(self.queue.paths))
             self.dropped |= {name for name in self.put_names[: self.taken] if name not in held}
         self.queue.confirm()
@@ -179,9 +179,10 @@ def test_what_a_full_disk_did_not_take_counts_as_unwritten(queue: SpanQueue) -> 
     _put(queue, 2)
     with FullDisk(0):
         queue.persist(math.inf, queue.next_number)
-    assert (queue.write_failed, queue.unwritten, stored(queue.paths)) == (True, 1, [])
+    assert queue.write_error is not None
+    assert (queue.unwritten, stored(queue.paths)) == (1, [])
     queue.persist(math.inf, queue.next_number)
-    assert (queue.write_failed, queue.unwritten, stored(queue.paths)) == (False, 0, ["7/2"])
+    assert (queue.write_error, queue.unwritten, stored(queue.paths)) == (None, 0, ["7/2"])
 
 
 def test_what_begins_on_disk_alone_in_a_new_file_is_read_back(queue: SpanQueue) -> None:

@@ -252,6 +252,7 @@ def test_a_full_disk_is_logged_once(
     (tmp_path / "file").write_text("")
     monkeypatch.setenv("OTEL_DSPY_SPOOL_DIR", str(tmp_path / "file" / "below"))
     worker = Stalled(max_spans=3)
+    worker.emit(RootKind.COMPILE, 99, 2)
     for trace in range(2, 12):
         worker.emit(RootKind.EXAMPLE, trace, ROOT)
         worker.spool_all()
@@ -284,7 +285,7 @@ def test_a_disk_that_fills_up_in_the_middle_of_a_batch_and_has_room_again(monkey
     with monkeypatch.context() as patch:
         _full_disk(patch, after=2)
         worker.spool_all()
-    assert worker.queues.traces.write_failed
+    assert worker.queues.traces.write_error
     worker.spool_all()
     assert worker.examples() == [f"7/{number}" for number in range(2, 10)]
 
