@@ -9,6 +9,7 @@ from typing import Any
 
 from otel_dspy.model_registry.errors import RegistryError
 from otel_dspy.user_file import import_file
+from otel_dspy.user_program import NoProgramError, program_of
 
 
 @dataclass(frozen=True)
@@ -35,10 +36,9 @@ def program_source(name: str) -> ProgramSource:
     file = Path(where) if where.endswith(".py") else None
     try:
         module = importlib.import_module(where) if file is None else import_file(file)
-        found: Any = getattr(module, attribute)
-        program = found if hasattr(found, "named_predictors") and not isinstance(found, type) else found()
+        program = program_of(getattr(module, attribute), repr(name))
+    except NoProgramError as error:
+        raise RegistryError(str(error)) from error
     except Exception as error:
         raise RegistryError(f"The program {name!r} cannot be made: {type(error).__name__}: {error}") from error
-    if not hasattr(program, "named_predictors"):
-        raise RegistryError(f"{name!r} is no DSPy program, but of type {type(program).__name__}.")
     return ProgramSource(program, () if file is None else (str(file.resolve()),))

@@ -7,6 +7,7 @@ from typing import Any
 
 from otel_dspy.rerun.errors import RerunError
 from otel_dspy.user_file import import_file
+from otel_dspy.user_program import NoProgramError, program_of
 
 
 class UserCode:
@@ -22,11 +23,10 @@ class UserCode:
             RerunError: It is no DSPy program, or see `load`.
             Exception: Any that the file, the class or the function raises.
         """
-        found = self.load(named)
-        made = found() if isinstance(found, type) or (callable(found) and not _is_program(found)) else found
-        if not _is_program(made):
-            raise RerunError(f"{named} is no DSPy program, but of type {type(made).__name__}.")
-        return made
+        try:
+            return program_of(self.load(named), named)
+        except NoProgramError as error:
+            raise RerunError(str(error)) from error
 
     def metric(self, named: str) -> Any:
         """Return a metric.
@@ -62,7 +62,3 @@ class UserCode:
         if not hasattr(module, name):
             raise RerunError(f"{file} has no {name}.")
         return getattr(module, name)
-
-
-def _is_program(found: Any) -> bool:
-    return hasattr(found, "named_predictors")

@@ -25,6 +25,8 @@ made = Answer()
 
 def number():
     return 7
+
+limit = 7
 """
 
 
@@ -58,6 +60,7 @@ def test_what_is_no_program(file: Path) -> None:
         ("answers", "names no program: FILE.py:NAME or package.module:NAME"),
         (f"{file}:none", "cannot be made: AttributeError"),
         (f"{file}:number", "is no DSPy program, but of type int"),
+        (f"{file}:limit", "is no DSPy program, but of type int"),
         ("none.py:Answer", "cannot be made: FileNotFoundError"),
         ("none_at_all:Answer", "cannot be made: ModuleNotFoundError"),
     ):
