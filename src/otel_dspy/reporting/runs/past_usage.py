@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING
 
 from mlflow import MlflowClient
-from mlflow.entities import ViewType
 
 from otel_dspy import semconv
 from otel_dspy.mlflow.mapping.artifacts.summary import SUMMARY
 from otel_dspy.reporting.errors import ReportError
 from otel_dspy.reporting.latest import LATEST
 from otel_dspy.reporting.runs.json_artifacts import RunArtifacts
-from otel_dspy.reporting.runs.run_search import check_store, find_run, searched_experiments
+from otel_dspy.reporting.runs.run_search import check_store, find_run, latest_run
 from otel_dspy.reporting.runs.summary_rows import mapping, number, uses
 from otel_dspy.tracking_uri import without_passwords
 
@@ -69,13 +68,9 @@ def past_usage(tracking_uri: str, run: str, program: str, experiment: str | None
 
 def _latest(client: MlflowClient, tracking_uri: str, program: str, experiment: str | None) -> Run:
     wanted = f"attributes.status = 'FINISHED' and tags.`{semconv.DSPY_PROGRAM_NAME}` = '{program}'"
-    wanted += f" and tags.`{semconv.DSPY_OPTIMIZER_NAME}` != ''"
-    found = cast("Any", client).search_runs(
-        searched_experiments(client, experiment), wanted, ViewType.ACTIVE_ONLY, 50, ["attributes.start_time DESC"]
-    )
-    outermost = [run for run in found if semconv.DSPY_COMPILE_PARENT_ID not in run.data.tags]
-    if outermost:
-        return outermost[0]
+    found = latest_run(client, experiment, wanted)
+    if found is not None:
+        return found
     where = f"experiment {experiment!r} of " if experiment else ""
     raise ReportError(
         f"There is no finished optimization of a program {program} in {where}{without_passwords(tracking_uri)}. Name a "

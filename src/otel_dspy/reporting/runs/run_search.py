@@ -90,8 +90,26 @@ def _by_id(client: MlflowClient, run_id: str) -> Run:
 
 
 def _latest(client: MlflowClient, experiment: str | None) -> Run:
+    latest = latest_run(client, experiment)
+    if latest is not None:
+        return latest
+    where = f"experiment {experiment!r} of {_store(client)}" if experiment else _store(client)
+    raise ReportError(f"There is no optimization recorded by otel-dspy in {where}.")
+
+
+def latest_run(client: MlflowClient, experiment: str | None, condition: str | None = None) -> Run | None:
+    """Return the outermost optimization that started last; None if there is none.
+
+    Args:
+        client: client of the store.
+        experiment: name of the experiment that is searched; None for all.
+        condition: what it has to fulfill, as a filter of MLflow's.
+
+    Raises:
+        ReportError: There is no experiment of this name.
+    """
     experiments = searched_experiments(client, experiment)
-    wanted = f"tags.`{semconv.DSPY_OPTIMIZER_NAME}` != ''"
+    wanted = f"tags.`{semconv.DSPY_OPTIMIZER_NAME}` != ''" + (f" and {condition}" if condition else "")
     latest: list[Run] = []
     for first in range(0, len(experiments), _EXPERIMENTS_AT_ONCE):
         ids = experiments[first : first + _EXPERIMENTS_AT_ONCE]
@@ -103,10 +121,7 @@ def _latest(client: MlflowClient, experiment: str | None) -> Run:
         )
         outermost = (run for run in found if semconv.DSPY_COMPILE_PARENT_ID not in run.data.tags)
         latest += [run for run in [next(outermost, None)] if run is not None]
-    if latest:
-        return max(latest, key=lambda run: run.info.start_time or 0)
-    where = f"experiment {experiment!r} of {_store(client)}" if experiment else _store(client)
-    raise ReportError(f"There is no optimization recorded by otel-dspy in {where}.")
+    return max(latest, key=lambda run: run.info.start_time or 0, default=None)
 
 
 def searched_experiments(client: MlflowClient, name: str | None) -> list[str]:
