@@ -82,6 +82,8 @@ def _state(program: object) -> dict[str, Any]:
         # DSPy cannot dump an LM with a user-defined engine; the state omits every LM anyway.
         if not _has_models(program):
             raise
+        if _is_parameter(program):  # its state is its own, without the path of a predictor in it
+            return _without_model(program).dump_state()
         return {name: _without_model(part).dump_state() for name, part in cast("Any", program).named_parameters()}
 
 
@@ -91,16 +93,20 @@ def _frozen(program: object) -> dict[str, Any]:
     DSPy takes a compiled sub-module for frozen: `named_parameters` of a program around it skips it
     (`dspy/primitives/base_module.py` of 3.4.1). All ensembles of compiled programs would be one program otherwise.
     """
-    from dspy.predict.parameter import Parameter  # noqa: PLC0415 - dspy is optional for this package
-
     walk: Any = getattr(program, "named_sub_modules", None)  # not of every object with a `dump_state`
     modules = cast("Iterable[tuple[str, object]]", walk() if callable(walk) else ())
     return {
         f"{path}.{name}": state
         for path, part in modules
-        if part is not program and not isinstance(part, Parameter) and getattr(part, "_compiled", False)
+        if part is not program and not _is_parameter(part) and getattr(part, "_compiled", False)
         for name, state in _dumped(part).items()
     }
+
+
+def _is_parameter(part: object) -> bool:
+    from dspy.predict.parameter import Parameter  # noqa: PLC0415 - dspy is optional for this package
+
+    return isinstance(part, Parameter)
 
 
 def _has_models(program: object) -> bool:

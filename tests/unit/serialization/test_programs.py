@@ -354,6 +354,17 @@ def test_a_program_whose_model_cannot_be_saved_has_a_state_all_the_same() -> Non
     assert program.predictors()[0].lm is lm
 
 
+def test_the_state_of_a_predictor_whose_model_cannot_be_saved_loads() -> None:
+    """A program that is one predictor has its state without a path, as DSPy dumps and loads it."""
+    plain_program, program = dspy.Predict("question -> answer"), dspy.Predict("question -> answer")
+    program.set_lm(in_process_lm(lambda _: ""))
+    with pytest.raises(TypeError, match="cannot be saved"):
+        program.dump_state()
+    found = snapshot(program)
+    assert found == snapshot(plain_program)
+    dspy.Predict("question -> answer").load_state(json.loads(found.state))
+
+
 def test_what_a_program_holds_beside_its_state_is_not_copied_for_it() -> None:
     """Optimizers hang all their candidates on the program that they return, each with its model."""
 
