@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
+    from otel_dspy.reporting.statistics.significance import PairedTest
     from otel_dspy.reporting.trials.trial_row import ModelUse
 
 _SMALLEST_P: Final = 0.001
@@ -25,6 +26,12 @@ def duration_text(seconds: float) -> str:
 def probability_text(p_value: float) -> str:
     """Format a p-value: `p = 0.18`, `p < 0.001`."""
     return f"p < {_SMALLEST_P}" if p_value < _SMALLEST_P else f"p = {p_value:.2g}"
+
+
+def paired_test_text(test: PairedTest) -> str:
+    """Format p-value and method: `p = 0.18, exact sign test`, and that the mean changed in the other direction."""
+    text = f"{probability_text(test.p_value)}, {test.method}"
+    return f"{text}, but the mean has the other direction" if test.contradicts_mean else text
 
 
 def counted(number: int, noun: str) -> str:

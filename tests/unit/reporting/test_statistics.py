@@ -4,6 +4,7 @@ import math
 
 import pytest
 
+from otel_dspy.reporting.number_text import paired_test_text
 from otel_dspy.reporting.statistics.intervals import mean_interval
 from otel_dspy.reporting.statistics.significance import paired_test, sign_test
 
@@ -85,3 +86,16 @@ def test_interval_of_graded_scores_repeats() -> None:
     assert 0.1 < first.low < sum(scores) / 6 < first.high < 0.9
     assert mean_interval([0.5, 0.5]) == (0.5, 0.5)
     assert mean_interval([0.5]) is None
+
+
+def test_ranks_are_no_evidence_for_a_mean_of_the_other_direction() -> None:
+    """20 small gains outrank one loss that is larger than all of them: the means do not differ significantly."""
+    found = paired_test([0.5] * 21, [0.51] * 20 + [0.0])
+    assert found is not None
+    assert found.p_value < 0.001
+    assert found.difference < 0
+    assert (found.significant, found.contradicts_mean) == (False, True)
+    assert paired_test_text(found) == "p < 0.001, Wilcoxon signed-rank test, but the mean has the other direction"
+    clear = paired_test([0.5] * 21, [0.55] * 20 + [0.4])
+    assert clear is not None
+    assert (clear.significant, clear.contradicts_mean) == (True, False)

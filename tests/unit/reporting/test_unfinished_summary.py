@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import math
+import sys
+
 import pytest
 from mlflow.entities import Metric, Param, Run, RunData, RunInfo, RunTag
 
@@ -55,3 +58,16 @@ def test_a_trial_has_ended_once_its_score_is_there(
     found = summary_of_runs(recorded("RUNNING", {}, {}), {3: recorded(status, tags, metrics)})
     (trial,) = found["trials"]
     assert (trial["index"], trial["state"], trial["score"]) == (3, state, metrics.get("score/full"))
+
+
+def test_scores_that_are_no_numbers_are_left_out() -> None:
+    """As in the summary at the end: NaN and infinities, which MLflow's stores keep as the largest float."""
+    tags, largest = {semconv.DSPY_TRIAL_STATE: "complete", semconv.DSPY_TRIAL_KIND: "baseline"}, sys.float_info.max
+    trials = {
+        index: recorded("FINISHED", tags, {"score/full": score, "search/score": score})
+        for index, score in enumerate((math.nan, largest, -largest, 50.0))
+    }
+    found = summary_of_runs(recorded("KILLED", {}, {"score/best": math.nan}), trials)
+    assert [trial["score"] for trial in found["trials"]] == [None, None, None, 50.0]
+    assert [trial["measures"] for trial in found["trials"]] == [{}, {}, {}, {"score": 50.0}]
+    assert (found["best_score"], found["initial_score"]) == (None, 50.0)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Literal
 
 from otel_dspy.reporting.comparison.run_figures import points, run_name
-from otel_dspy.reporting.number_text import counted, probability_text
+from otel_dspy.reporting.number_text import counted, paired_test_text
 from otel_dspy.trial_text import score_value_text
 
 if TYPE_CHECKING:
@@ -63,6 +63,5 @@ def sentence(first: Compile, second: Compile, compared: ExampleComparison) -> st
 def evidence(test: PairedTest) -> str:
     """Return the counts of a test with its p-value."""
     return (
-        f"{counted(test.gained, 'example')} improved and {test.lost} got worse, of {test.n} "
-        f"({probability_text(test.p_value)}, {test.method})"
+        f"{counted(test.gained, 'example')} improved and {test.lost} got worse, of {test.n} ({paired_test_text(test)})"
     )

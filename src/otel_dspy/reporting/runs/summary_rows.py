@@ -126,6 +126,12 @@ def mappings(value: object) -> list[dict[str, Any]]:
     return [cast("dict[str, Any]", item) for item in items if isinstance(item, dict)]
 
 
+def numbers(value: object) -> dict[str, float]:
+    """Return the numbers of an object of JSON by name, without other values: null is a score that was not finite."""
+    found = {name: number(item) for name, item in mapping(value).items()}
+    return {name: item for name, item in found.items() if item is not None}
+
+
 def number(value: object) -> float | None:
     """Return a number as a float, a truth value as 0 or 1; None for anything else."""
     return float(value) if isinstance(value, bool | int | float) else None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 import time
 from typing import TYPE_CHECKING, Any, Final
 
@@ -40,7 +41,7 @@ def summary_of_runs(run: Run, trials: Mapping[int, Run]) -> dict[str, Any]:
         run: the optimization's run.
         trials: the trials' runs, by index.
     """
-    tags, metrics = run.data.tags, run.data.metrics
+    tags, metrics = run.data.tags, _finite(run.data.metrics)
     found = [_trial(index, trials[index], run.info.start_time or 0) for index in sorted(trials)]
     best = [
         trial["index"]
@@ -69,7 +70,7 @@ def summary_of_runs(run: Run, trials: Mapping[int, Run]) -> dict[str, Any]:
 
 
 def _trial(index: int, run: Run, began_ms: int) -> dict[str, Any]:
-    tags, metrics = run.data.tags, run.data.metrics
+    tags, metrics = run.data.tags, _finite(run.data.metrics)
     return {
         "index": index,
         "label": tags.get(semconv.DSPY_TRIAL_LABEL),
@@ -88,6 +89,11 @@ def _trial(index: int, run: Run, began_ms: int) -> dict[str, Any]:
         "duration": _seconds(run),
         "usage": _usage(metrics, written=semconv.DSPY_TRIAL_STATE in tags),
     }
+
+
+def _finite(metrics: Mapping[str, float]) -> dict[str, float]:
+    """Return the metrics with a number, as the summary has: MLflow's stores keep infinity as the largest float."""
+    return {name: value for name, value in metrics.items() if abs(value) < sys.float_info.max}
 
 
 def _failure(tags: Mapping[str, str]) -> str | None:

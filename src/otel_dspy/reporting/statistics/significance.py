@@ -42,14 +42,22 @@ class PairedTest:
     p_value: float
     """Two-sided: probability of a difference at least as large if both were equally good."""
     method: str
+    mean_agrees: bool
+    """Whether `difference` has the direction of the test. Ranks and mean part where one example changed by more than
+    many others together: the test shows no difference of the means then."""
     needed: int | None
     """Number of examples from which the same rates of gains and losses would be significant; None if they are already,
     if there is no difference, or if it is above 2,000."""
 
     @property
     def significant(self) -> bool:
-        """Whether `p_value` is below 0.05."""
-        return self.p_value < SIGNIFICANT
+        """Whether `p_value` is below 0.05, and the mean has the direction of the test."""
+        return self.p_value < SIGNIFICANT and self.mean_agrees
+
+    @property
+    def contradicts_mean(self) -> bool:
+        """Whether `p_value` is below 0.05, and the mean has another direction than the test."""
+        return self.p_value < SIGNIFICANT and not self.mean_agrees
 
 
 def paired_test(before: Sequence[float], after: Sequence[float]) -> PairedTest | None:
@@ -79,6 +87,7 @@ def paired_test(before: Sequence[float], after: Sequence[float]) -> PairedTest |
         interval=bootstrap_interval(differences) if n > 1 else None,
         p_value=p_value,
         method=SIGN_TEST if binary else SIGNED_RANK_TEST,
+        mean_agrees=_direction(differences) * fmean(differences) > 0,
         needed=needed,
     )
 
@@ -93,6 +102,12 @@ def _signed_rank(differences: Sequence[float]) -> float:
     if not changed:
         return 1.0
     return float(_stats.wilcoxon(np.asarray(changed, dtype=float)).pvalue)
+
+
+def _direction(differences: Sequence[float]) -> float:
+    """Return the sum of the signed ranks: positive where the test is in favor of the program after."""
+    changed = np.asarray([change for change in differences if change], dtype=float)
+    return float(np.sum(np.sign(changed) * _stats.rankdata(np.abs(changed)))) if len(changed) else 0.0
 
 
 def _needed_pairs(n: int, gained: int, lost: int) -> int | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from otel_dspy.reporting.number_text import counted, probability_text
+from otel_dspy.reporting.number_text import counted, paired_test_text
 from otel_dspy.reporting.sections.answers_outside_labels import answers_outside_labels
 from otel_dspy.reporting.sections.hard_cases import hard_cases
 from otel_dspy.reporting.sections.predictions import dominances
@@ -114,7 +114,7 @@ def _evidence(found: Compile, comparison: Comparison | None) -> str:
         f"Against the start, {counted(test.gained, 'example')} improved and {test.lost} got worse, "
         f"of {test.n} that both were scored on"
     )
-    return f"{changes}: {_chance(comparison)} ({probability_text(test.p_value)}, {test.method})."
+    return f"{changes}: {_chance(comparison)} ({paired_test_text(test)})."
 
 
 def _without_winner(found: Compile) -> str:
