@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final, cast
 from otel_dspy.serialization.any_value import Room, by_length, data_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable, Sized
+    from collections.abc import Collection, Iterable, Sized
 
     from opentelemetry.util.types import AnyValue
 
@@ -63,6 +63,14 @@ def number(value: object) -> float | None:
         return float(cast("float", value))
     except Exception:  # noqa: BLE001 - a user's object may raise anything in `__float__`
         return None
+
+
+def has_method(value: object, name: str) -> bool:
+    """Return whether the class of an object defines a method.
+
+    The object itself is not read: a lazy object would load its data, and a mock would have another attribute.
+    """
+    return callable(getattr(type(value), name, None))
 
 
 def well_formed(text: str) -> str:
@@ -120,9 +128,8 @@ def _plain_container(value: object, around: frozenset[int], room: Room) -> AnyVa
         made = [item if type(item) is str and item.isascii() else _plain(item, around, room) for item in items]
         # The order of a set differs between processes; a digest must not.
         return sorted(made, key=repr) if isinstance(value, set | frozenset) else made
-    to_list = getattr(value, "tolist", None)
-    if callable(to_list) and not isinstance(value, type) and _is_array(value):
-        return _plain_array(value, to_list, around, room)
+    if has_method(value, "tolist") and _is_array(value):
+        return _plain_array(value, around, room)
     known = data_of(value, room)
     # The elements have been counted by `data_of`.
     return _plain(known, around, Room(math.inf)) if known is not value else None
@@ -143,13 +150,14 @@ def _is_array(value: object) -> bool:
     return isinstance(value, array | memoryview) or (hasattr(value, "dtype") and hasattr(value, "shape"))
 
 
-def _plain_array(value: object, to_list: Callable[[], object], around: frozenset[int], room: Room) -> AnyValue:
+def _plain_array(value: object, around: frozenset[int], room: Room) -> AnyValue:
+    given: Any = value
     # `array.array` has a length but no shape.
     has_shape = not isinstance(value, array)
     shape = tuple(cast("Iterable[int]", getattr(value, "shape", ()) if has_shape else (len(cast("Sized", value)),)))
     if math.prod(shape) > min(_LARGEST_ARRAY, room.left):
         return {"dtype": str(getattr(value, "dtype", None)), "shape": [int(size) for size in shape]}
-    return _plain(to_list(), around, room)
+    return _plain(given.tolist(), around, room)
 
 
 def _pairs(value: object) -> Collection[tuple[object, object]] | None:
@@ -159,7 +167,6 @@ def _pairs(value: object) -> Collection[tuple[object, object]] | None:
     if isinstance(value, dict) or isinstance(value, Mapping):  # noqa: SIM101 - see above
         return given.items()
     # dspy.Example and dspy.Prediction have a mapping's methods but are not mappings.
-    items = getattr(value, "items", None)
-    if callable(items) and callable(getattr(value, "toDict", None)):
-        return list(cast("Callable[[], Iterable[tuple[object, object]]]", items)())
+    if has_method(value, "items") and has_method(value, "toDict"):
+        return list(cast("Iterable[tuple[object, object]]", given.items()))
     return None

@@ -6,7 +6,7 @@ from pathlib import PurePath
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from otel_dspy.runtime.error_guard import guarded
-from otel_dspy.serialization.plain_data import plain
+from otel_dspy.serialization.plain_data import has_method, plain
 from otel_dspy.telemetry.secrets.names import is_secret_name
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ def plain_value(value: object, secrets: SecretKeeper) -> AttributeValue | None:
     if isinstance(value, float):
         return float(value)
     listed = isinstance(value, bool | int | str | list | tuple | set | frozenset)
-    if listed or callable(getattr(value, "tolist", None)):
+    if listed or has_method(value, "tolist"):
         return _attribute(plain(cast("object", value)), secrets)
     model: Any = getattr(value, "model", None)
     if isinstance(model, str):

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import Enum
 from typing import TYPE_CHECKING, Any, NoReturn
+from unittest.mock import AsyncMock, MagicMock, Mock, NonCallableMagicMock
 
 import dspy
 import numpy as np
@@ -13,7 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from otel_dspy.serialization.plain_data import plain, well_formed
+from otel_dspy.serialization.plain_data import bounded, plain, well_formed
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -31,6 +32,19 @@ class Hostile:
         raise RuntimeError
 
     __repr__ = __str__
+
+
+class Loading:
+    """Loads its data for each attribute that it does not have, like a lazy object of an ORM."""
+
+    def __init__(self, loaded: list[str]) -> None:
+        self._loaded = loaded
+
+    def __getattr__(self, name: str) -> Any:
+        """Note the name."""
+        if not name.startswith("__"):
+            self._loaded.append(name)
+        return list
 
 
 class HostileMapping(dict[str, str]):
@@ -118,6 +132,26 @@ def test_nothing_is_consumed() -> None:
     generator = numbers()
     assert plain({"stream": generator}) == {"stream": None}
     assert list(generator) == [0, 1, 2]
+
+
+@pytest.mark.parametrize("kind", [Mock, MagicMock, NonCallableMagicMock, AsyncMock])
+@pytest.mark.filterwarnings("error")
+def test_a_mock_has_no_calls_but_those_of_the_program(kind: type[Mock]) -> None:
+    """A test of the user's that asserts the calls of a mock passes with and without instrumentation."""
+    mock = kind()
+    for look in (plain, bounded):
+        look({"client": mock})
+        look([mock])
+    assert mock.mock_calls == []
+    assert "items" not in vars(mock)["_mock_children"]
+
+
+def test_no_attribute_of_a_lazy_object_is_loaded() -> None:
+    """Whether an object is an example or an array depends on its class alone."""
+    loaded: list[str] = []
+    for look in (plain, bounded):
+        look({"row": Loading(loaded)})
+    assert loaded == []
 
 
 def test_a_large_array_is_recorded_as_its_shape() -> None:

@@ -10,7 +10,7 @@ from typing_extensions import override
 from otel_dspy import semconv
 from otel_dspy.hooks.patching.call_hook import CallHook
 from otel_dspy.serialization.datasets import fields
-from otel_dspy.serialization.plain_data import plain
+from otel_dspy.serialization.plain_data import has_method, plain
 from otel_dspy.telemetry.call_context import call_context_in, inside
 from otel_dspy.telemetry.exceptions import mark_failed
 
@@ -99,4 +99,4 @@ def _plain(value: Any) -> Any:
         return {str(key): _plain(item) for key, item in cast("dict[Any, Any]", value).items()}
     if isinstance(value, list | tuple):
         return [_plain(item) for item in cast("list[Any]", value)]
-    return fields(value) if callable(getattr(value, "toDict", None)) else value
+    return fields(value) if has_method(value, "toDict") else value

@@ -13,7 +13,7 @@ from opentelemetry.context import (
     get_current,
 )
 
-from otel_dspy.hooks.patching.wrapper_frames import drop_caller_frame, hidden_frame
+from otel_dspy.hooks.patching.wrapper_frames import context_of, drop_caller_frame, hidden_frame
 from otel_dspy.runtime.error_guard import report
 from otel_dspy.telemetry.call_context import outside_calls
 from otel_dspy.telemetry.exceptions import forget, last_recorded_error
@@ -113,10 +113,10 @@ class CallHook:
 def _closed(error: BaseException | None) -> bool:
     """Return whether the coroutine was closed, also if code inside it then raised something else, as DSPy's does."""
     for _ in range(_LONGEST_CHAIN):
-        if error is None or isinstance(error, GeneratorExit):
+        if error is None or issubclass(type(error), GeneratorExit):
             break
-        error = error.__context__
-    return isinstance(error, GeneratorExit)
+        error = context_of(error)
+    return error is not None and issubclass(type(error), GeneratorExit)
 
 
 CallHookFactory = Callable[[Callable[..., Any], Any, Args, Kwargs], CallHook | None]

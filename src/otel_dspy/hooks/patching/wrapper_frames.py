@@ -12,8 +12,13 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from types import TracebackType
 
 _Function = TypeVar("_Function", bound="Callable[..., Any]")
+
+context_of: Final[Callable[[BaseException], BaseException | None]] = vars(BaseException)["__context__"].__get__
+"""Returns an exception's `__context__`. The attribute of a user's class may raise; this does not call it."""
+_traceback_of: Final[Callable[[BaseException], TracebackType | None]] = vars(BaseException)["__traceback__"].__get__
 
 MODULE: Final = "dspy.otel_dspy"
 """Module name of the wrappers' frames."""
@@ -43,7 +48,7 @@ def drop_caller_frame(error: BaseException) -> None:
     uninstrumented program and miss DSPy's cache. A bare `raise`, and the end of a `with` block, do not add the frame
     again (CPython 3.11 to 3.13).
     """
-    caught = error.__traceback__
+    caught = _traceback_of(error)
     if caught is not None and caught.tb_next is not None:
         BaseException.with_traceback(error, caught.tb_next)
 

@@ -191,9 +191,10 @@ class SecretKeeper:
             for item in value:
                 self._learn(item, origin)
         else:
-            revealed = getattr(value, "get_secret_value", None)  # pydantic's SecretStr
-            if callable(revealed):
-                self._learn(str(revealed()), origin)
+            # Of the class, because a mock has any attribute.
+            reveal = getattr(type(value), "get_secret_value", None)  # pydantic's SecretStr
+            if callable(reveal):
+                self._learn(str(reveal(value)), origin)
 
     def _learn_text(self, value: str, origin: Origin) -> None:
         if len(value) < SHORTEST_SECRET or self._known.meet(value, origin):

@@ -124,6 +124,37 @@ def test_an_error_of_the_call_propagates(call: Callable[..., Any], error: BaseEx
     assert place() is None
 
 
+class Unreadable(Exception):  # noqa: N818 - what it is, not what failed
+    """Raises another exception when anything is read of it, like the proxy of a remote exception."""
+
+    @override
+    def __getattribute__(self, name: str) -> NoReturn:
+        raise KeyError(name)
+
+
+@pytest.mark.parametrize("awaited", [True, False])
+def test_an_exception_that_cannot_be_read_propagates(awaited: bool) -> None:  # noqa: FBT001 - a table's column
+    """No attribute of it is read: the caller gets it and no other, and the context is restored."""
+
+    def function() -> NoReturn:
+        raise Unreadable
+
+    async def coroutine_function() -> NoReturn:
+        raise Unreadable
+
+    caught: BaseException | None = None
+    try:
+        if awaited:
+            # Without an event loop, which itself reads the exceptions of its tasks.
+            wrapt.FunctionWrapper(coroutine_function, wrap_async_call(always(Diary())))().send(None)
+        else:
+            wrapt.FunctionWrapper(function, wrap_call(always(Diary())))()
+    except Exception as error:  # noqa: BLE001 - not by `raises`, which reads it
+        caught = error
+    assert type(caught) is Unreadable
+    assert place() is None
+
+
 @WAYS
 @pytest.mark.parametrize("moment", ["open", "see", "close"])
 @pytest.mark.parametrize("call_fails", [False, True])

@@ -202,6 +202,13 @@ class Login(pydantic.BaseModel):
     password: pydantic.SecretStr
 
 
+def test_a_mock_in_place_of_a_secret_is_not_called() -> None:
+    """As the credentials of a tool under test: its calls are those of the program alone."""
+    credentials = mock.NonCallableMagicMock()
+    SecretKeeper().learn_arguments({"api_key": credentials})
+    assert credentials.mock_calls == []
+
+
 def test_secrets_inside_of_settings_and_arguments() -> None:
     """In dictionaries and models, also in each other; a schema of a secret is none."""
     keeper = SecretKeeper()
