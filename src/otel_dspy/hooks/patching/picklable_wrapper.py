@@ -41,8 +41,13 @@ class PicklableWrapper(wrapt.FunctionWrapper[..., Any]):
     __bound_function_wrapper__ = _Bound
 
     @override
-    def __reduce_ex__(self, protocol: Any) -> str:
-        return self.__qualname__
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        # By value, like cloudpickle pickles the methods of a class that cannot be imported.
+        original: Any = self.__wrapped__
+        if type(original) in {staticmethod, classmethod}:
+            return type(original), (original.__func__,)
+        by_name = hasattr(original, "__qualname__")
+        return self.__qualname__ if by_name else original.__reduce_ex__(protocol)
 
     def __copy__(self) -> Self:
         """Return itself, like every function."""

@@ -2,10 +2,13 @@ from __future__ import annotations
 
 import gc
 import logging
+import subprocess
+import sys
 import types
 import weakref
 from typing import TYPE_CHECKING, Any, NoReturn
 
+import cloudpickle
 import pytest
 
 from otel_dspy.hooks.patching.patches import Patches
@@ -204,3 +207,43 @@ def test_what_a_wrapped_method_raises_comes_out() -> None:
         raised = error
     assert raised.__context__ is None
     patches.undo()
+
+
+_LOAD = """
+import pickle, sys
+loaded = pickle.load(sys.stdin.buffer)
+print(*(getattr(loaded, name)() for name in sys.argv[1:]), "otel_dspy" in sys.modules)
+"""
+
+
+def test_a_class_that_cannot_be_imported_is_pickled_by_value() -> None:
+    """As cloudpickle does for a notebook's classes; methods of every kind are the original ones in another process."""
+
+    class Called:
+        def __call__(self) -> str:
+            return "object"
+
+    class Local:
+        called = Called()
+
+        @staticmethod
+        def static() -> str:
+            return "static"
+
+        @classmethod
+        def named(cls) -> str:
+            return cls.__name__
+
+        def method(self) -> str:
+            return "method"
+
+    patches = Patches()
+    names = ("called", "static", "named", "method")
+    for name in names:
+        patches.wrap(Local, name, tagged("w"))
+    try:
+        pickled = cloudpickle.dumps(Local())
+    finally:
+        patches.undo()
+    printed = subprocess.run([sys.executable, "-c", _LOAD, *names], input=pickled, capture_output=True, check=True)
+    assert printed.stdout.split() == [b"object", b"static", b"Local", b"method", b"False"]
