@@ -66,10 +66,14 @@ class Recordings:
             self._read_rest()
         return model in self.models
 
-    def first(self, model: str) -> Request | None:
-        """Return the request of a model that was made first; None if there is none."""
+    def usual(self, model: str) -> Request | None:
+        """Return the first request of a model with the settings that it has by default; None if there is none.
+
+        That is a request of the program itself without a `rollout_id`, if there is one: optimizers set a temperature
+        for proposals (COPRO) and for repeated runs of an example (SIMBA).
+        """
         calls = [known[0] for (name, _), known in self._calls.items() if name == model]
-        return min(calls, key=lambda call: call.start_ns).request if calls else None
+        return min(calls, key=_unusual).request if calls else None
 
     def answer(self, request: Request) -> Answer:
         """Return the next answer to a request. After the last one that was recorded, that one is returned again.
@@ -116,6 +120,10 @@ class Recordings:
             f"This call is not in the record. Compared with the nearest recorded one ({nearest.place}): "
             f"{'; '.join(found)}. Pass fallback= to send unknown calls to a model."
         )
+
+
+def _unusual(call: RecordedCall) -> tuple[bool, bool, int]:
+    return call.role not in {None, "task"}, "rollout_id" in call.request.settings, call.start_ns
 
 
 def _likeness(recorded: Request, request: Request) -> tuple[bool, int, bool, int]:

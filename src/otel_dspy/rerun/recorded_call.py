@@ -101,12 +101,14 @@ class RecordedCall:
         request: the request.
         answer: the answer.
         place: where it is recorded, for messages: a trace or a file.
+        role: purpose of the call, as in `dspy.lm.role`; None if it is not recorded.
     """
 
     start_ns: int
     request: Request
     answer: Answer
     place: str
+    role: str | None = None
 
 
 def is_call(operation: object) -> bool:
@@ -126,11 +128,12 @@ def recorded_call(attributes: Mapping[str, Any], start_ns: int, error: str | Non
     request = request_of(attributes)
     if request is None:
         return None
+    role = attributes.get(semconv.DSPY_LM_ROLE)
     if error is not None:
         kind = str(attributes.get(ERROR_TYPE) or "an error")
-        return RecordedCall(start_ns, request, Answer(error=f"{kind}: {error}" if error else kind), place)
+        return RecordedCall(start_ns, request, Answer(error=f"{kind}: {error}" if error else kind), place, role)
     outputs = _first(attributes, _OUTPUTS)
-    return None if outputs is None else RecordedCall(start_ns, request, _answer(attributes, outputs), place)
+    return None if outputs is None else RecordedCall(start_ns, request, _answer(attributes, outputs), place, role)
 
 
 def request_of(attributes: Mapping[str, Any]) -> Request | None:

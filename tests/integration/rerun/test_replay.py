@@ -51,6 +51,22 @@ def mipro(lm: Any, threads: int) -> None:
         )
 
 
+def copro(lm: Any, threads: int) -> None:
+    """COPRO, which proposes with a temperature of its own before the program runs."""
+    with dspy.context(lm=lm):
+        dspy.COPRO(metric=exact, breadth=3, depth=2).compile(
+            dspy.Predict("question -> answer"), trainset=examples(4), eval_kwargs={"num_threads": threads}
+        )
+
+
+def simba(lm: Any, threads: int) -> None:
+    """SIMBA, which first runs each example several times with a temperature of its own."""
+    with dspy.context(lm=lm):
+        dspy.SIMBA(metric=exact, bsize=4, num_candidates=2, max_steps=1, num_threads=threads).compile(
+            dspy.Predict("question -> answer"), trainset=examples(4)
+        )
+
+
 def requests(lm: Any) -> Counter[str]:
     """Count the requests to the model from now on, by its name."""
     engine, counted = engine_of(lm), Counter[str]()
@@ -100,6 +116,22 @@ def test_the_same_scores_without_a_request(tmp_path: Path, optimize: Callable[..
     assert again == first
     assert lm.recordings.unknown == 0
     assert lm.recordings.answered
+
+
+@pytest.mark.parametrize("optimize", [copro, simba])
+@pytest.mark.parametrize("settings", [{}, {"temperature": 0.5}])
+def test_the_temperature_of_an_optimizers_own_calls_is_no_default(
+    tmp_path: Path, optimize: Callable[..., None], settings: dict[str, Any]
+) -> None:
+    """Without the recorded model at hand each call is answered from the record, and the scores are the same."""
+    with recording_into(tmp_path) as uri:
+        optimize(sums_lm(**settings), 1)
+    replayed = otel_dspy.replay_lm("latest", tracking_uri=uri)
+    with recording() as recorder:
+        optimize(replayed, 1)
+    assert replayed.kwargs["temperature"] == settings.get("temperature")
+    assert replayed.recordings.unknown == 0
+    assert scores(recorder) == recorded_scores(uri)
 
 
 @pytest.mark.slow

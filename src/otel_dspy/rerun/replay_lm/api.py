@@ -52,7 +52,7 @@ def replay_lm(  # noqa: PLR0913 - where the record is, and what the model is
         tracking_uri: the MLflow store; None for MLflow's current one.
         experiment: name of the experiment in which `latest` searches; None for all.
         **settings: default settings of the model, such as `temperature`. Without these, `like` and `fallback`, those
-            of the model's first recorded call.
+            of the model's first recorded call in the program itself.
 
     Raises:
         RerunError: There is no such run or file, it has no recorded calls with messages, or none of this model, or the
@@ -90,8 +90,8 @@ def model_of(
         name = _chosen(recordings, model or str(original.model))
         return ReplayLM(ReplayAnswers(recordings, capabilities=like, fallback=fallback), name, **given)
     name = _chosen(recordings, model)
-    first = recordings.first(name)
-    defaults = {} if first is None else {key: first.settings[key] for key in first.settings.keys() - _NOT_DEFAULT}
+    usual = recordings.usual(name)
+    defaults = {} if usual is None else {key: usual.settings[key] for key in usual.settings.keys() - _NOT_DEFAULT}
     return ReplayLM(ReplayAnswers(recordings), name, **{**defaults, **settings})
 
 
