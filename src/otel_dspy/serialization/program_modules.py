@@ -22,9 +22,10 @@ def named_modules(program: object) -> Iterator[tuple[str, Any]]:
 
     # `BaseModule`, whose import path depends on DSPy's version.
     base = next(cls for cls in Module.__mro__ if "named_sub_modules" in vars(cls))
-    waiting: list[tuple[str, Any]] = [("self", program)]
-    seen = {id(program)}
     kinds: Any = (base, list, tuple, dict)
+    # Not the length and the items of another object, which may be those of a database.
+    waiting: list[tuple[str, Any]] = [("self", program)] if isinstance(program, kinds) else []
+    seen = {id(program)}
     for name, item in waiting:  # grows during the loop
         is_module = isinstance(item, base)
         if is_module:

@@ -103,6 +103,29 @@ def test_what_is_too_large_to_be_a_list_of_modules_is_left_out(monkeypatch: pyte
     assert len(found) == len(list(program.named_sub_modules())) - 2
 
 
+class _Store:
+    """A callable that is no module, with methods of a collection that read a database."""
+
+    def __init__(self) -> None:
+        self.read: list[str] = []
+
+    def __len__(self) -> int:
+        self.read.append("len")
+        return 1
+
+    def items(self) -> list[tuple[str, object]]:
+        """Note it."""
+        self.read.append("items")
+        return []
+
+
+def test_a_program_that_is_no_module_is_not_read() -> None:
+    """`Evaluate` accepts any callable: only modules, lists and dictionaries are searched for modules."""
+    store = _Store()
+    assert list(named_modules(store)) == []
+    assert store.read == []
+
+
 @pytest.mark.parametrize("kind", [Adder, Equal, Unhashable, Unready])
 def test_every_program_has_its_spans(kind: type[Adder]) -> None:
     """Also one that equals another, one that has no hash, and one that raises when it is looked at."""
