@@ -209,6 +209,38 @@ def test_content_is_not_needed() -> None:
     assert result.exit_status == 1
 
 
+@pytest.mark.parametrize("unscored_one", [0, 1])
+def test_a_run_without_a_score_cannot_be_judged(unscored_one: int) -> None:
+    """A score that is NaN: the examples that have a result are no measure of the others."""
+    runs = [run(HIGH, "a"), run(HIGH, "b")]
+    found = runs[unscored_one]
+    trials = tuple(replace(one, row=replace(one.row, score=None)) for one in found.trials)
+    runs[unscored_one] = replace(found, best_score=None, trials=trials)
+    result = checked(*runs, Limits(strict=True))
+    assert (result.exit_status, [check.message for check in result.checks]) == (
+        2,
+        [f"MIPROv2 {'ab'[unscored_one] * 8} has no score: it is not a finite number, or not recorded"],
+    )
+
+
+@pytest.mark.parametrize(("results", "status"), [(HIGH, 2), (LOW, 1)])
+def test_a_file_that_cannot_be_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, results: str, status: int
+) -> None:
+    """No run passes unnoticed, a failed one stays failed, and the other file is written."""
+    runs = {"a" * 32: run(results, "a"), "b" * 32: run(HIGH, "b")}
+
+    def read(_uri: str, run_id: str, **_options: object) -> Compile:
+        return runs[run_id]
+
+    monkeypatch.setattr("otel_dspy.reporting.runs.read_compile.read_compile", read)
+    summary = tmp_path / "summary.md"
+    files = ["--junit", str(tmp_path / "none" / "gate.xml"), "--markdown", str(summary)]
+    uri = blank_store(tmp_path)
+    assert cli.main(["gate", "a" * 32, "--baseline", "b" * 32, "--tracking-uri", uri, *files]) == status
+    assert "MIPROv2 aaaaaaaa" in summary.read_text(encoding="utf-8")
+
+
 def test_runs_of_registered_models(tmp_path: Path) -> None:
     """By alias, by version and the newest; each name that leads nowhere has its message."""
     uri = blank_store(tmp_path)

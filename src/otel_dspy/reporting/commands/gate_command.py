@@ -66,6 +66,7 @@ def run(chosen: argparse.Namespace, write_line: Callable[[str], None]) -> int:
     except Exception as error:  # noqa: BLE001 - MLflow and its transports raise all kinds
         result = unreadable(read_error_text(error, chosen.tracking_uri))
     write_line(json_text(result) if chosen.json else result.line)
+    status = result.exit_status
     for path, text in ((chosen.junit, junit), (chosen.markdown, markdown)):
         if path is None:
             continue
@@ -73,8 +74,8 @@ def run(chosen: argparse.Namespace, write_line: Callable[[str], None]) -> int:
             Path(path).write_text(text(result), encoding="utf-8")
         except OSError as error:
             print(f"The result could not be written: {error}", file=sys.stderr)
-            return max(result.exit_status, 1)
-    return result.exit_status
+            status = status or CANNOT_BE_JUDGED
+    return status
 
 
 def _result(chosen: argparse.Namespace) -> GateResult:

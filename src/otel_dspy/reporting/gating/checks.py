@@ -113,6 +113,9 @@ def _score(run: Compile, baseline: Compile, compared: ExampleComparison, limits:
     def check(status: Status, message: str, drop: float | None = None) -> Check:
         return Check("score", status, message, drop, limits.max_drop)
 
+    for one in (run, baseline):
+        if not _has_score(one):
+            return check("unknown", f"{run_name(one)} has no score: it is not a finite number, or not recorded")
     drop = _drop(run, baseline, compared)
     if drop is None:
         return check("unknown", f"the scores cannot be compared with {run_name(baseline)}: {compared.missing}")
@@ -126,6 +129,11 @@ def _score(run: Compile, baseline: Compile, compared: ExampleComparison, limits:
         return check("pass", message, drop)
     status, reason = ("fail", "") if limits.strict else _larger_drop(compared)
     return check(status, f"{message}, more than the {limits.max_drop:g} allowed{reason}", drop)
+
+
+def _has_score(found: Compile) -> bool:
+    """Return whether the winner was scored: the mean is NaN where the metric returned it for an example."""
+    return found.best_score is not None or (found.winner is not None and found.winner.row.score is not None)
 
 
 def _larger_drop(compared: ExampleComparison) -> tuple[Status, str]:
