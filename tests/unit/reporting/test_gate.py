@@ -216,7 +216,7 @@ def test_a_run_without_a_score_cannot_be_judged(unscored_one: int) -> None:
     found = runs[unscored_one]
     trials = tuple(replace(one, row=replace(one.row, score=None)) for one in found.trials)
     runs[unscored_one] = replace(found, best_score=None, trials=trials)
-    result = checked(*runs, Limits(strict=True))
+    result = checked(runs[0], runs[1], Limits(strict=True))
     assert (result.exit_status, [check.message for check in result.checks]) == (
         2,
         [f"MIPROv2 {'ab'[unscored_one] * 8} has no score: it is not a finite number, or not recorded"],
