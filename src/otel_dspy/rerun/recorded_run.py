@@ -75,7 +75,7 @@ class RecordedRun:
         """Return the trial whose program the optimizer returned; while there is none, the best full one."""
         trials = self.trials()
         chosen = next((trial for trial in trials if trial.is_best), None)
-        if chosen is not None or self.finished:
+        if self.finished or (chosen is not None and chosen.score is not None):  # none if it is NaN
             return chosen
         scored = [
             (trial.score, trial)
