@@ -51,15 +51,8 @@ def asked(place: CallContext) -> list[str]:
     return sorted(str(trace.request_preview).removeprefix('{"question":"').removesuffix('"}') for trace in traces)
 
 
-def test_autologs_own_provider(place: CallContext, caplog: pytest.LogCaptureFixture) -> None:
-    """One warning, at the first call that is not recorded; a further `autolog` records again."""
-    autolog(tracking_uri=place.uri, experiment=place.experiment)
-    ask("before")
-    provider = cast("TracerProvider", DSPyInstrumentor().tracer_provider)
-    provider.shutdown()
-    provider.shutdown()
-    assert provider.force_flush()
-    assert logged(caplog) == []
+def check_that_autolog_records_again(place: CallContext, caplog: pytest.LogCaptureFixture) -> None:
+    """Nothing is recorded after a shutdown, with one warning, until `autolog` is called."""
     ask("lost")
     ask("lost too")
     (line,) = logged(caplog)
@@ -71,6 +64,18 @@ def test_autologs_own_provider(place: CallContext, caplog: pytest.LogCaptureFixt
     assert logged(caplog) == []
 
 
+def test_autologs_own_provider(place: CallContext, caplog: pytest.LogCaptureFixture) -> None:
+    """One warning, at the first call that is not recorded; a further `autolog` records again."""
+    autolog(tracking_uri=place.uri, experiment=place.experiment)
+    ask("before")
+    provider = cast("TracerProvider", DSPyInstrumentor().tracer_provider)
+    provider.shutdown()
+    provider.shutdown()
+    assert provider.force_flush()
+    assert logged(caplog) == []
+    check_that_autolog_records_again(place, caplog)
+
+
 def test_the_programs_provider(place: CallContext, caplog: pytest.LogCaptureFixture) -> None:
     """The same with `autolog` on a provider of the program's."""
     provider = TracerProvider(shutdown_on_exit=False)
@@ -79,14 +84,7 @@ def test_the_programs_provider(place: CallContext, caplog: pytest.LogCaptureFixt
     ask("before")
     provider.shutdown()
     provider.shutdown()
-    ask("lost")
-    (line,) = logged(caplog)
-    assert line.startswith(WARNING)
-    caplog.clear()
-    autolog(tracking_uri=place.uri, experiment=place.experiment)
-    ask("after")
-    assert asked(place) == ["after", "before"]
-    assert logged(caplog) == []
+    check_that_autolog_records_again(place, caplog)
 
 
 def test_a_processor_that_is_used_again(place: CallContext, caplog: pytest.LogCaptureFixture) -> None:

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import sys
 from typing import TYPE_CHECKING
 
 import dspy
@@ -8,40 +7,23 @@ import pytest
 
 from otel_dspy.model_registry.errors import RegistryError
 from otel_dspy.model_registry.program_source import program_source
+from tests.support.program_file import program_file
 
 if TYPE_CHECKING:
     from collections.abc import Generator
     from pathlib import Path
 
-CODE = """
-import dspy
-
-class Answer(dspy.Module):
-    def __init__(self):
-        super().__init__()
-        self.answer = dspy.Predict("question -> answer")
-
-made = Answer()
-
-def number():
-    return 7
-
-limit = 7
-"""
-
 
 @pytest.fixture
 def file(tmp_path: Path) -> Generator[Path]:
     """A file with a program, which no package has."""
-    path = tmp_path / "answers_of_this_test.py"
-    path.write_text(CODE, encoding="utf-8")
-    yield path
-    sys.modules.pop(path.stem, None)
+    with program_file(tmp_path) as path:
+        yield path
 
 
-@pytest.mark.parametrize("name", ["Answer", "made"])
+@pytest.mark.parametrize("name", ["Answer", "made", "make"])
 def test_a_program_of_a_file(file: Path, name: str) -> None:
-    """A class is called; the file belongs to the model."""
+    """A class and a function are called; the file belongs to the model."""
     found = program_source(f"{file}:{name}")
     assert [path for path, _ in found.program.named_predictors()] == ["answer"]
     assert found.code_paths == (str(file),)

@@ -2,45 +2,24 @@
 
 from __future__ import annotations
 
-import sys
 from typing import TYPE_CHECKING
 
 import pytest
 
 from otel_dspy.rerun.errors import RerunError
 from otel_dspy.rerun.user_code import UserCode
+from tests.support.program_file import program_file
 
 if TYPE_CHECKING:
     from collections.abc import Generator
     from pathlib import Path
 
-CODE = """
-import dspy
-
-class Answer(dspy.Module):
-    def __init__(self):
-        super().__init__()
-        self.answer = dspy.Predict("question -> answer")
-
-made = Answer()
-
-def make():
-    return Answer()
-
-def number():
-    return 7
-
-limit = 7
-"""
-
 
 @pytest.fixture
 def file(tmp_path: Path) -> Generator[Path]:
     """A file with programs and functions."""
-    path = tmp_path / "user_code_of_this_test.py"
-    path.write_text(CODE, encoding="utf-8")
-    yield path
-    sys.modules.pop(path.stem, None)
+    with program_file(tmp_path) as path:
+        yield path
 
 
 @pytest.mark.parametrize("name", ["Answer", "made", "make"])
