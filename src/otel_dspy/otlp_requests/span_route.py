@@ -103,6 +103,8 @@ def _context(span: SpanRecord, *, local_root: bool) -> TraceContext:
     elif kind is RootKind.EXAMPLE and span.links:
         evaluate = (span.links[0].trace_id, span.links[0].span_id)
     trial = span.attributes.get(sc.DSPY_TRIAL_INDEX)
+    if span.attributes.get(sc.DSPY_EVALUATE_WITHIN_EXAMPLE) is True:
+        trial, evaluate = None, None
     return TraceContext(
         trace_id=span.trace_id,
         root_id=span.span_id,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import dspy
-from dspy.teleprompt import BootstrapFewShot
+from dspy.teleprompt import BootstrapFewShot, BootstrapFewShotWithRandomSearch
 
 from tests.support.optimizers import Rounds
 from tests.support.span_recorder import recording
@@ -46,6 +46,35 @@ def test_trials_are_those_of_the_optimizer() -> None:
     assert [found["evaluate.num_examples"] for found in evaluations if "evaluate.results" in found] == [3, 3]
     # What is spent is the trial's all the same: three calls, and two for each of three examples.
     assert [trial["usage.lm_calls"] for trial in trials] == [9, 9]
+
+
+def test_examples_of_other_evaluations_are_compared_with_no_trial() -> None:
+    """The metric evaluates two of the trial's own examples: these are not the trial's, nor the start's."""
+    recorder = _optimized(BootstrapFewShotWithRandomSearch(evaluating, num_candidate_programs=0, num_threads=1))
+    compared = {
+        (found["trial.index"], "evaluate.within_example" in found): "example.initial_score" in found
+        for found in recorder.attributes_of("example")
+        if "trial.index" in found
+    }
+    assert compared == {(trial, inner): trial > 0 and not inner for trial in range(3) for inner in (False, True)}
+
+
+def test_a_stand_alone_evaluation() -> None:
+    """Those that its examples make have neither dataset, program state nor results; their examples are marked."""
+    with dspy.context(lm=sums_lm()), recording(capture_content=True) as recorder:
+        dspy.Evaluate(devset=examples(3), metric=evaluating, num_threads=1)(dspy.Predict("question -> answer"))
+    large = ("evaluate.results", "program.state")
+    assert [
+        (
+            found["evaluate.num_examples"],
+            found.get("evaluate.within_example"),
+            [name for name in large if name in found],
+        )
+        for found in recorder.attributes_of("evaluate")
+    ] == [(3, None, [*large]), (2, True, []), (0, True, []), (2, True, []), (2, True, [])]
+    assert [found["dataset.size"] for found in recorder.attributes_of("dataset")] == [3]
+    marked = [found.get("evaluate.within_example", False) for found in recorder.attributes_of("example")]
+    assert sorted(marked) == [False] * 3 + [True] * 6
 
 
 def test_an_optimizer_without_trials_has_none() -> None:

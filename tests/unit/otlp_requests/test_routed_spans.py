@@ -56,6 +56,16 @@ def test_a_span_and_its_route() -> None:
     [
         ({"dspy.operation.name": "compile", "dspy.compile.id": "c"}, (), {"kind": RootKind.COMPILE, "compile_id": "c"}),
         (
+            {
+                "dspy.operation.name": "example",
+                "dspy.compile.id": "c",
+                "dspy.trial.index": 0,
+                "dspy.evaluate.within_example": True,
+            },
+            (SpanLink("3" * 32, "4" * 16),),
+            {"kind": RootKind.EXAMPLE, "compile_id": "c"},
+        ),
+        (
             {"dspy.operation.name": "evaluate", "dspy.compile.id": "c", "dspy.trial.index": 0},
             (SpanLink("3" * 32, "4" * 16),),
             {"kind": RootKind.EVALUATE, "compile_id": "c", "trial": 0, "evaluate": (TRACE, SPAN)},

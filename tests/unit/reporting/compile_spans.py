@@ -57,9 +57,9 @@ class SpokenCompile:
         with self._span("trial", {"dspy.trial.index": index}, recorded):
             yield
 
-    def example(self, trial: int) -> None:
+    def example(self, trial: int, **start: AttributeValue) -> None:
         """Let one example of a trial be scored, in a trace of its own."""
-        with self._span("example", {"dspy.trial.index": trial}):
+        with self._span("example", {"dspy.trial.index": trial, **_dotted(start)}):
             pass
 
     @contextmanager

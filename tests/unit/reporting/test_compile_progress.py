@@ -113,6 +113,17 @@ def test_an_example_that_ends_late_counts_for_no_other_trial() -> None:
         assert watch.view.examples == 0
 
 
+def test_examples_of_evaluations_that_an_example_makes_are_not_counted() -> None:
+    """A metric that evaluates another program: the trial has its own examples."""
+    watch = CompileWatch()
+    spoken = speaking_to(watch)
+    with spoken.running(), spoken.trial(0):
+        spoken.example(0, dspy__evaluate__within_example=True)
+        spoken.example(0)
+        assert watch.view is not None
+        assert watch.view.examples == 1
+
+
 def test_a_row_of_a_trial_holds_what_its_span_records() -> None:
     """Parameters keep their types, unknown facts are None, and the duration is the span's."""
     watch = CompileWatch()

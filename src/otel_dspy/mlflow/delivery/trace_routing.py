@@ -209,12 +209,15 @@ class TraceRouter:
             if joined.experiment_id is not None:
                 destination = replace(destination, experiment=Experiment(id=joined.experiment_id))
         evaluate = linked if kind is RootKind.EXAMPLE else own if kind is RootKind.EVALUATE else None
+        trial = _integer(attributes, sc.DSPY_TRIAL_INDEX)
+        if sc.DSPY_EVALUATE_WITHIN_EXAMPLE in attributes:
+            trial, evaluate = None, None
         context = TraceContext(
             trace_id=trace_id,
             root_id=span_id,
             kind=kind,
             compile_id=_text(attributes, sc.DSPY_COMPILE_ID) if kind is not RootKind.CALL else None,
-            trial=_integer(attributes, sc.DSPY_TRIAL_INDEX),
+            trial=trial,
             evaluate=(format_trace_id(evaluate.trace_id), format_span_id(evaluate.span_id)) if evaluate else None,
             user_run=user_run,
             joined=joined is not None,

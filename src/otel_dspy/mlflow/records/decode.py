@@ -132,6 +132,7 @@ def _evaluate(span: SpanRecord, read: AttributeReader) -> EvaluateRecord:
         phase=read.text(sc.DSPY_PHASE_NAME),
         phase_index=read.integer(sc.DSPY_PHASE_INDEX) or 0,
         role=read.text(sc.DSPY_EVALUATE_ROLE),
+        within_example=read.flag(sc.DSPY_EVALUATE_WITHIN_EXAMPLE) or False,
         dataset_id=read.text(sc.DSPY_DATASET_ID),
         program_id=read.text(sc.DSPY_PROGRAM_ID),
         program_state=read.text(sc.DSPY_PROGRAM_STATE),
@@ -177,6 +178,7 @@ def _example(span: SpanRecord, read: AttributeReader) -> ExampleRecord:
         feedback=read.text(sc.DSPY_EXAMPLE_FEEDBACK),
         error_type=read.text(ERROR_TYPE),
         error_message=read.text(sc.DSPY_EXAMPLE_ERROR_MESSAGE),
+        within_example=read.flag(sc.DSPY_EVALUATE_WITHIN_EXAMPLE) or False,
         repeated=read.flag(sc.DSPY_EXAMPLE_REPEATED) or False,
     )
 

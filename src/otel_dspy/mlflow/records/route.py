@@ -128,8 +128,8 @@ class TraceContext:
         root_id: span id of the trace's root.
         kind: the kind of the root.
         compile_id: the compile that the root is, or belongs to.
-        trial: the trial that the root belongs to.
-        evaluate: trace and span id of the evaluation that the root is, or is linked to.
+        trial: the trial that the root belongs to; None where an example's evaluation is made by another example.
+        evaluate: trace and span id of the evaluation that the root is, or is linked to; None there too.
         user_run: id of the run that the user had open when the root started.
         joined: the trace is MLflow's own and contains the root: MLflow writes its trace info.
         parent_id: id of the MLflow span that is the span's parent, if that differs from the span's own parent.

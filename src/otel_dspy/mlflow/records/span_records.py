@@ -158,6 +158,8 @@ class EvaluateRecord:
     phase_index: int = 0
     """Index among the compile's evaluations of that phase."""
     role: str | None = None
+    within_example: bool = False
+    """Whether an example of another evaluation makes it; so it is nothing of its trial's."""
     dataset_id: str | None = None
     program_id: str | None = None
     program_state: str | None = None
@@ -205,6 +207,8 @@ class ExampleRecord:
     feedback: str | None = None
     error_type: str | None = None
     error_message: str | None = None
+    within_example: bool = False
+    """Whether its evaluation is made by an example of another one."""
     repeated: bool = False
     """Whether another run of the example counts instead."""
 

@@ -129,7 +129,7 @@ class CompileWatch(SpanProcessor):
                 parameters = below(attributes, semconv.DSPY_OPTIMIZER_PARAMETER)
                 planned = planned_trials(view.optimizer, parameters)
                 return replace(view, planned=planned, expected_calls=_expected(attributes))
-            case "example":
+            case "example" if semconv.DSPY_EVALUATE_WITHIN_EXAMPLE not in attributes:
                 of_this_trial = view.running is not None and attributes.get(semconv.DSPY_TRIAL_INDEX) == view.running
                 return replace(view, examples=view.examples + 1) if of_this_trial else view
             case "trial":

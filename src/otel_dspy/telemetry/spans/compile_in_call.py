@@ -52,6 +52,7 @@ def open_compile_in_call(telemetry: Telemetry, info: CompileInfo) -> CompileInCa
         predictor=call_context.predictor,
         role=call_context.role,
         program=call_context.program,
+        within_example=call_context.within_example,
     )
     return CompileInCall(span, inside(span, inner, context), usage)
 

@@ -63,6 +63,8 @@ def open_evaluate(telemetry: Telemetry, info: EvaluateInfo, context: Context | N
     if call_context.trial is not None and call_context.evaluation is None and not call_context.within_example:
         call_context.trial.evaluated[info.scope.value] = len(info.devset)
     belonging = _belonging(info.metric_name, info.program_name, call_context.compile, trial_index)
+    if call_context.within_example:
+        belonging[semconv.DSPY_EVALUATE_WITHIN_EXAMPLE] = True
     span = telemetry.tracer.start_span(
         named_after(semconv.SPAN_DSPY_EVALUATE, info.metric_name),
         context=context,
@@ -89,7 +91,7 @@ def open_evaluate(telemetry: Telemetry, info: EvaluateInfo, context: Context | N
         examples=call_context.compile.examples if call_context.compile is not None else ExampleRegistry(),
         started=now(),
         program=info.program,
-        is_part_of_example=call_context.within_example and call_context.compile is not None,
+        is_part_of_example=call_context.within_example,
     )
     inner = call_context._replace(
         evaluation=evaluation,
@@ -112,7 +114,7 @@ def open_evaluate(telemetry: Telemetry, info: EvaluateInfo, context: Context | N
 
 
 def _record_dataset(telemetry: Telemetry, evaluation: EvaluateScope, examples: Sequence[Any]) -> None:
-    if evaluation.compile is not None:
+    if evaluation.compile is not None or evaluation.is_part_of_example:
         # The compile's setup has recorded its datasets; a minibatch is a sample of them.
         dataset_id = evaluation.examples.dataset_id(examples)
     else:
@@ -157,7 +159,7 @@ def _record_evaluation(telemetry: Telemetry, evaluation: EvaluateScope, outcome:
     if score is not None:
         attributes[semconv.DSPY_EVALUATE_SCORE] = score
     span.set_attributes(attributes)
-    if evaluation.compile is None:
+    if evaluation.compile is None and not evaluation.is_part_of_example:
         put_program(telemetry, None, span, program)
     elif program is not None:
         span.set_attribute(semconv.DSPY_PROGRAM_ID, program.id)

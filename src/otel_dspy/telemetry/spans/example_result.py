@@ -151,7 +151,7 @@ def _former_scores(scope: ExampleScope, identity: str, outcome: ExampleOutcome) 
     """Return the example's scores before optimization and by the candidate's parent, where these were measured."""
     evaluation = scope.evaluation
     score = 0.0 if outcome.error is not None else outcome.score
-    if evaluation.compile is None or score is None:
+    if evaluation.compile is None or evaluation.is_part_of_example or score is None:
         return {}
     index = evaluation.belonging.get(semconv.DSPY_TRIAL_INDEX)
     trial, role = index if isinstance(index, int) else None, evaluation.belonging.get(semconv.DSPY_EVALUATE_ROLE)

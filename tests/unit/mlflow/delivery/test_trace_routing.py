@@ -15,6 +15,7 @@ from otel_dspy.telemetry.call_context import CallContext, inside
 
 if TYPE_CHECKING:
     from opentelemetry.context import Context
+    from opentelemetry.util.types import AttributeValue
 
     from otel_dspy.mlflow.records.route import Route
 
@@ -39,14 +40,18 @@ class Capturing:
         parent: trace.Span | None = None,
         link: trace.Span | None = None,
         context: Context | None = None,
+        **attributes: AttributeValue,
     ) -> ReadableSpan:
-        """Start a span and route it."""
+        """Start a span and route it; `__` in a keyword stands for a dot."""
         context = trace.set_span_in_context(parent or trace.INVALID_SPAN, context)
         span = TRACER.start_span(
             operation,
             context=context,
             links=[Link(link.get_span_context())] if link else [],
-            attributes={"dspy.operation.name": operation},
+            attributes={
+                "dspy.operation.name": operation,
+                **{name.replace("__", "."): value for name, value in attributes.items()},
+            },
         )
         assert isinstance(span, ReadableSpan)
         self.router.started(span, context)
@@ -76,6 +81,23 @@ def test_a_linked_example_goes_where_its_evaluation_goes() -> None:
     assert example_route.context.trace_id != route.context.trace_id
     assert example_route.context.evaluate == route.context.evaluate
     assert (example_route.context.kind, route.context.kind) == (RootKind.EXAMPLE, RootKind.EVALUATE)
+
+
+def test_an_example_of_an_evaluation_that_another_example_makes_belongs_to_neither() -> None:
+    """No run of an evaluation or a trial has its trace."""
+    routes = Capturing()
+    outer = routes.start("example", link=as_span(routes.start("evaluate")))
+    evaluation = routes.start("evaluate", parent=as_span(outer), dspy__evaluate__within_example=True)
+    found = routes.start(
+        "example",
+        link=as_span(evaluation),
+        dspy__compile__id="c",
+        dspy__trial__index=1,
+        dspy__evaluate__within_example=True,
+    )
+    assert routes.captured == 1
+    context = routes.end(found).context
+    assert (context.kind, context.compile_id, context.trial, context.evaluate) == (RootKind.EXAMPLE, "c", None, None)
 
 
 def test_a_straggler_below_an_ended_span_stays_in_its_trace() -> None:

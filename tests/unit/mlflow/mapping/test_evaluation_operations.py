@@ -95,6 +95,14 @@ def test_objectives_of_an_evaluation_in_a_compile(
     ]
 
 
+@pytest.mark.parametrize("place", [PLACE, {}])
+def test_an_evaluation_that_an_example_makes_is_none_of_its_trial_and_no_run(place: dict[str, Any]) -> None:
+    """The run has the scores and objectives of its own evaluation."""
+    attributes = {**place, **ROWS, **PROGRAM, "dspy.evaluate.score": 50.0, "dspy.evaluate.objective.recall": 0.5}
+    found = span("evaluate", {**attributes, "dspy.evaluate.within_example": True})
+    assert mapped(found) == mapped(found, ALONE) == []
+
+
 def test_an_evaluation_in_no_trial_keeps_its_program() -> None:
     """A phase evaluates before the trials: its state is the compile's, its objectives belong to no run."""
     attributes = {"dspy.compile.id": CID, "dspy.evaluate.objective.recall": 0.5, **PROGRAM, **ROWS}

@@ -60,6 +60,9 @@ def test_what_is_not_compared() -> None:
     """Examples outside of trials, of which another run counts, or that have the start's score on their span."""
     assert tags(example(1, "a", 0.5), START, example(0, "a", 1.0, dspy_example_repeated=True)) == {}
     assert tags(example(1, "a", 0.5), START, (span("example", IDENTITY), START[1])) == {}
+    inner, route = example(0, "a", 1.0)
+    inner.attributes["dspy.evaluate.within_example"] = True  # pyright: ignore[reportIndexIssue] - a dictionary here
+    assert tags(example(1, "a", 0.5), START, (inner, route)) == {}
     known, route = example(0, "a", 1.0)
     known.attributes["dspy.example.initial_score"] = 0.5  # pyright: ignore[reportIndexIssue] - a dictionary here
     assert tags(example(1, "a", 0.5), START, (known, route)) == {}

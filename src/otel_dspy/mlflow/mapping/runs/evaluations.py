@@ -34,13 +34,15 @@ if TYPE_CHECKING:
 
 
 def evaluate_operations(done: EvaluateRecord, options: Options, context: TraceContext) -> Iterator[Operation]:
-    """Log a trial's result table, or the whole of a stand-alone evaluation.
+    """Log a trial's result table, or the whole of a stand-alone evaluation; nothing of one that an example makes.
 
     Args:
         done: the decoded `evaluate` span.
         options: the options of `autolog`.
         context: the trace that the span is logged in.
     """
+    if done.within_example:
+        return
     span = done.span
     found = tables.rows(done.results)
     if done.compile_id is not None:

@@ -65,7 +65,9 @@ class LateStartScores:
         match record:
             case TrialRecord(kind=kind, score=float(), state="complete") if kind == _BASELINE:
                 yield from self._started(record)
-            case ExampleRecord(compile_id=str(), trial=int(), example_id=str(), initial_score=None):
+            case ExampleRecord(
+                compile_id=str(), trial=int(), example_id=str(), initial_score=None, within_example=False
+            ):
                 yield from self._scored(record, route)
             case CompileRecord():
                 known = self._compiles.get(record.identity.compile_id)

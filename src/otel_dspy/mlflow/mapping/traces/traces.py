@@ -159,7 +159,7 @@ def _name(record: Record) -> str:
 def _tags(record: Record) -> dict[str, str]:
     names = (
         sc.DSPY_COMPILE_ID, sc.DSPY_TRIAL_INDEX, sc.DSPY_EXAMPLE_INDEX, sc.DSPY_EXAMPLE_ID, sc.DSPY_PROGRAM_NAME,
-        sc.DSPY_OPTIMIZER_NAME, sc.DSPY_EVALUATE_ROLE,
+        sc.DSPY_OPTIMIZER_NAME, sc.DSPY_EVALUATE_ROLE, sc.DSPY_EVALUATE_WITHIN_EXAMPLE,
     )  # fmt: skip
     return naming.tags(
         {name: record.span.attributes.get(name) for name in names}
