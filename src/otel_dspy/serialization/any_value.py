@@ -24,7 +24,9 @@ if TYPE_CHECKING:
 
 _DEEPEST: Final = 32
 _MOST_OBJECTS: Final = 10_000
-"""Objects that are serialized of one. In a graph of objects, each is reached once for every path that leads to it."""
+"""Objects that are serialized of one. In a graph of objects, each is reached once for every path that leads to it. Of a
+value without a limit of elements, also the lists, mappings and arrays that are serialized again.
+"""
 _OMIT: Final = object()
 _SCALARS: Final = (str, bool, int, bytes, bytearray, float, datetime, date, time, UUID)
 _MARKED: Final = ("<<CUSTOM-TYPE-START-IDENTIFIER>>", "<<CUSTOM-TYPE-END-IDENTIFIER>>")
@@ -35,22 +37,58 @@ _FRAMES: Final = frozenset({"pandas", "polars"})
 
 
 class Room:
-    """Remaining number of list and mapping elements that may be serialized of one value, and of nested objects."""
+    """What may still be serialized of one value: elements of lists and mappings, nested objects, repeated parts."""
 
-    __slots__ = ("left", "objects")
+    __slots__ = ("_again", "_repeats", "_seen", "_serialized", "_visits", "left", "objects")
 
     def __init__(self, left: float) -> None:
         """Create it with `left` elements; `math.inf` for no limit."""
         self.left = left
         self.objects = _MOST_OBJECTS
+        # A limit of elements is also one of parts: each part is an element.
+        self._visits = _MOST_OBJECTS if left == math.inf else math.inf
+        self._repeats = _MOST_OBJECTS
+        # References to the parts, so that no `id` is used twice.
+        self._seen: dict[int, object] = {}
+        self._serialized: dict[int, object] = {}
+        self._again: Room | None = None
 
-    def has(self, value: Collection[object]) -> bool:
-        """Reserve the elements of the collection; return False, and reserve nothing, if there are too many."""
-        count = len(value)
-        if count > self.left:
+    def has(self, part: object, count: int) -> bool:
+        """Reserve the elements of a list or mapping; return False, and reserve nothing, if there are too many.
+
+        Args:
+            part: the list or mapping.
+            count: number of its elements.
+        """
+        if count > self.left or not self.has_part(part):
             return False
         self.left -= count
         return True
+
+    def has_part(self, part: object) -> bool:
+        """Reserve a visit of a list, mapping or array; return False for one of too many repeated visits.
+
+        Where two parts of each level contain the same next level, a path leads to it for each subset of the levels.
+        The first 10,000 visits are only counted, because most values have fewer.
+        """
+        if self._visits > 0:
+            self._visits -= 1
+            return True
+        if id(part) not in self._seen:
+            self._seen[id(part)] = part
+            return True
+        self._repeats -= 1
+        return self._repeats >= 0
+
+    def of_object(self, value: object) -> Room:
+        """Return the room for an object: its own, and if it was serialized before one for all repeated ones."""
+        if id(value) not in self._serialized:
+            self._serialized[id(value)] = value
+            return Room(self.left)
+        if self._again is None:
+            self._again = Room(self.left)
+        self._again.left = self.left
+        return self._again
 
     def has_object(self) -> bool:
         """Reserve an object; return False if there are too many."""
@@ -69,8 +107,9 @@ def data_of(value: object, room: Room) -> AnyValue:
     Nested values that cannot be serialized are omitted, and nested objects beyond the first 10,000. A pandas or polars
     DataFrame becomes its type and shape.
     """
-    room.objects = _MOST_OBJECTS
-    found = _data(value, _DEEPEST, frozenset(), room)
+    own = room.of_object(value)
+    found = _data(value, _DEEPEST, frozenset(), own)
+    room.left = own.left
     return None if found is _OMIT else cast("AnyValue", found)
 
 
@@ -133,7 +172,7 @@ def _object(value: object, deepest: int, around: frozenset[int], room: Room) -> 
         return _mapping(cast("Mapping[object, object]", value), deepest, around, room)
     if isinstance(value, list | tuple | set | frozenset):
         items = cast("Collection[object]", value)
-        if not room.has(items):
+        if not room.has(items, len(items)):
             return by_length(items, len(items))
         found = (_data(item, deepest, around, room) for item in items)
         data = [item for item in found if item is not _OMIT]
@@ -151,7 +190,7 @@ def _object(value: object, deepest: int, around: frozenset[int], room: Room) -> 
 
 
 def _mapping(value: Mapping[object, object], deepest: int, around: frozenset[int], room: Room) -> object:
-    if not room.has(value):
+    if not room.has(value, len(value)):
         return by_length(value, len(value))
     if not all(isinstance(name, str) for name in value):
         return _OMIT

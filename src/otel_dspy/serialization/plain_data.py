@@ -34,9 +34,10 @@ def plain(value: object) -> AnyValue:
     """Convert a value to None, bool, int, float, str, bytes, list or dict with string keys.
 
     A value that cannot be converted (a function, a cycle, NaN, an object that raises) becomes None; an array of more
-    than 100,000 numbers becomes its type and shape. Iterators are not consumed, no exception is raised, and the only
-    methods called on a user's object are those that return its text, its items or its numbers (see
-    `serialization.objects`). Beyond what `opentelemetry-util-genai` serializes, this covers DSPy's examples at any
+    than 100,000 numbers becomes its type and shape. Lists and mappings that the value contains in several places become
+    their type and length once 10,000 have been converted again. Iterators are not consumed, no exception is raised, and
+    the only methods called on a user's object are those that return its text, its items or its numbers (see
+    `serialization.any_value`). Beyond what `opentelemetry-util-genai` serializes, this covers DSPy's examples at any
     depth, numpy, mappings with non-string keys, and text that UTF-8 cannot encode.
     """
     return _plain(value, frozenset(), Room(math.inf))
@@ -118,12 +119,12 @@ def _plain_scalar(value: bool | bytes | str | float | None) -> AnyValue:  # noqa
 def _plain_container(value: object, around: frozenset[int], room: Room) -> AnyValue:
     pairs = _pairs(value)
     if pairs is not None:
-        if not room.has(pairs):
+        if not room.has(value, len(pairs)):
             return by_length(value, len(pairs))
         return _flat_texts(pairs) or _plain_fields(pairs, around, room)
     if isinstance(value, list | tuple | set | frozenset):
         items = cast("Collection[object]", value)
-        if not room.has(items):
+        if not room.has(items, len(items)):
             return by_length(items, len(items))
         made = [item if type(item) is str and item.isascii() else _plain(item, around, room) for item in items]
         # The order of a set differs between processes; a digest must not.
@@ -155,7 +156,7 @@ def _plain_array(value: object, around: frozenset[int], room: Room) -> AnyValue:
     # `array.array` has a length but no shape.
     has_shape = not isinstance(value, array)
     shape = tuple(cast("Iterable[int]", getattr(value, "shape", ()) if has_shape else (len(cast("Sized", value)),)))
-    if math.prod(shape) > min(_LARGEST_ARRAY, room.left):
+    if math.prod(shape) > min(_LARGEST_ARRAY, room.left) or (shape and not room.has_part(value)):
         return {"dtype": str(getattr(value, "dtype", None)), "shape": [int(size) for size in shape]}
     return _plain(given.tolist(), around, room)
 
