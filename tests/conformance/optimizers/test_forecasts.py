@@ -145,6 +145,13 @@ EXACT: Final[Mapping[str, Callable[[], object]]] = {
         num_trials=3,
         minibatch=False,
     ),
+    "MIPROv2, a program without source": _compile(
+        _mipro(num_candidates=2, max_bootstrapped_demos=1, max_labeled_demos=1),
+        type("WithoutSource", (Twice,), {}),
+        trainset=examples(10),
+        num_trials=3,
+        minibatch=False,
+    ),
 }  # fmt: skip
 """Optimizations whose number of calls is known before they start."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from decimal import Decimal
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any, Final
@@ -10,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 import dspy
 import numpy as np
 import pytest
-from inline_snapshot import snapshot
+from inline_snapshot import Is, snapshot
 
 from tests.behavior.model import model
 from tests.support.optimizers import Rounds
@@ -83,6 +84,9 @@ VALUES: Final[Mapping[str, Any]] = {
     "object that hides": Hidden(),
 }
 
+FRACTION: Final = "(None, None, 0.5, 'TypeError')" if sys.version_info < (3, 12) else "(50.0, 50.0, 0.5, None)"
+"""DSPy formats the mean as a decimal; before Python 3.12 a `Fraction` has no such format."""
+
 
 def test_evaluate_and_its_trial() -> None:
     """For each value: the score of the evaluation and of the derived trial, and that of the first row."""
@@ -122,7 +126,7 @@ def test_evaluate_and_its_trial() -> None:
             "int that has no text": "(None, None, None, 'OverflowError')",
             "negative": "(-100.0, -100.0, -1.0, None)",
             "decimal": "(50.0, 50.0, 0.5, None)",
-            "fraction": "(None, None, 0.5, 'TypeError')",
+            "fraction": Is(FRACTION),
             "complex": "(None, None, None, 'TypeError')",
             "prediction": "(50.0, 50.0, 0.5, None)",
             "prediction of text": "(50.0, 50.0, 0.5, None)",

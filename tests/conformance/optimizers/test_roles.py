@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import sys
 from collections import Counter
 from typing import TYPE_CHECKING, Any, Final, cast
 
 import dspy
 import pytest
-from inline_snapshot import snapshot
+from inline_snapshot import Is, snapshot
 
 from tests.support import gepa_task
 from tests.support.dspy_answers import dspy_script
@@ -32,6 +33,8 @@ ROLES: Final = {
     "judging": "judge",
 }
 """Model -> the role that it stands in below."""
+PROPOSING: Final = 14 if sys.version_info < (3, 14) else 6
+"""Calls of `_mipro` for proposals: on Python 3.14, DSPy 3.4 finds no program's source, and describes none."""
 
 
 def _lm(name: str) -> dspy.LM:
@@ -230,9 +233,9 @@ def test_in_mlflow(tmp_path: Path) -> None:
         name: points[-1][1] for name, points in run.metrics.items() if name.startswith("usage/lm_calls")
     } == snapshot(
         {
-            "usage/lm_calls": 65.0,
+            "usage/lm_calls": Is(51.0 + PROPOSING),
             "usage/lm_calls/judge": 34.0,
-            "usage/lm_calls/prompt": 14.0,
+            "usage/lm_calls/prompt": Is(float(PROPOSING)),
             "usage/lm_calls/task": 17.0,
         }
     )
@@ -245,13 +248,26 @@ def test_in_mlflow(tmp_path: Path) -> None:
             "usage/model/openai/judging/lm_calls": 34.0,
             "usage/model/openai/solving/lm_calls": 12.0,
             "usage/model/openai/teaching/lm_calls": 5.0,
-            "usage/model/openai/writing/lm_calls": 14.0,
+            "usage/model/openai/writing/lm_calls": Is(float(PROPOSING)),
         }
     )
     summary = cast("Mapping[str, Any]", run.artifacts["optimization_summary.json"])
     assert summary["usage"]["by_role"]["prompt"] == snapshot(
-        {"input_tokens": 140, "output_tokens": 70, "lm_calls": 14, "cache_hits": 0, "cost": None, "unpriced_calls": 14}
+        {
+            "input_tokens": Is(10 * PROPOSING),
+            "output_tokens": Is(5 * PROPOSING),
+            "lm_calls": Is(PROPOSING),
+            "cache_hits": 0,
+            "cost": None,
+            "unpriced_calls": Is(PROPOSING),
+        }
     )
     assert summary["usage"]["by_model"]["openai/writing"] == snapshot(
-        {"input_tokens": 140, "output_tokens": 70, "lm_calls": 14, "cost": None, "unpriced_calls": 14}
+        {
+            "input_tokens": Is(10 * PROPOSING),
+            "output_tokens": Is(5 * PROPOSING),
+            "lm_calls": Is(PROPOSING),
+            "cost": None,
+            "unpriced_calls": Is(PROPOSING),
+        }
     )

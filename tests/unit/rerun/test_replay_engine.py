@@ -26,7 +26,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-pytestmark = pytest.mark.filterwarnings("error")
+pytestmark = pytest.mark.filterwarnings(
+    "error",
+    "ignore:'asyncio.iscoroutinefunction' is deprecated:DeprecationWarning",  # used by DSPy 3.4.1, on Python 3.14
+)
 DOCUMENT = [
     {"role": "user", "content": [{"type": "document", "source": {"type": "text", "data": "1+1"}, "title": "Sums"}]}
 ]
