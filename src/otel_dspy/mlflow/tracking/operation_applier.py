@@ -32,6 +32,7 @@ from otel_dspy.mlflow.tracking.runs import autolog_names
 from otel_dspy.mlflow.tracking.runs.evaluation_totals import evaluation_points, evaluation_tag
 from otel_dspy.mlflow.tracking.runs.open_runs import OpenRuns
 from otel_dspy.mlflow.tracking.runs.run_sender import RunSender
+from otel_dspy.mlflow.tracking.runs.stale_runs import REASON_TAG
 from otel_dspy.mlflow.tracking.store import capabilities
 from otel_dspy.mlflow.tracking.traces.trace_attachments import TraceAttachments
 from otel_dspy.mlflow.tracking.traces.trace_sender import TraceSender
@@ -152,6 +153,8 @@ class OperationApplier:
             if tags:
                 self._batches.batch(run).add(tags=tags)
             self.apply(EndRun(key="killed", run=run, status="KILLED", end_ms=end_ms))
+            if REASON_TAG in tags:
+                self._writer.runs.killed(run)
             if isinstance(run, CompileRun):
                 self.apply(DescribeStopped(key="stopped", run=run))
             ended += 1
@@ -227,8 +230,10 @@ class OperationApplier:
                 assert_never(operation)
 
     def _end(self, operation: EndRun, name: str | None = None) -> None:
-        run_id = self._writer.runs.handle(operation.run).run_id
-        self._writer.connection.store().end_run(run_id, operation.status, operation.end_ms, name)
+        run, store = self._writer.runs.handle(operation.run), self._writer.connection.store()
+        store.end_run(run.run_id, operation.status, operation.end_ms, name)
+        if run.killed:  # its actual end has been recorded after all
+            store.remove_run_tag(run.run_id, REASON_TAG)
 
     def _ended(self, run: RunKey) -> None:
         self._tables.run_ended(run)

@@ -152,7 +152,7 @@ def _compile(recorded: _Recorded, summary: Mapping[str, Any], tracking_uri: str)
         tracking_uri="" if server_artifacts.in_server() else without_passwords(tracking_uri),
         experiment_id=str(run.info.experiment_id),
         error=_error(run, summary.get("error")),
-        stop_reason=run.data.tags.get(REASON_TAG),
+        stop_reason=run.data.tags.get(REASON_TAG) if str(run.info.status) == "KILLED" else None,
         ended_phases=frozenset(tag.removeprefix(ENDED_PHASE) for tag in run.data.tags if tag.startswith(ENDED_PHASE)),
         parameters=mapping(summary.get("parameters")) | _models(run),
         usage=use(summary.get("usage")),

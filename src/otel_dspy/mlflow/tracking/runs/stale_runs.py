@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from otel_dspy import semconv as sc
-from otel_dspy.mlflow.mapping.naming import DESCRIPTION, PARENT_RUN
+from otel_dspy.mlflow.mapping.naming import DESCRIPTION, KILLED_REASON, PARENT_RUN
 from otel_dspy.mlflow.tracking.requests.error_classification import ErrorClass, classify
 from otel_dspy.mlflow.tracking.state.process_identity import HOST_TAG, PROCESSES_TAG, have_exited, host
 from otel_dspy.stop_reasons import stop_text
@@ -16,8 +16,10 @@ if TYPE_CHECKING:
 
     from otel_dspy.mlflow.tracking.store.store import Store
 
-REASON_TAG: Final = "otel_dspy.killed.reason"
-"""Tag of a run that was ended here, and of its open traces: the reason."""
+REASON_TAG: Final = KILLED_REASON
+"""Tag of a run that was ended here, and of its open traces: the reason. Their actual end, if it is recorded after all,
+removes it.
+"""
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final, Protocol, assert_never
 
 from otel_dspy.mlflow.mapping import naming
@@ -129,6 +129,10 @@ class Runs:
     def ended(self, run: RunKey) -> None:
         """Record that the run has ended."""
         self._open.pop(run, None)
+
+    def killed(self, run: RunKey) -> None:
+        """Record that the run was ended without its end, for a reason that is one of its tags."""
+        self._known[run] = replace(self.handle(run), killed=True)
 
     def known(self, run: RunKey) -> bool:
         """Whether this process has found or created the run."""

@@ -28,7 +28,7 @@ from mlflow.entities import (
 from mlflow.exceptions import MlflowException
 from mlflow.tracking.context import registry as run_context
 
-from otel_dspy.mlflow.mapping.naming import DATASET_ROLE
+from otel_dspy.mlflow.mapping.naming import DATASET_ROLE, KILLED_REASON
 from otel_dspy.mlflow.tracking.requests import databricks
 from otel_dspy.mlflow.tracking.store.artifact_store import ArtifactStore
 from otel_dspy.mlflow.tracking.store.evaluation_dataset_store import EvaluationDatasetStore
@@ -61,6 +61,8 @@ class RunHandle:
 
     run_id: str
     artifact_uri: str
+    killed: bool = False
+    """Whether the run was ended without its end, for a reason that is one of its tags."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -244,6 +246,22 @@ class Store:
         """
         self._store.update_run_info(run_id, RunStatus.from_string(status), end_ms, name)
 
+    def remove_run_tag(self, run_id: str, name: str) -> None:
+        """Remove a tag of a run; no-op if the run does not have it.
+
+        Args:
+            run_id: the run's id.
+            name: the tag's name.
+
+        Raises:
+            MlflowException: the store did not remove it.
+        """
+        try:
+            self._store.delete_tag(run_id, name)
+        except MlflowException as error:
+            if error.error_code != "RESOURCE_DOES_NOT_EXIST":
+                raise
+
     def log_dataset(self, run_id: str, dataset: LogDataset) -> None:
         """Log a dataset input, with its role as the context that the UI shows."""
         columns = [{"type": "string", "name": name, "required": False} for name in dataset.fields]
@@ -269,7 +287,7 @@ class Store:
 
 
 def _handle(run: Run) -> RunHandle:
-    return RunHandle(str(run.info.run_id), str(run.info.artifact_uri))
+    return RunHandle(str(run.info.run_id), str(run.info.artifact_uri), KILLED_REASON in run.data.tags)
 
 
 def _tags(tags: Mapping[str, str]) -> list[RunTag]:

@@ -9,6 +9,7 @@ from mlflow.exceptions import MlflowException
 from mlflow.store.entities import PagedList
 from mlflow.utils import uri as mlflow_uri
 
+from otel_dspy.mlflow.mapping.naming import KILLED_REASON
 from otel_dspy.mlflow.tracking.store import capabilities
 from otel_dspy.mlflow.tracking.store.paging import every_page
 from otel_dspy.mlflow.tracking.store.store_transaction import adding, spans_of
@@ -80,7 +81,16 @@ class TraceStore:
                 raise
             self._store.start_trace(trace_entities.whole(info, self._store.get_trace_info(info.trace_id)))
             return False
+        if trace.state is not None and KILLED_REASON in getattr(answer, "tags", {}):
+            self._remove_tag(info.trace_id, KILLED_REASON)  # its actual end has been recorded after all
         return _SPANS_LOCATION not in getattr(answer, "tags", {_SPANS_LOCATION: ""})
+
+    def _remove_tag(self, trace_id: str, name: str) -> None:
+        try:
+            self._store.delete_trace_tag(trace_id, name)
+        except MlflowException as error:
+            if error.error_code != "RESOURCE_DOES_NOT_EXIST":
+                raise
 
     def set_tags(self, trace_id: str, tags: Mapping[str, str]) -> None:
         """Set tags of an existing trace, in a request each."""
