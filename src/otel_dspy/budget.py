@@ -88,7 +88,7 @@ def read_limit(name: Limit, value: object) -> float:
     """
     try:
         number = math.nan if isinstance(value, bool) else float(value)  # pyright: ignore[reportArgumentType]
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         number = math.nan
     whole = name in _WHOLE
     if not 0 < number < math.inf or (whole and not number.is_integer()):

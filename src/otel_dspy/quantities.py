@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+import threading
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
@@ -17,6 +18,9 @@ _BYTES: Final[Mapping[str, int]] = {
 }  # fmt: skip
 """Bytes of a unit: decimal prefixes of the SI, binary ones of IEC 80000-13."""
 _SECONDS: Final[Mapping[str, float]] = {"": 1.0, "s": 1.0, "ms": 0.001, "m": 60.0, "min": 60.0, "h": 3600.0}
+
+MOST_SECONDS: Final = min(1e9, threading.TIMEOUT_MAX)
+"""Thirty years: Python cannot wait for much longer, and raises an error."""
 
 
 def number_of_bytes(text: str) -> int:
@@ -33,7 +37,7 @@ def number_of_bytes(text: str) -> int:
 
 
 def number_of_seconds(text: str) -> float:
-    """Return a number of seconds: `90`, `1.5`, `500ms`, `2m`, `1h`.
+    """Return a number of seconds: `90`, `1.5`, `500ms`, `2m`, `1h`; at most `MOST_SECONDS`.
 
     Raises:
         ValueError: the text is none, or not a finite number of 0 or more.
@@ -42,7 +46,7 @@ def number_of_seconds(text: str) -> float:
     if value is None:
         message = f"{text!r} is not a number of seconds; use a number, or a unit as in 500ms, 90s, 2m or 1h"
         raise ValueError(message)
-    return value
+    return min(value, MOST_SECONDS)
 
 
 def _quantity(text: str, units: Mapping[str, float]) -> float | None:

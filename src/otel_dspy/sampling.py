@@ -52,6 +52,9 @@ class ExampleSampler(Sampler):
     """
 
     def __init__(self, ratio: float, others: Sampler | None = None) -> None:
+        if not _is_share(ratio):
+            message = f"{ratio!r} is not a share of examples: use a number from 0 to 1"
+            raise ValueError(message)
         self._by_id = TraceIdRatioBased(ratio)
         self._others = ParentBased(ALWAYS_ON) if others is None else others
 
@@ -84,6 +87,11 @@ class ExampleSampler(Sampler):
     def get_description(self) -> str:
         """Return the sampler's description, for logs."""
         return f"ExampleSampler{{{self._by_id.rate},{self._others.get_description()}}}"
+
+
+def _is_share(value: object) -> bool:
+    # A caller without a type checker may pass anything.
+    return isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value <= 1
 
 
 def from_argument(argument: str | None) -> ExampleSampler:

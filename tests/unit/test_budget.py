@@ -46,6 +46,7 @@ def test_a_budget_from_the_environment() -> None:
         ({"cost": "5 USD"}, "cost: '5 USD' is not an amount in USD"),
         ({"cost": True}, "cost: True is not an amount in USD"),
         ({"cost": float("nan")}, "cost: nan is not an amount in USD"),
+        ({"tokens": 10**400}, f"tokens: {10**400} is not a number of tokens"),
         ({"tokens": "2M"}, "tokens: '2M' is not a number of tokens"),
         ({"tokens": 1.5}, "tokens: 1.5 is not a number of tokens"),
         ({"lm_calls": 0}, "lm_calls: 0 is not a number of language model calls"),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+
 import pytest
 
 from otel_dspy.quantities import number_of_bytes, number_of_seconds
@@ -37,6 +39,13 @@ def test_not_bytes(text: str) -> None:
 def test_seconds(text: str, expected: float) -> None:
     """Seconds without a unit."""
     assert number_of_seconds(text) == expected
+
+
+def test_more_seconds_than_python_can_wait_for() -> None:
+    """A large number means for ever."""
+    waited = threading.Event()
+    waited.set()
+    assert waited.wait(number_of_seconds("99999999999999999999h"))
 
 
 @pytest.mark.parametrize("text", ["", "soon", "-1", "inf", "1d 2h"])

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import dspy
 import pytest
@@ -88,7 +89,14 @@ def test_it_is_found_by_name() -> None:
     assert from_argument("0.25").get_description().startswith("ExampleSampler{0.25,")
 
 
-@pytest.mark.parametrize("argument", ["many", "2", "-0.5"])
+@pytest.mark.parametrize("ratio", [math.nan, math.inf, -1, 2, True, "0.5", None])
+def test_a_ratio_that_is_no_share_is_rejected(ratio: Any) -> None:
+    """The message has the value and what to use."""
+    with pytest.raises(ValueError, match=f"{ratio!r} is not a share of examples: use a number from 0 to 1"):
+        ExampleSampler(ratio)
+
+
+@pytest.mark.parametrize("argument", ["many", "2", "-0.5", "nan"])
 def test_an_invalid_ratio_is_rejected_with_a_message(argument: str) -> None:
     """The message names the variable, the value and what it should be."""
     with pytest.raises(ValueError, match=f"OTEL_TRACES_SAMPLER_ARG .* from 0 to 1, not '{argument}'"):

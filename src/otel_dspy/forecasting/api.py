@@ -47,15 +47,22 @@ def forecast(  # noqa: PLR0913 - compile's arguments, and where the rates come f
         **compile_arguments: further arguments of the optimizer's compile, such as `num_trials`.
 
     Raises:
-        ForecastError: the optimizer's arithmetic is unknown, DSPy is not instrumented but examples are to be measured,
-            or there is no such run.
+        ForecastError: the optimizer's arithmetic is unknown, a count is invalid, DSPy is not instrumented but examples
+            are to be measured, or there is no such run.
     """
     from otel_dspy.forecasting.forecast import Forecast  # noqa: PLC0415 - a hook imports DSPy's dependencies
     from otel_dspy.hooks.compilation import requested_forecasts  # noqa: PLC0415 - as above
     from otel_dspy.hooks.compilation.compile_plan import plan_of  # noqa: PLC0415 - as above
     from otel_dspy.hooks.optimizers.hook_registry import HookRegistry  # noqa: PLC0415 - as above
+    from otel_dspy.hooks.optimizers.plans.counts import invalid_count  # noqa: PLC0415 - as above
     from otel_dspy.serialization.programs import program_name  # noqa: PLC0415 - as above
 
+    if type(measure) is not int or measure < 0:
+        message = f"measure={measure!r} is not a number of examples: use a whole number from 1, or 0 to measure none"
+        raise ForecastError(message)
+    if (invalid := invalid_count(optimizer, compile_arguments)) is not None:
+        message = f"There is no forecast: {invalid}."
+        raise ForecastError(message)
     given = {"student": program, "trainset": trainset, "valset": valset, **compile_arguments}
     plan = plan_of(HookRegistry(), optimizer, given)
     name = type(optimizer).__name__

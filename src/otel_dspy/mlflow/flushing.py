@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 import time
 import weakref
 from typing import Final, Protocol
 
 from otel_dspy.mlflow.delivery.drain_timeout import DrainTimeout
+from otel_dspy.quantities import MOST_SECONDS
 from otel_dspy.runtime.deferred_queue import drain_deferred
 from otel_dspy.runtime.fork_gate import ForkGate
 
@@ -47,8 +49,15 @@ def flush(timeout: float | None = None) -> bool:
     Returns:
         False if the time ran out; what is left is delivered later, or written to the spool when the process ends. True
         also where MLflow rejected something (see `MlflowSpanProcessor.lost`).
+
+    Raises:
+        ValueError: the timeout is NaN.
     """
-    deadline = time.monotonic() + (DrainTimeout.from_environment().timeout if timeout is None else timeout)
+    seconds = DrainTimeout.from_environment().timeout if timeout is None else timeout
+    if math.isnan(seconds):
+        message = "timeout=nan is not a number of seconds"
+        raise ValueError(message)
+    deadline = time.monotonic() + min(seconds, MOST_SECONDS)
     flushed = drain_deferred(seconds=max(0.0, deadline - time.monotonic()))
     with _gate:
         processors = list(_processors)

@@ -21,6 +21,7 @@ from otel_dspy.mlflow.records import evaluation_datasets_setting
 from otel_dspy.mlflow.records.route import Options, RootKind
 from otel_dspy.mlflow.tracking.requests import http_policy
 from otel_dspy.mlflow.tracking.runs import run_reports
+from otel_dspy.quantities import MOST_SECONDS
 from otel_dspy.runtime.bounded_dict import BoundedDict
 from otel_dspy.runtime.deferred_queue import drain_deferred
 
@@ -195,8 +196,9 @@ class MlflowSpanProcessor(SpanProcessor):
         Returns:
             False if the timeout expired.
         """
-        deadline = time.monotonic() + timeout_millis / 1000
-        in_time = drain_deferred(seconds=timeout_millis / 1000)
+        seconds = min(timeout_millis / 1000, MOST_SECONDS)
+        deadline = time.monotonic() + seconds
+        in_time = drain_deferred(seconds=seconds)
         return self._worker.flush(max(0.0, deadline - time.monotonic())) and in_time
 
     def wait_for_reports(self, timeout: float) -> None:

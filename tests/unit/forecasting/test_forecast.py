@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 import re
 from typing import TYPE_CHECKING, Any, Final, cast
 
 import dspy
+import numpy as np
 import pytest
 from mlflow import MlflowClient
 
@@ -67,6 +69,48 @@ def test_arguments_of_compile() -> None:
         forecast(optimizer, dspy.Predict("question -> answer"), examples(5), minibatch=False)
     with pytest.raises(ForecastError, match="There is no forecast for Rounds"):
         forecast(Rounds(exact), dspy.Predict("question -> answer"), examples(5))
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"num_trials": -3}, "num_trials=-3 of compile is not a count: use a whole number of 0 or more"),
+        ({"num_trials": math.nan}, "num_trials=nan of compile is not a count"),
+        ({"num_trials": math.inf}, "num_trials=inf of compile is not a count"),
+        ({"num_trials": True}, "num_trials=True of compile is not a count"),
+        ({"num_trials": "5"}, "num_trials='5' of compile is not a count"),
+        ({"num_trials": 10**12}, "num_trials=1000000000000 of compile is more than a forecast is made for: 1,000,000"),
+        ({"num_trials": 2, "minibatch_size": 2.5}, "minibatch_size=2.5 of compile is not a count"),
+        ({"num_trials": 2, "max_labeled_demos": -1}, "max_labeled_demos=-1 of compile is not a count"),
+        (
+            {"num_trials": 2, "measure": -1},
+            "measure=-1 is not a number of examples: use a whole number from 1, or 0 to",
+        ),
+        ({"num_trials": 2, "measure": True}, "measure=True is not a number of examples"),
+        ({"num_trials": 2, "measure": math.inf}, "measure=inf is not a number of examples"),
+    ],
+)
+def test_invalid_counts(given: dict[str, Any], message: str) -> None:
+    """The error names the argument, its value, and what to give instead."""
+    optimizer = _optimizers.MIPROv2(
+        exact, auto=None, num_candidates=3, task_model=learning_lm(), prompt_model=learning_lm()
+    )
+    with pytest.raises(ForecastError, match=re.escape(message)):
+        forecast(optimizer, dspy.Predict("question -> answer"), examples(5), examples(4), **given)
+
+
+def test_invalid_counts_of_an_optimizer() -> None:
+    """Its settings are named with its class; a compile with them has no forecast, and is DSPy's."""
+    copro: Any = _optimizers.COPRO(metric=exact, breadth=3, depth=-1)
+    message = "There is no forecast: depth=-1 of COPRO is not a count: use a whole number of 0 or more."
+    with pytest.raises(ForecastError, match=re.escape(message)):
+        forecast(copro, dspy.Predict("question -> answer"), examples(4))
+
+
+def test_whole_numbers_of_any_type() -> None:
+    """Numpy's integers, and floats without a fraction."""
+    optimizer: Any = _optimizers.COPRO(metric=exact, breadth=np.int64(3), depth=2.0)
+    assert forecast(optimizer, dspy.Predict("question -> answer"), examples(4)).lm_calls.low == 26
 
 
 class _Judged(dspy.Module):

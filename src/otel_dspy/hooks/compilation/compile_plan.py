@@ -6,6 +6,8 @@ import inspect
 import logging
 from typing import TYPE_CHECKING, Any
 
+from otel_dspy.hooks.optimizers.plans.counts import invalid_count
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -24,12 +26,14 @@ def plan_of(registry: HookRegistry, optimizer: Any, given: Mapping[str, Any]) ->
         given: arguments of compile by name, including the student; those that compile does not accept are ignored.
 
     Returns:
-        None if the optimizer's arithmetic is unknown, or if compile would reject the arguments.
+        None if the optimizer's arithmetic is unknown, if a count is none, or if compile would reject the arguments.
     """
     hook = registry.for_optimizer(optimizer)
     if not _compiles_as(optimizer, hook.optimizer):
         return None
     try:
+        if invalid_count(optimizer, given) is not None:
+            return None
         arguments = hook.arguments(optimizer, _with_defaults(optimizer, given))
         return hook.plan(optimizer, arguments, lambda inner, of_step: plan_of(registry, inner, of_step))
     except Exception:
