@@ -55,7 +55,9 @@ def run(chosen: argparse.Namespace, write_line: Callable[[str], None]) -> int:
         print(error, file=sys.stderr)
         return 1
     except Exception as error:  # noqa: BLE001 - MLflow and its transports raise all kinds
-        print(f"The program was not registered: {without_passwords(str(error))}", file=sys.stderr)
+        from otel_dspy.mlflow.tracking.requests.error_cause import message_of  # noqa: PLC0415 - MLflow: seconds
+
+        print(f"The program was not registered: {without_passwords(message_of(error))}", file=sys.stderr)
         return 1
     write_line(json.dumps(asdict(found), indent=2) if chosen.json else text(found))
     return 0

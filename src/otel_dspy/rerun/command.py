@@ -69,10 +69,10 @@ def run(chosen: argparse.Namespace, write_line: Callable[[str], None]) -> int:
         print(error, file=sys.stderr)
         return 1
     except Exception as error:  # noqa: BLE001 - MLflow, its transports and the user's files raise all kinds
-        print(
-            f"The trial could not be run again: {without_passwords(f'{type(error).__name__}: {error}')}",
-            file=sys.stderr,
-        )
+        from otel_dspy.mlflow.tracking.requests.error_cause import message_of  # noqa: PLC0415 - MLflow: seconds
+
+        cause = without_passwords(f"{type(error).__name__}: {message_of(error)}")
+        print(f"The trial could not be run again: {cause}", file=sys.stderr)
         return 1
     write_line(result.json if chosen.json else result.text)
     if not result.is_complete:

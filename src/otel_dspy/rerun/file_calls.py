@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from otel_dspy.otlp_requests.json_spans import spans_in_json
 from otel_dspy.otlp_requests.protobuf_spans import BadSpanError, MalformedError
-from otel_dspy.reporting.files.request_files import SUFFIXES, RequestFileError, requests_in_file
+from otel_dspy.reporting.files.request_files import RequestFileError, files_at, requests_in_file
 from otel_dspy.rerun.errors import RerunError
 from otel_dspy.rerun.recorded_call import OPERATION, is_call, recorded_call
 
@@ -23,11 +23,8 @@ def calls_of_files(path: Path) -> Iterator[RecordedCall | None]:
     Raises:
         RerunError: A file cannot be read, or is not OTLP JSON.
     """
-    if path.is_dir():
-        for file in sorted(one for one in path.iterdir() if one.name.endswith(SUFFIXES)):
-            yield from _calls(file)
-    else:
-        yield from _calls(path)
+    for file in files_at(path):
+        yield from _calls(file)
 
 
 def _calls(path: Path) -> Iterator[RecordedCall | None]:

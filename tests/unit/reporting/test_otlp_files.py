@@ -3,8 +3,9 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
+from otel_dspy.mlflow.delivery.spool_folder import is_spool_file
 from otel_dspy.mlflow.delivery.spool_line import parse_line
-from otel_dspy.reporting.files.otlp_files import is_spool_file, spool_of_files
+from otel_dspy.reporting.files.otlp_files import spool_of_files
 
 if TYPE_CHECKING:
     from pathlib import Path

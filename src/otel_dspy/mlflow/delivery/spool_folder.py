@@ -129,3 +129,12 @@ def spool_name(path: Path) -> SpoolName | None:
     """Parse a file name; None if it is not a spool file's."""
     found = re.fullmatch(r"(\d{8}T\d{6}Z-\d+-\d+)-(control|traces)-(\d{4,})\.jsonl", path.name)
     return SpoolName(found[1], found[2], int(found[3])) if found else None
+
+
+def is_spool_file(path: Path) -> bool:
+    """Return whether the first line of a file is one of otel-dspy's spool; true for a file that cannot be read."""
+    try:
+        with path.open("rb") as file:
+            return OURS.encode() in file.readline()
+    except OSError:  # reported by the reader of the spool
+        return True

@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib.util
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from otel_dspy.mlflow.delivery import spool_folder
 from otel_dspy.mlflow.spool_replay import replay_to_otlp
@@ -15,6 +15,9 @@ from otel_dspy.tracking_uri import address_without_passwords
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Callable, Iterable
+
+
+_FOR_A_COLLECTORS_FILE: Final = "otel-dspy report FILE, or to a bridge, otel-dspy replay --otlp URL FILE"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -54,8 +57,12 @@ class _Report:
             followed: the process continued in another file, so this one has no end marker.
         """
         path = result.path
-        for number, what in result.damaged:
+        foreign = not (spool_folder.spool_name(path) or spool_folder.is_spool_file(path))
+        for number, what in result.damaged[:1] if foreign else result.damaged:
             self.write_line(f"{path}, line {number}: skipped, {what}")
+        if foreign:
+            self._add_foreign(result)
+            return
         if result.outage is None:  # else one sentence for all files: `add_outage`
             self.write_line(f"{path}: {_outcome(result, followed=followed)}")
         if not result.whole:
@@ -68,6 +75,17 @@ class _Report:
             self.write_line(f"{path} is kept too: the files of an optimization are replayed together.")
         elif not self.keep:
             self._remove(path)
+
+    def _add_foreign(self, result: FileResult) -> None:
+        """Report a file that is none of the spool: it is kept, because otel-dspy has not made it."""
+        path = result.path
+        if result.spans and len(result.damaged) > 1:
+            self.write_line(f"{path}: {len(result.damaged) - 1} more lines were skipped")
+        if result.trouble is not None or result.spans:
+            self.write_line(f"{path}: {_outcome(result, followed=True)}")
+        self.failed = self.failed or not (result.whole and result.spans)
+        others = "" if result.spans else f". For files of a Collector: {_FOR_A_COLLECTORS_FILE}"
+        self.write_line(f"{path} is kept: it is not a file of otel-dspy's spool{others}")
 
     def add_outage(self, results: Iterable[FileResult]) -> None:
         """Report the files that an outage of MLflow has left, if there is one."""

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 AT_ONCE: Final = 200
-"""Maximum lines in a request."""
+"""Number of spans from which on a request is sent; a line is not divided."""
 TRIES: Final = 6
 TIMEOUT: Final = 30.0
 """Timeout of a request in seconds."""
@@ -51,7 +51,7 @@ def traces_url(url: str) -> str:
 
 
 def resend(file: BinaryIO, url: str) -> tuple[int, list[tuple[int, str]]]:
-    """Send a file's spans, without the resource attributes for MLflow's route.
+    """Send the spans of a file of OTLP JSON, without the resource attributes for MLflow's route.
 
     Args:
         file: the file.
@@ -67,7 +67,7 @@ def resend(file: BinaryIO, url: str) -> tuple[int, list[tuple[int, str]]]:
     """
     damaged: list[tuple[int, str]] = []
     waiting: list[Any] = []
-    sent = total = 0
+    sent = total = unsent = 0
     for number, line in enumerate(file, 1):
         try:
             found = list(_resource_spans(line))
@@ -75,11 +75,12 @@ def resend(file: BinaryIO, url: str) -> tuple[int, list[tuple[int, str]]]:
             if line.endswith(b"\n") or not (total or spool_name(Path(file.name))):
                 damaged.append((number, f"{type(error).__name__}: {error}"))
         else:
-            total += len(found)
+            total += _number_of_spans(found)
+            unsent += _number_of_spans(found)
             waiting += found
-        if len(waiting) >= AT_ONCE:
+        if unsent >= AT_ONCE:
             sent += _post(url, waiting)
-            waiting = []
+            waiting, unsent = [], 0
     if waiting:
         sent += _post(url, waiting)
     if sent < total:
@@ -91,10 +92,15 @@ def _resource_spans(line: bytes) -> Iterator[Any]:
     if not line.strip():
         return
     for found in json.loads(line)["resourceSpans"]:
-        if found["scopeSpans"]:
-            resource = found["resource"]
-            resource["attributes"] = [entry for entry in resource["attributes"] if not entry["key"].startswith(OURS)]
+        if found.get("scopeSpans"):
+            resource = found.setdefault("resource", {})
+            attributes = [entry for entry in resource.get("attributes", ()) if not entry["key"].startswith(OURS)]
+            resource["attributes"] = attributes
             yield found
+
+
+def _number_of_spans(resource_spans: list[Any]) -> int:
+    return sum(len(scope.get("spans", ())) for found in resource_spans for scope in found["scopeSpans"])
 
 
 def _post(url: str, resource_spans: list[Any]) -> int:
@@ -115,7 +121,7 @@ def _post(url: str, resource_spans: list[Any]) -> int:
             reason = _cause(error)
         else:
             if answer.status_code in _SUCCESS:
-                return len(resource_spans) - _rejected(answer.content)
+                return _number_of_spans(resource_spans) - _rejected(answer.content)
             reason = f"status {answer.status_code} {answer.reason}"
             if answer.status_code in REDIRECTS:
                 reason += f"; {redirect_text(url, answer.headers.get('Location'), answer.status_code)}"

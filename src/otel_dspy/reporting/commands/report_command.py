@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 from otel_dspy.reporting.commands.read_error import read_error_text
 from otel_dspy.reporting.errors import ReportError
 from otel_dspy.reporting.files.file_report import report_on_files
+from otel_dspy.reporting.files.request_files import SUFFIXES, files_at
 from otel_dspy.reporting.latest import LATEST
 from otel_dspy.reporting.report import report
 
@@ -29,8 +30,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "run",
         nargs="*",
         metavar="RUN | FILE",
-        help="run id, or `latest` (the default); or files that are read without MLflow: spool files of a program, OTLP "
-        "JSON files of a Collector",
+        help="run id, or `latest` (the default); or files, or folders of them, that are read without MLflow: spool "
+        "files of a program, OTLP JSON files of a Collector",
     )
     parser.add_argument("--tracking-uri", help="MLflow store; defaults to MLflow's own setting (MLFLOW_TRACKING_URI)")
     parser.add_argument("--experiment", metavar="NAME", help="search for the latest optimization in this experiment")
@@ -63,12 +64,15 @@ def run(chosen: argparse.Namespace, write_line: Callable[[str], None]) -> int:
 def _found(chosen: argparse.Namespace) -> Report:
     given: list[str] = chosen.run or [LATEST]
     paths = [Path(one) for one in given]
-    if all(path.is_file() for path in paths):
+    if given != [LATEST] and all(path.exists() for path in paths):
         if chosen.against is not None:
             raise ReportError("--against compares runs in MLflow: write the files there first, with otel-dspy replay.")
-        return report_on_files(paths)
+        files = [file for path in paths for file in files_at(path)]
+        if not files:
+            raise ReportError(f"There is no file of OTLP JSON ({', '.join(SUFFIXES)}) in {', '.join(given)}.")
+        return report_on_files(files)
     if len(given) > 1:
-        missing = [one for one, path in zip(given, paths, strict=True) if not path.is_file()]
+        missing = [one for one, path in zip(given, paths, strict=True) if not path.exists()]
         raise ReportError(f"Name one run, or files that exist; there is no file {', '.join(missing)}.")
     return report(given[0], tracking_uri=chosen.tracking_uri, experiment=chosen.experiment, against=chosen.against)
 
@@ -86,7 +90,9 @@ def _show(found: Report, chosen: argparse.Namespace, write_line: Callable[[str],
             write_line(f"\n{found.comparison.pairs[0].verdict}")
     if chosen.out is None and not chosen.open and (chosen.json or chosen.text):
         return
-    file = found.save(chosen.out or f"report-{found.compile.run_id[:_SHORT] or Path(chosen.run[0]).stem}.html")
+    file = found.save(
+        chosen.out or f"report-{found.compile.run_id[:_SHORT] or Path(chosen.run[0]).resolve().stem}.html"
+    )
     if not (chosen.json or chosen.text):
         write_line(f"\nThe page: {file}")
     if chosen.open:

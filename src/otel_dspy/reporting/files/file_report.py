@@ -38,8 +38,9 @@ def report_on_files(paths: Sequence[Path]) -> Report:
     check_packages(*_OTLP_NEEDED)
     from mlflow import MlflowClient  # noqa: PLC0415 - seconds
 
+    from otel_dspy.mlflow.delivery.spool_folder import is_spool_file  # noqa: PLC0415 - as below
     from otel_dspy.mlflow.spool_replay.replay_to_mlflow import Replay  # noqa: PLC0415 - MLflow: seconds
-    from otel_dspy.reporting.files.otlp_files import is_spool_file, spool_of_files  # noqa: PLC0415 - optional packages
+    from otel_dspy.reporting.files.otlp_files import spool_of_files  # noqa: PLC0415 - optional packages
     from otel_dspy.reporting.runs.read_compile import read_compile  # noqa: PLC0415 - as above
 
     with tempfile.TemporaryDirectory(prefix="otel-dspy-") as name:

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Final
 
 from otel_dspy import semconv
 from otel_dspy.control_spans import is_control
-from otel_dspy.mlflow.delivery.spool_folder import OURS
 from otel_dspy.mlflow.delivery.spool_line import end_line, span_line
 from otel_dspy.mlflow.records.route import Destination, Experiment
 from otel_dspy.mlflow.spool_replay.file_result import FileResult
@@ -25,15 +24,6 @@ if TYPE_CHECKING:
 
 _DESTINATION: Final = Destination("files", Experiment(name="files"))
 """Of the lines; a replay names another one."""
-
-
-def is_spool_file(path: Path) -> bool:
-    """Return whether the first line of a file is one of otel-dspy's spool; true for a file that cannot be read."""
-    try:
-        with path.open("rb") as file:
-            return OURS.encode() in file.readline()
-    except OSError:  # reported by the reader of the spool
-        return True
 
 
 def spool_of_files(paths: Sequence[Path], spool: Path) -> list[FileResult]:

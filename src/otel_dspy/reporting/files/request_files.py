@@ -45,6 +45,17 @@ class FileRequest(NamedTuple):
     whole: bool
 
 
+def files_at(path: Path) -> list[Path]:
+    """Return the files of a folder whose names have one of `SUFFIXES`, by name; or the path, if it is no folder.
+
+    Raises:
+        OSError: The folder cannot be read.
+    """
+    if not path.is_dir():
+        return [path]
+    return sorted(one for one in path.iterdir() if one.name.endswith(SUFFIXES))
+
+
 def requests_in_file(path: Path) -> Iterator[FileRequest]:
     """Yield the requests of a file: lines or messages, in gzip or zstd or neither. An incomplete end is left out.
 
