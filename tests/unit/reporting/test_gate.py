@@ -161,6 +161,18 @@ def test_status_of_the_run() -> None:
     assert checked(run(LOW, "a", status="RUNNING"), base, Limits()).exit_status == 1
 
 
+def test_a_run_that_is_its_own_baseline_is_named_once() -> None:
+    """As the first run of a program, whose model was registered from it; two runs in progress are named each."""
+    one, other = (run(HIGH, name, status="RUNNING") for name in "ab")
+    assert [check.message for check in checked(one, one, Limits()).checks if check.name == "status"] == [
+        "MIPROv2 aaaaaaaa is running"
+    ]
+    assert [check.message for check in checked(one, other, Limits()).checks if check.name == "status"] == [
+        "MIPROv2 aaaaaaaa is running",
+        "MIPROv2 bbbbbbbb is running",
+    ]
+
+
 def test_junit() -> None:
     """A test case for each check; characters that XML does not allow are replaced."""
     result = checked(

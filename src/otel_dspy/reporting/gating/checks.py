@@ -102,7 +102,7 @@ def checked(run: Compile, baseline: Compile, limits: Limits) -> GateResult:
 
 
 def _ended(run: Compile, baseline: Compile) -> Iterator[Check]:
-    for found in (run, baseline):
+    for found in {one.run_id: one for one in (run, baseline)}.values():  # a run may be its own baseline
         if found.status == "RUNNING":
             yield Check("status", "unknown", f"{run_name(found)} is running")
     if run.status not in {"FINISHED", "RUNNING"}:
