@@ -10,7 +10,7 @@ from mlflow.entities import Metric, Param, Run, RunData, RunInfo, RunTag
 
 from otel_dspy import semconv
 from otel_dspy.reporting.runs.summary_rows import trial_rows
-from otel_dspy.reporting.runs.unfinished_summary import summary_of_runs
+from otel_dspy.reporting.runs.unfinished_summary import best_with_a_score, summary_of_runs
 
 
 def recorded(status: str, tags: dict[str, str], metrics: dict[str, float]) -> Run:
@@ -71,3 +71,24 @@ def test_scores_that_are_no_numbers_are_left_out() -> None:
     assert [trial["score"] for trial in found["trials"]] == [None, None, None, 50.0]
     assert [trial["measures"] for trial in found["trials"]] == [{}, {}, {}, {"score": 50.0}]
     assert (found["best_score"], found["initial_score"]) == (None, 50.0)
+
+
+def test_the_best_so_far_of_a_stopped_optimization_has_a_score() -> None:
+    """DSPy keeps a leading NaN as the best, but returns nothing any more; of one in progress it is what DSPy returns.
+
+    A trial in which every example failed has a score, and won nothing all the same.
+    """
+    tags = {semconv.DSPY_TRIAL_STATE: "complete", semconv.DSPY_TRIAL_SCOPE: "full"}
+    scores = (math.nan, 50.0, 75.0, 75.0, 90.0)
+    trials = {index: recorded("FINISHED", tags, {"score/full": score}) for index, score in enumerate(scores)}
+    trials[0] = recorded("FINISHED", tags | {semconv.DSPY_TRIAL_IS_BEST: "true"}, {"score/full": math.nan})
+    trials[4] = recorded("FINISHED", FAILED | tags | {"error.type": "ValueError"}, {"score/full": 90.0})
+    for status, expected in (("RUNNING", (0, None)), ("KILLED", (2, 75.0)), ("FAILED", (2, 75.0))):
+        found = summary_of_runs(recorded(status, {}, {"score/best": math.nan}), trials)
+        assert (found["best_trial"], found["best_score"]) == expected
+        # The same of the summary that a compile that raised has.
+        written = {**found, "best_trial": 0, "best_score": None}
+        chosen = best_with_a_score(written, status)
+        assert (chosen["best_trial"], chosen["best_score"]) == expected
+    assert best_with_a_score({"trials": [{"index": 0}], "best_trial": 0}, "KILLED")["best_trial"] == 0
+    assert best_with_a_score({"trials": []}, "KILLED") == {"trials": []}

@@ -31,7 +31,7 @@ from otel_dspy.reporting.runs.summary_rows import (
     use,
     uses,
 )
-from otel_dspy.reporting.runs.unfinished_summary import summary_of_runs
+from otel_dspy.reporting.runs.unfinished_summary import best_with_a_score, summary_of_runs
 from otel_dspy.tracking_uri import without_passwords
 
 if TYPE_CHECKING:
@@ -61,7 +61,7 @@ def read_compile(tracking_uri: str, run: str, experiment: str | None = None, *, 
     summary = mapping(artifacts.json(SUMMARY))
     if not summary and not children:
         raise ReportError(_no_trials(found))
-    summary = summary or summary_of_runs(found, children)
+    summary = best_with_a_score(summary, str(found.info.status)) if summary else summary_of_runs(found, children)
     detailed = {summary.get("best_trial")} if only_winner else children.keys()
     files = {index: _artifacts(tracking_uri, children[index]) for index in children if index in detailed}
     return _compile(_Recorded(found, children, artifacts, files), summary, tracking_uri)

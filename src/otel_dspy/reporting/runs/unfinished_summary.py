@@ -18,6 +18,7 @@ from otel_dspy.mlflow.records.metric_names import (
     USAGE,
 )
 from otel_dspy.mlflow.records.param_names import FORECAST, LANGUAGE_MODEL
+from otel_dspy.reporting.runs.summary_rows import mappings
 from otel_dspy.trial_text import failure_text
 
 if TYPE_CHECKING:
@@ -30,6 +31,8 @@ _USAGE: Final = (
     "late_calls",
 )  # fmt: skip
 _MODEL: Final = MODEL_USAGE.removeprefix(USAGE)
+_RETURNING: Final = frozenset({"FINISHED", "RUNNING"})
+"""Status of runs of optimizations that have returned a program, or may do so."""
 _PYTHON: Final[Mapping[str, object]] = {"True": True, "False": False, "None": None}
 """MLflow's clients write these parameters by `str`."""
 
@@ -49,7 +52,7 @@ def summary_of_runs(run: Run, trials: Mapping[int, Run]) -> dict[str, Any]:
         if trials[trial["index"]].data.tags.get(semconv.DSPY_TRIAL_IS_BEST) == "true" and trial["failure"] is None
     ]
     baselines = [trial["score"] for trial in found if trial["kind"] == "baseline" and trial["score"] is not None]
-    return {
+    summary = {
         "optimizer": tags.get(semconv.DSPY_OPTIMIZER_NAME),
         "program": tags.get(semconv.DSPY_PROGRAM_NAME),
         "metric": tags.get(semconv.DSPY_METRIC_NAME),
@@ -67,6 +70,31 @@ def summary_of_runs(run: Run, trials: Mapping[int, Run]) -> dict[str, Any]:
         "usage": _usage(metrics, written=any(semconv.DSPY_TRIAL_STATE in one.data.tags for one in trials.values())),
         "trials": found,
     }
+    return best_with_a_score(summary, str(run.info.status))
+
+
+def best_with_a_score(summary: dict[str, Any], status: str) -> dict[str, Any]:
+    """Return the summary; of an optimization that was stopped or raised, with a best trial that has a score.
+
+    Some optimizers keep a first trial whose score is NaN as the best. Where they return its program, or may do so, that
+    is the best one.
+
+    Args:
+        summary: what `optimization_summary.json` contains, or would.
+        status: status of the optimization's run.
+    """
+    trials = mappings(summary.get("trials"))
+    chosen = [trial for trial in trials if trial["index"] == summary.get("best_trial")]
+    scored = [
+        trial
+        for trial in trials
+        if (trial.get("scope"), trial.get("state"), trial.get("failure")) == ("full", "complete", None)
+        and trial.get("score") is not None
+    ]
+    if status in _RETURNING or not chosen or chosen[0].get("score") is not None or not scored:
+        return summary
+    best = max(scored, key=lambda trial: float(trial["score"]))
+    return {**summary, "best_trial": best["index"], "best_score": best["score"]}
 
 
 def _trial(index: int, run: Run, began_ms: int) -> dict[str, Any]:
