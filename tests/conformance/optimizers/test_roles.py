@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections import Counter
 from typing import TYPE_CHECKING, Any, Final, cast
 
@@ -11,6 +10,7 @@ import pytest
 from inline_snapshot import Is, snapshot
 
 from tests.support import gepa_task
+from tests.support.described_programs import DESCRIPTIONS
 from tests.support.dspy_answers import dspy_script
 from tests.support.in_process_lm import in_process_lm
 from tests.support.learning_lm import learning_lm
@@ -33,8 +33,8 @@ ROLES: Final = {
     "judging": "judge",
 }
 """Model -> the role that it stands in below."""
-PROPOSING: Final = 14 if sys.version_info < (3, 14) else 6
-"""Calls of `_mipro` for proposals: on Python 3.14, DSPy 3.4 finds no program's source, and describes none."""
+PROPOSING: Final = 6 + 4 * DESCRIPTIONS
+"""Calls of `_mipro` for its four proposals."""
 
 
 def _lm(name: str) -> dspy.LM:

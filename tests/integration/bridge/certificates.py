@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import ipaddress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
@@ -22,6 +22,20 @@ class Signed:
 
     certificate: Path
     key: Path
+
+
+_HOST: Final = x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))])
+_SIGNS: Final = x509.KeyUsage(
+    key_cert_sign=True,
+    crl_sign=True,
+    digital_signature=False,
+    content_commitment=False,
+    key_encipherment=False,
+    data_encipherment=False,
+    key_agreement=False,
+    encipher_only=False,
+    decipher_only=False,
+)
 
 
 class Authority:
@@ -47,7 +61,6 @@ class Authority:
 
     def _sign(self, subject: x509.Name, key: ec.EllipticCurvePublicKey, *, authority: bool) -> x509.Certificate:
         now = dt.datetime.now(dt.UTC)
-        names = x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))])
         builder = (
             x509.CertificateBuilder()
             .subject_name(subject)
@@ -57,9 +70,13 @@ class Authority:
             .not_valid_before(now - dt.timedelta(hours=1))
             .not_valid_after(now + dt.timedelta(hours=1))
             .add_extension(x509.BasicConstraints(ca=authority, path_length=None), critical=True)
+            # Python 3.13 and newer require the identifiers, and the usage of an authority.
+            .add_extension(x509.SubjectKeyIdentifier.from_public_key(key), critical=False)
+            .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(self._key.public_key()), critical=False)
         )
-        builder = builder if authority else builder.add_extension(names, critical=False)
-        return builder.sign(self._key, hashes.SHA256())
+        return builder.add_extension(_SIGNS if authority else _HOST, critical=authority).sign(
+            self._key, hashes.SHA256()
+        )
 
     def _write(self, name: str, certificate: x509.Certificate) -> Path:
         file = self._folder / name

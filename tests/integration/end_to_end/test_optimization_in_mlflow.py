@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import dspy
 import mlflow
 import pytest
-from inline_snapshot import snapshot
+from inline_snapshot import Is, snapshot
 from mlflow.artifacts import download_artifacts
 
 from tests.integration.end_to_end.conftest import SERVER_IS_SLOW, optimize, tracked
 from tests.support.blank_store import blank_store
+from tests.support.described_programs import DESCRIPTIONS
 from tests.support.mlflow_tree import read_tree
 from tests.support.sums import exact, examples, sums_lm
 
@@ -20,6 +21,11 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from tests.support.mlflow_tree import ExperimentTree, RunNode
+
+PROPOSING: Final = 4 + 2 * DESCRIPTIONS
+"""Calls for the two proposals."""
+TASK_CALLS: Final = ((0, 6.0), (1, 8.0), (2, 10.0), (3, 16.0), (4, 18.0), (5, 24.0), (6, 24.0))
+"""(step, calls of the task's model until then)."""
 
 
 def _trials(run: RunNode) -> list[RunNode]:
@@ -75,12 +81,12 @@ def test_the_whole_run_tree(tracking_uri: str, tmp_path: Path) -> None:
             "lm.cache": "False",
             "lm.num_retries": "0",
             "lm.model": "openai/scripted",
-            "forecast.lm_calls.low": "32",
-            "forecast.lm_calls.high": "32",
+            "forecast.lm_calls.low": Is(str(24 + PROPOSING)),
+            "forecast.lm_calls.high": Is(str(24 + PROPOSING)),
             "forecast.role.task.lm_calls.low": "24",
             "forecast.role.task.lm_calls.high": "24",
-            "forecast.role.prompt.lm_calls.low": "8",
-            "forecast.role.prompt.lm_calls.high": "8",
+            "forecast.role.prompt.lm_calls.low": Is(str(PROPOSING)),
+            "forecast.role.prompt.lm_calls.high": Is(str(PROPOSING)),
         }
     )
     assert {
@@ -92,9 +98,9 @@ def test_the_whole_run_tree(tracking_uri: str, tmp_path: Path) -> None:
             "score/best": ((0, 50.0), (1, 50.0), (2, 50.0), (3, 50.0), (4, 50.0), (5, 50.0), (6, 50.0)),
             "score/full": ((0, 50.0), (3, 50.0), (5, 50.0)),
             "score/minibatch": ((1, 100.0), (2, 50.0), (4, 0.0)),
-            "usage/lm_calls": ((0, 14.0), (1, 16.0), (2, 18.0), (3, 24.0), (4, 26.0), (5, 32.0), (6, 32.0)),
-            "usage/lm_calls/prompt": ((0, 8.0), (1, 8.0), (2, 8.0), (3, 8.0), (4, 8.0), (5, 8.0), (6, 8.0)),
-            "usage/lm_calls/task": ((0, 6.0), (1, 8.0), (2, 10.0), (3, 16.0), (4, 18.0), (5, 24.0), (6, 24.0)),
+            "usage/lm_calls": Is(tuple((step, PROPOSING + calls) for step, calls in TASK_CALLS)),
+            "usage/lm_calls/prompt": Is(tuple((step, float(PROPOSING)) for step, _ in TASK_CALLS)),
+            "usage/lm_calls/task": Is(TASK_CALLS),
         }
     )
     assert sorted(run.artifacts) == snapshot(
