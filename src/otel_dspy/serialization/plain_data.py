@@ -28,6 +28,7 @@ _MOST_ELEMENTS: Final = 100_000
 _FEW: Final = 16
 """Fields of a program's inputs, mostly texts, that are copied without further ado."""
 _TEXT: Final = frozenset({str})
+_IMMUTABLE: Final = frozenset({str, int, float, bool, type(None)})
 
 
 def plain(value: object) -> AnyValue:
@@ -53,6 +54,33 @@ def bounded(value: object) -> AnyValue:
     given: Any = value
     flat = _flat_texts(given.items()) if type(value) is dict else None
     return _plain(given, frozenset(), Room(_MOST_ELEMENTS)) if flat is None else flat
+
+
+def captured(value: object) -> AnyValue:
+    """Copy content that the application may change later, for `converted`, which need not run during the call.
+
+    A few texts and numbers by name, such as most inputs and predictions, are copied as they are. Everything else is
+    converted at once.
+    """
+    given: Any = value
+    try:
+        # Annotated, because `cast` is a function call.
+        fields: dict[Any, Any] | None = None
+        if type(value) is dict:
+            fields = given.copy() if len(given) <= _FEW else None
+        elif has_method(value, "toDict") and has_method(value, "items"):  # dspy.Example and dspy.Prediction
+            fields = dict(given.items())
+        if fields is not None and _is_flat(fields):
+            return fields
+    except Exception:  # noqa: BLE001, S110 - a user's object may raise anything; `bounded` has an answer to it
+        pass
+    return bounded(given)
+
+
+def converted(value: AnyValue) -> AnyValue:
+    """Convert what `captured` has returned to plain data; return plain data unchanged."""
+    given: Any = value
+    return bounded(given) if type(given) is dict and _is_flat(given) else value  # pyright: ignore[reportUnknownArgumentType] - `cast` is a function call
 
 
 def number(value: object) -> float | None:
@@ -83,6 +111,15 @@ def well_formed(text: str) -> str:
     except UnicodeEncodeError:
         return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
     return text
+
+
+def _is_flat(fields: dict[Any, Any]) -> bool:
+    """Return whether a dictionary holds a few texts, numbers and nothing else by name."""
+    return (
+        len(fields) <= _FEW
+        and _TEXT.issuperset(map(type, fields))
+        and _IMMUTABLE.issuperset(map(type, fields.values()))
+    )
 
 
 def _flat_texts(fields: Collection[tuple[Any, Any]]) -> dict[str, AnyValue] | None:

@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from otel_dspy.serialization.plain_data import bounded, plain, well_formed
+from otel_dspy.serialization.plain_data import bounded, captured, converted, plain, well_formed
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -139,7 +139,7 @@ def test_nothing_is_consumed() -> None:
 def test_a_mock_has_no_calls_but_those_of_the_program(kind: type[Mock]) -> None:
     """A test of the user's that asserts the calls of a mock passes with and without instrumentation."""
     mock = kind()
-    for look in (plain, bounded):
+    for look in (plain, bounded, captured):
         look({"client": mock})
         look([mock])
     assert mock.mock_calls == []
@@ -149,7 +149,7 @@ def test_a_mock_has_no_calls_but_those_of_the_program(kind: type[Mock]) -> None:
 def test_no_attribute_of_a_lazy_object_is_loaded() -> None:
     """Whether an object is an example or an array depends on its class alone."""
     loaded: list[str] = []
-    for look in (plain, bounded):
+    for look in (plain, bounded, captured):
         look({"row": Loading(loaded)})
     assert loaded == []
 
@@ -183,6 +183,39 @@ def test_the_result_is_json_that_utf8_can_hold(value: object) -> None:
     data = plain(value)
     json.dumps(data, ensure_ascii=False, allow_nan=False, default=lambda given: given.hex()).encode()
     assert plain(data) == data
+
+
+_SCALARS = st.none() | st.booleans() | st.integers() | st.floats() | st.text(st.characters(codec=None, categories=None))
+
+
+@given(st.dictionaries(st.text(), _SCALARS | st.lists(_SCALARS), max_size=20))
+def test_what_is_captured_is_converted_later(fields: dict[str, Any]) -> None:
+    """Conversion in two steps has the result of one, and plain data is left as it is."""
+    for value in (fields, dspy.Prediction(**fields), [fields, fields]):
+        data = converted(captured(value))
+        assert data == bounded(value)
+        assert converted(data) == data
+
+
+def test_what_is_no_text_by_name_is_converted_at_once() -> None:
+    """Values that raise, and names that are no texts, have the answer that `bounded` has."""
+    for value in (Hostile(), HostileMapping(a="b"), dspy.Example(good=1, bad=Hostile()), {1: "one"}):
+        assert captured(value) == bounded(value)
+
+
+def test_what_is_captured_does_not_change_later() -> None:
+    """The application may change its data as soon as the call has returned."""
+    tags = ["sum"]
+    prediction, flat = dspy.Prediction(answer="4", tags=tags), dspy.Prediction(answer="4")
+    inputs: dict[str, Any] = {"question": "2+2", "hints": tags}
+    copies = [captured(value) for value in (prediction, inputs, flat)]
+    prediction.answer = flat.answer = inputs["question"] = "changed"
+    tags.append("changed")
+    assert list(map(converted, copies)) == [
+        {"answer": "4", "tags": ["sum"]},
+        {"question": "2+2", "hints": ["sum"]},
+        {"answer": "4"},
+    ]
 
 
 @given(st.text(st.characters(codec=None, categories=None)))

@@ -13,7 +13,7 @@ from typing_extensions import override
 from otel_dspy import semconv
 from otel_dspy.hooks.calls.module_paths import module_paths
 from otel_dspy.hooks.patching.call_hook import CallHook, wrap_async_call, wrap_call
-from otel_dspy.serialization.plain_data import bounded
+from otel_dspy.serialization.plain_data import captured
 from otel_dspy.telemetry.call_context import call_context_in, inside
 from otel_dspy.telemetry.deferred.aggregation_cache import AttributeSet
 from otel_dspy.telemetry.emitter import now
@@ -100,13 +100,13 @@ class _ModuleHook(CallHook):
         self._span = telemetry.tracer.start_span(start.span_name, context, SpanKind.INTERNAL, start.attributes.copy())
         self._capture = telemetry.settings.capture_content and self._span.is_recording()
         if self._capture:
-            self._given = bounded({"args": list(self._args), **self._kwargs} if self._args else self._kwargs)
+            self._given = captured({"args": list(self._args), **self._kwargs} if self._args else self._kwargs)
         return inside(self._span, call_context.in_module(paths, name, id(module), instructions), context)
 
     @override
     def see(self, result: Any) -> None:
         if self._capture:
-            self._output = bounded(_output(result))
+            self._output = captured(_output(result))
 
     @override
     def close(self, error: BaseException | None) -> None:

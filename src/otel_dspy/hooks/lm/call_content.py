@@ -9,7 +9,7 @@ from opentelemetry.semconv._incubating.attributes import gen_ai_attributes as ge
 from opentelemetry.util.genai.types import OutputMessage
 
 from otel_dspy import semconv
-from otel_dspy.hooks.lm.messages import parts_of
+from otel_dspy.hooks.lm.messages import chat_message, parts_of
 from otel_dspy.hooks.lm.usage import measure_usage
 
 if TYPE_CHECKING:
@@ -17,9 +17,9 @@ if TYPE_CHECKING:
     from opentelemetry.util.types import AnyValue, AttributeValue
 
     from otel_dspy.hooks.lm.call_request import CallRequest
+    from otel_dspy.hooks.lm.messages import CapturedMessage
     from otel_dspy.hooks.lm.result import LMCallRecord
     from otel_dspy.telemetry.emitter import Telemetry
-    from otel_dspy.telemetry.genai.message_parts import ChatMessage
     from otel_dspy.telemetry.prompt_names import Prompt
     from otel_dspy.telemetry.tallies.usage_tally import CallUsage
 
@@ -39,7 +39,7 @@ class CallContent:
         labels: attributes of the usage's metrics.
 
     Attributes:
-        answers: the response messages as plain data; None if they are not recorded.
+        answers: the response messages; None if they are not recorded.
         fields: see `fields_of`; None if there are none.
     """
 
@@ -60,7 +60,7 @@ class CallContent:
         self._record = record
         self._usage = usage
         self._labels = labels
-        self.answers: list[ChatMessage] | None = None
+        self.answers: list[CapturedMessage] | None = None
         self.fields: list[AnyValue] | None = None
 
     def __call__(self, invocation: InferenceInvocation) -> None:
@@ -78,7 +78,7 @@ class CallContent:
 
 
 def _put_response(
-    telemetry: Telemetry, invocation: InferenceInvocation, record: LMCallRecord, answers: list[ChatMessage] | None
+    telemetry: Telemetry, invocation: InferenceInvocation, record: LMCallRecord, answers: list[CapturedMessage] | None
 ) -> None:
     """Set the response on the invocation.
 
@@ -109,7 +109,7 @@ def _put_response(
                 parts=parts.of(answer),
                 finish_reason=_TOOL_CALL.get(reasons[index], reasons[index]) if index < len(reasons) else None,
             )
-            for index, answer in enumerate(answers)
+            for index, answer in enumerate(map(chat_message, answers))
         ]
 
 

@@ -9,7 +9,7 @@ from opentelemetry.semconv._incubating.attributes import gen_ai_attributes as ge
 from opentelemetry.util.genai.types import InputMessage
 
 from otel_dspy import semconv
-from otel_dspy.hooks.lm.messages import field_of, messages_of, parts_of
+from otel_dspy.hooks.lm.messages import chat_message, field_of, messages_of, parts_of
 from otel_dspy.hooks.lm.model_parameters import as_schemas, request_settings
 from otel_dspy.serialization.plain_data import bounded
 from otel_dspy.telemetry.parameter_attributes import LARGEST_INT
@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from opentelemetry.util.genai.invocation import InferenceInvocation
     from opentelemetry.util.types import AnyValue
 
+    from otel_dspy.hooks.lm.messages import CapturedMessage
     from otel_dspy.telemetry.emitter import Telemetry
-    from otel_dspy.telemetry.genai.message_parts import ChatMessage
 
 _NUMBERS: Final = ("temperature", "top_p", "top_k", "max_tokens", "seed", "presence_penalty", "frequency_penalty")
 """Keywords of a request with an attribute of the same name on `InferenceInvocation`."""
@@ -41,7 +41,7 @@ class CallRequest(NamedTuple):
     """
 
     keywords: Mapping[str, Any]
-    messages: Sequence[ChatMessage]
+    messages: Sequence[CapturedMessage]
     tools: AnyValue
     content: bool
     settings: Mapping[str, object] = _NO_SETTINGS
@@ -61,7 +61,7 @@ class CallRequest(NamedTuple):
         recorded["reasoning_level"] = _reasoning_level(keywords)
         if not content:
             return cls(recorded, (), None, content)
-        offered: Any = keywords.get("tools") or field_of(prompt, "tools")
+        offered: Any = keywords.get("tools") or (None if prompt is None else field_of(prompt, "tools"))
         tools = bounded(cast("object", offered)) if isinstance(offered, list | tuple) and offered else None
         messages = messages_of(prompt, keywords.get("messages"))
         return cls(recorded, messages, tools, content, request_settings(keywords))
@@ -84,7 +84,8 @@ class CallRequest(NamedTuple):
             invocation.reasoning_level = telemetry.secrets.scrub(level)
         if self.content:
             parts = parts_of(telemetry, gen_ai.GEN_AI_INPUT_MESSAGES)
-            invocation.input_messages = [InputMessage(role=one.role, parts=parts.of(one)) for one in self.messages]
+            messages = map(chat_message, self.messages)
+            invocation.input_messages = [InputMessage(role=one.role, parts=parts.of(one)) for one in messages]
         if self.settings and telemetry.genai.content_on_spans:
             telemetry.content.put(invocation.attributes, semconv.DSPY_LM_REQUEST_SETTINGS, as_schemas(self.settings))
         if self.tools is not None:

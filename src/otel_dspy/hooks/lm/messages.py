@@ -1,4 +1,4 @@
-"""Messages of LM calls, copied as plain data while the call runs."""
+"""Messages of LM calls, copied while the call runs."""
 
 from __future__ import annotations
 
@@ -16,15 +16,26 @@ if TYPE_CHECKING:
     from otel_dspy.telemetry.emitter import Telemetry
 
 _ROLE_AND_CONTENT: Final = {"role", "content"}
+_TEXT: Final = frozenset({str})
 _ANSWER_FIELDS: Final = ("logprobs", "citations")
 """Fields of an output that are no parts of a message."""
 
 
-def messages_of(prompt: Any, messages: Any) -> list[ChatMessage]:
-    """Return the messages of a request as plain data: those of its keywords, else of the prompt."""
+CapturedMessage = ChatMessage | dict[str, str] | str
+"""Copy of a message: plain data, or as it is where it holds nothing but texts, for `chat_message`."""
+
+
+def messages_of(prompt: Any, messages: Any) -> list[CapturedMessage]:
+    """Copy the messages of a request: those of its keywords, else of the prompt."""
     given: Any = messages
     if isinstance(messages, list | tuple) and messages:
-        return [_message(message) for message in given]
+        # The most frequent case, without a call of a function. Of texts a copy is enough until the call has ended.
+        return [
+            message.copy()
+            if type(message) is dict and _TEXT.issuperset(map(type, message.values()))  # pyright: ignore[reportUnknownArgumentType] - `cast` is a function call
+            else _message(message)
+            for message in given
+        ]
     typed = getattr(prompt, "messages", None)
     if isinstance(typed, list | tuple):  # an explicit lm15.Request
         system = getattr(prompt, "system", None)
@@ -33,12 +44,19 @@ def messages_of(prompt: Any, messages: Any) -> list[ChatMessage]:
     return [] if prompt is None else [ChatMessage("user", bounded(prompt))]
 
 
-def answers_of(outputs: Any) -> list[ChatMessage]:
-    """Return the outputs of a call as plain data, one message per choice."""
+def answers_of(outputs: Any) -> list[CapturedMessage]:
+    """Copy the outputs of a call, one message per choice."""
     # An explicit lm15.Request returns one typed response instead of DSPy's list.
     given: Any = outputs
     choices: list[Any] = given if isinstance(outputs, list) else [outputs]
-    return [_answer(output) for output in choices]
+    return [output if type(output) is str else _answer(output) for output in choices]
+
+
+def chat_message(message: CapturedMessage) -> ChatMessage:
+    """Return a message that `messages_of` or `answers_of` has copied as plain data."""
+    if type(message) is ChatMessage:
+        return message
+    return _answer(message) if type(message) is str else _message(message)
 
 
 def fields_of(outputs: Any) -> list[AnyValue]:

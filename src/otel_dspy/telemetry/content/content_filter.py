@@ -9,7 +9,7 @@ from opentelemetry.instrumentation.utils import suppress_instrumentation
 
 from otel_dspy import semconv
 from otel_dspy.runtime.error_guard import report
-from otel_dspy.serialization.plain_data import bounded
+from otel_dspy.serialization.plain_data import bounded, converted
 from otel_dspy.telemetry.content.content_json import plain_json
 from otel_dspy.telemetry.content.media_digests import without_large_media
 from otel_dspy.telemetry.secrets.patterns import REDACTED
@@ -188,16 +188,16 @@ class ContentFilter:
         self.put_plain(attributes, name, bounded(value))
 
     def put_plain(self, attributes: MutableMapping[str, AttributeValue], name: str, value: AnyValue) -> None:
-        """Add a content attribute like `put`, of plain data (see `plain`).
+        """Add a content attribute like `put`, of plain data (see `plain`) or what `captured` has returned.
 
         Args:
             attributes: where the attribute is added.
             name: the attribute's name.
-            value: plain data.
+            value: plain or captured data.
         """
         fields = _short_texts(value) if self._settings.redact is None else None
         if fields is None:
-            filtered = self._filter(self.prepared(name, value))
+            filtered = self._filter(self.prepared(name, converted(value)))
         else:
             filtered = self._filter_fields(fields, self._secrets.changes)
         self._put(attributes, name, filtered)
@@ -224,7 +224,7 @@ class ContentFilter:
 
     def _filtered_fields(self, fields: tuple[tuple[str, AnyValue], ...], _changes: int) -> _Filtered:
         """Filter texts by name without a redactor; `_changes` (of the known secrets) is only a cache key."""
-        return self._filter(without_large_media(dict(fields), self._settings.max_media_bytes))
+        return self._filter(without_large_media(converted(dict(fields)), self._settings.max_media_bytes))
 
     def _cut(self, text: str) -> str:
         """Remove secrets, then truncate: a truncated secret would not be detected.

@@ -143,17 +143,18 @@ def test_large_results_are_in_the_trace_of_the_evaluation() -> None:
 
 def test_later_changes_by_the_program_are_not_recorded(captured: TelemetryCapture) -> None:
     """Inputs, messages, predictions and examples are recorded as they were: a chat continues with the same list."""
-    numbers, messages = ["1", "1"], [{"role": "user", "content": "1+1"}]
+    numbers, messages, block = ["1", "1"], [{"role": "user", "content": "1+1"}], {"type": "text", "text": "1+1"}
     asked = [dspy.Example(question=numbers, answer="2").with_inputs("question")]
     lm: Any = in_process_lm(lambda _messages: _ANSWER)
     with _dspy.context(lm=lm):
         prediction: Any = dspy.Predict("numbers: list[str] -> answer")(numbers=numbers)
-        lm(messages=messages)
+        outputs: list[Any] = lm(messages=messages)
+        lm(messages=[{"role": "user", "content": [block]}])
         dspy.Evaluate(devset=asked, metric=exact, num_threads=1)(dspy.Predict("question -> answer"))
     asked[0]["answer"] = "changed"
     numbers.append("changed")
     prediction.answer = "changed"
-    messages[0]["content"] = "changed"
+    messages[0]["content"] = block["text"] = outputs[0] = "changed"
     messages.append({"role": "assistant", "content": "changed"})
     texts = repr([dict(span.attributes or {}) for span in captured.spans])
     assert "numbers" in texts
