@@ -84,7 +84,7 @@ class CallContext(NamedTuple):
         """Prompt of LM calls in this context; None outside predictors."""
         if self.instructions is None or self.module_paths is None or self.predictor is None:
             return None
-        return Prompt(self.module_paths.program_name, self.predictor, self.instructions)
+        return create(Prompt, (self.module_paths.program_name, self.predictor, self.instructions))
 
     def in_module(self, paths: Paths, name: str, identity: int, instructions: str | None = None) -> CallContext:
         """Return the call context inside a module.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Final
 
+from opentelemetry.semconv._incubating.attributes import gen_ai_attributes as gen_ai
 from opentelemetry.semconv.schemas import Schemas
 from opentelemetry.trace import get_tracer, get_tracer_provider
 
@@ -19,6 +20,7 @@ from otel_dspy.telemetry.conventions.translating_tracer import with_extra_conven
 from otel_dspy.telemetry.deferred.span_ends import SpanEnds
 from otel_dspy.telemetry.events import Events
 from otel_dspy.telemetry.genai.handler import GenAIHandler
+from otel_dspy.telemetry.genai.message_parts import MessageParts
 from otel_dspy.telemetry.instruments import Instruments
 from otel_dspy.telemetry.model_names import ModelNames
 from otel_dspy.telemetry.random_source import own_ids
@@ -72,6 +74,9 @@ class Telemetry:
         self.model_names = ModelNames(self.secrets.scrub)
         self._outflow = Outflow(self._flush)
         self.content = ContentFilter(settings, self.secrets)
+        self.input_parts = self.parts_of(gen_ai.GEN_AI_INPUT_MESSAGES)
+        self.output_parts = self.parts_of(gen_ai.GEN_AI_OUTPUT_MESSAGES)
+        """Redaction and serialization of the messages of language model calls."""
         handler = GenAIHandler(tracer_provider, meter_provider, logger_provider, SCOPE_NAME)
         self.others = handler.use_tracer(tracer, settings.extra_conventions)
         handler.defer_measurements(self.deferred_queue)
@@ -83,6 +88,10 @@ class Telemetry:
         self.genai: GenAIHandler = handler
         self.messages_wanted = handler.messages_wanted
         """Whether messages are captured, on spans or in log events."""
+
+    def parts_of(self, name: str) -> MessageParts:
+        """Return the redaction and serialization of the messages in the attribute `name`."""
+        return MessageParts(self.content, name, self.settings.max_media_bytes)
 
     def before_end(self, span: Span, part: str, record: Callable[..., object], *args: object) -> None:
         """Call `record(*args)` to set the final attributes, on the deferred queue if the span's end can be deferred.

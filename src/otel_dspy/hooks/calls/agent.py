@@ -16,7 +16,6 @@ from otel_dspy.runtime.enclosing_call import within_call
 from otel_dspy.serialization.datasets import fields
 from otel_dspy.serialization.plain_data import plain
 from otel_dspy.telemetry.genai.invocations import end_invocation, text_parts
-from otel_dspy.telemetry.genai.message_parts import MessageParts
 from otel_dspy.telemetry.secrets.discovery import tools
 
 if TYPE_CHECKING:
@@ -69,9 +68,7 @@ class _AgentHook(CallHook):
         if self._content:
             parts = text_parts(telemetry, gen_ai.GEN_AI_INPUT_MESSAGES, self._kwargs)
             invocation.input_messages = [InputMessage(role="user", parts=parts)]
-            definitions = MessageParts(
-                telemetry.content, gen_ai.GEN_AI_TOOL_DEFINITIONS, telemetry.settings.max_media_bytes
-            )
+            definitions = telemetry.parts_of(gen_ai.GEN_AI_TOOL_DEFINITIONS)
             invocation.tool_definitions = definitions.definitions([_definition(tool) for tool in tools(self._agent)])
         return set_value(_AGENT, id(self._agent), within_call(invocation.span, invocation.context))
 

@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Final, cast
 
-from opentelemetry.semconv._incubating.attributes import gen_ai_attributes as gen_ai
 from opentelemetry.util.genai.types import OutputMessage
 
 from otel_dspy import semconv
-from otel_dspy.hooks.lm.messages import chat_message, parts_of
+from otel_dspy.hooks.lm.messages import chat_message
 from otel_dspy.hooks.lm.usage import measure_usage
 
 if TYPE_CHECKING:
@@ -102,7 +101,7 @@ def _put_response(
         for name, count in record.more_tokens.items():
             setattr(invocation, name, count)
     if answers is not None:
-        parts = parts_of(telemetry, gen_ai.GEN_AI_OUTPUT_MESSAGES)
+        parts = telemetry.output_parts
         invocation.output_messages = [
             OutputMessage(
                 role=answer.role,

@@ -9,8 +9,9 @@ from opentelemetry.semconv._incubating.attributes import gen_ai_attributes as ge
 from opentelemetry.util.genai.types import InputMessage
 
 from otel_dspy import semconv
-from otel_dspy.hooks.lm.messages import chat_message, field_of, messages_of, parts_of
+from otel_dspy.hooks.lm.messages import chat_message, field_of, messages_of
 from otel_dspy.hooks.lm.model_parameters import as_schemas, request_settings
+from otel_dspy.runtime.named_tuples import create
 from otel_dspy.serialization.plain_data import bounded
 from otel_dspy.telemetry.parameter_attributes import LARGEST_INT
 
@@ -64,7 +65,7 @@ class CallRequest(NamedTuple):
         offered: Any = keywords.get("tools") or (None if prompt is None else field_of(prompt, "tools"))
         tools = bounded(cast("object", offered)) if isinstance(offered, list | tuple) and offered else None
         messages = messages_of(prompt, keywords.get("messages"))
-        return cls(recorded, messages, tools, content, request_settings(keywords))
+        return create(cls, (recorded, messages, tools, content, request_settings(keywords)))
 
     def put(self, telemetry: Telemetry, invocation: InferenceInvocation) -> None:
         """Set the request on the invocation, redacted."""
@@ -83,13 +84,13 @@ class CallRequest(NamedTuple):
         if level is not None:
             invocation.reasoning_level = telemetry.secrets.scrub(level)
         if self.content:
-            parts = parts_of(telemetry, gen_ai.GEN_AI_INPUT_MESSAGES)
+            parts = telemetry.input_parts
             messages = map(chat_message, self.messages)
             invocation.input_messages = [InputMessage(role=one.role, parts=parts.of(one)) for one in messages]
         if self.settings and telemetry.genai.content_on_spans:
             telemetry.content.put(invocation.attributes, semconv.DSPY_LM_REQUEST_SETTINGS, as_schemas(self.settings))
         if self.tools is not None:
-            invocation.tool_definitions = parts_of(telemetry, gen_ai.GEN_AI_TOOL_DEFINITIONS).definitions(self.tools)
+            invocation.tool_definitions = telemetry.parts_of(gen_ai.GEN_AI_TOOL_DEFINITIONS).definitions(self.tools)
 
 
 def _reasoning_level(keywords: Mapping[str, Any]) -> str | None:

@@ -6,14 +6,12 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from otel_dspy.serialization.plain_data import bounded
-from otel_dspy.telemetry.genai.message_parts import ChatMessage, MessageParts
+from otel_dspy.telemetry.genai.message_parts import ChatMessage
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from opentelemetry.util.types import AnyValue
-
-    from otel_dspy.telemetry.emitter import Telemetry
 
 _ROLE_AND_CONTENT: Final = {"role", "content"}
 _TEXT: Final = frozenset({str})
@@ -73,11 +71,6 @@ def fields_of(outputs: Any) -> list[AnyValue]:
         for output in given
     ]
     return [*found] if any(found) else []
-
-
-def parts_of(telemetry: Telemetry, name: str) -> MessageParts:
-    """Return the redaction and serialization of the messages in the attribute `name`."""
-    return MessageParts(telemetry.content, name, telemetry.settings.max_media_bytes)
 
 
 def _answer(output: Any) -> ChatMessage:

@@ -66,9 +66,9 @@ class LMCallRecord(NamedTuple):
         """Return the usage to add to totals. A cache hit adds no tokens, and costs 0 if the model's price is known."""
         if self.cache_hit:
             return CallUsage(cost=None if self.cost is None else 0.0, cache_hit=True)
-        counts = self.usage or TokenCounts(0, 0)
+        given, got = self.usage or (0, 0)
         unpriced = self.cost is None and self.usage is not None
-        return CallUsage(counts.input_tokens, counts.output_tokens, self.cost, unpriced=unpriced)
+        return create(CallUsage, (given, got, self.cost, False, unpriced, False))
 
     def without_use(self) -> LMCallRecord:
         """Return a copy without tokens and cost, for a call whose usage another span records."""
@@ -179,7 +179,7 @@ def _counts(usage: _Reader) -> TokenCounts | None:
     got = _count(usage("completion_tokens"))
     if got is None:
         got = _count(usage("output_tokens"))
-    return None if given is None and got is None else TokenCounts(given or 0, got or 0)
+    return None if given is None and got is None else create(TokenCounts, (given or 0, got or 0))
 
 
 def _count(value: object) -> int | None:

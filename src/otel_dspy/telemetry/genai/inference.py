@@ -159,5 +159,13 @@ def _plain(value: object) -> object:
     return b64encode(value).decode() if isinstance(value, bytes) else vars(value)
 
 
-_encode: Final = json_encoder(json.JSONEncoder(separators=(",", ":"), default=_plain))
-"""Encoder with the same output as the library's for messages."""
+_encode_parts: Final = json_encoder(json.JSONEncoder(separators=(",", ":"), default=vars))
+_encode_media: Final = json_encoder(json.JSONEncoder(separators=(",", ":"), default=_plain))
+
+
+def _encode(messages: object) -> str:
+    """Serialize messages like the library."""
+    try:
+        return _encode_parts(messages)  # without a call of a function of Python for each message and part
+    except TypeError:  # bytes of an image, a sound or a file
+        return _encode_media(messages)

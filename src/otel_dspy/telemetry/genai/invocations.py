@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 from opentelemetry.util.genai.types import Error, TextPart
 
-from otel_dspy.runtime.error_guard import guarded
+from otel_dspy.runtime.error_guard import report
 from otel_dspy.serialization.plain_data import bounded
 from otel_dspy.telemetry.deferred.span_ends import replace_end
 from otel_dspy.telemetry.exceptions import error_message, error_type
@@ -56,9 +56,10 @@ def end_call(
     if not isinstance(call, InferenceCall):
         _record(call, record, lambda: _finish(telemetry, call, failure))
         return
-    has_span = call.span.is_recording()
+    deferrable = telemetry.ends.can_defer(call.span)
+    has_span = deferrable or call.span.is_recording()
     # A call that is not recorded has only metrics and can be deferred; a log event carries the time of its emission.
-    if call.has_event or (has_span and not telemetry.ends.can_defer(call.span)):
+    if call.has_event or (has_span and not deferrable):
         invocation = call.invocation()
         _record(invocation, record, lambda: _finish(telemetry, invocation, failure))
         return
@@ -86,8 +87,9 @@ def _record(
     invocation: InferenceInvocation, record: Callable[[InferenceInvocation], object], finish: Callable[[], object]
 ) -> None:
     try:
-        with guarded(_PART):
-            record(invocation)
+        record(invocation)
+    except Exception as failure:  # noqa: BLE001 - reported; no `guarded`, which takes three calls of functions
+        report(_PART, failure)
     finally:
         finish()  # also after a KeyboardInterrupt
 

@@ -15,10 +15,11 @@ import weakref
 from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
 
 from opentelemetry import trace
-from opentelemetry.context import get_value, set_value
+from opentelemetry.context import get_current, get_value, set_value
 from opentelemetry.trace import Span, SpanKind, get_current_span
 from typing_extensions import override
 
+from otel_dspy.telemetry.call_context import SPAN
 from otel_dspy.telemetry.delegating_tracer import DelegatingTracer
 from otel_dspy.telemetry.genai.span_processors import processor_of_provider, processor_of_tracer
 
@@ -63,7 +64,8 @@ class OtherInstrumentations:
 
     def reusable(self, operation: str, context: Context | None) -> Span | None:
         """Return the parent span, if another instrumentation of the same provider has started it for this call."""
-        around = get_current_span(context)
+        # Not by `get_current_span`, whose check against an abstract class takes longer than all else here.
+        around: Any = (get_current() if context is None else context).get(SPAN)
         other = self._other(around)
         if other is None or not self._same_provider(around) or not _has_operation(around, operation):
             return None
