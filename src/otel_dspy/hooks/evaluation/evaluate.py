@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, Final, cast
 
 from opentelemetry.util.genai.utils import bind_arguments
 from typing_extensions import override
@@ -17,7 +17,7 @@ from otel_dspy.serialization.programs import program_name, snapshot_if_program
 from otel_dspy.telemetry.call_context import current_call_context
 from otel_dspy.telemetry.spans.evaluate import EvaluateInfo, EvaluateOutcome, close_evaluate, open_evaluate
 from otel_dspy.telemetry.spans.trial import close_trial, open_trial
-from otel_dspy.telemetry.spans.trial_info import Scope, TrialInfo, TrialOutcome
+from otel_dspy.telemetry.spans.trial_info import Scope, ScoreUnit, TrialInfo, TrialOutcome
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -30,6 +30,9 @@ if TYPE_CHECKING:
     from otel_dspy.serialization.programs import ProgramSnapshot
     from otel_dspy.telemetry.emitter import Telemetry
     from otel_dspy.telemetry.open_scopes import CompileScope, TrialScope
+
+_PERCENT: Final = 100
+"""Factor of DSPy's score of an evaluation to the mean of the metric's values."""
 
 
 def install(patches: Patches, telemetry: Telemetry, registry: HookRegistry) -> None:
@@ -116,7 +119,11 @@ class _EvaluateHook(CallHook):
         call_context = current_call_context()
         outer = None if call_context.within_example else call_context.trial
         if self._trial is not None:
-            trial_outcome = TrialOutcome(score=self._score, program=self._program, error=error)
+            unit = self._registry.of(self._trial.compile).unit
+            score = self._score
+            if score is not None and unit is ScoreUnit.RATIO:
+                score /= _PERCENT
+            trial_outcome = TrialOutcome(score=score, unit=unit, program=self._program, error=error)
             close_trial(self._telemetry, self._trial, self._trial_info, trial_outcome)
         elif outer is not None and error is not None:
             # The optimizer's own trial continues; some optimizers swallow the evaluation's exception.

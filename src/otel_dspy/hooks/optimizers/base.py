@@ -10,7 +10,7 @@ from otel_dspy.hooks.optimizers.plans.call_plan import CallPlan
 from otel_dspy.serialization.programs import program_name
 from otel_dspy.telemetry.call_context import current_call_context
 from otel_dspy.telemetry.spans.setup import DatasetInfo
-from otel_dspy.telemetry.spans.trial_info import TrialInfo
+from otel_dspy.telemetry.spans.trial_info import ScoreUnit, TrialInfo
 from otel_dspy.telemetry.tallies.leaderboard import greatest
 from otel_dspy.telemetry.tallies.lm_roles import TASK
 
@@ -50,6 +50,8 @@ class OptimizerHook:
     """False if the optimizer scores no candidates. Its compile inside a program's call is recorded as part of it."""
     role: ClassVar[Role] = TASK
     """`dspy.lm.role` of the optimizer's own LM calls, outside of phases, trials and evaluations."""
+    unit: ScoreUnit = ScoreUnit.PERCENT
+    """Unit of the optimizer's scores. Evaluations that are trials (`trial`) are recorded in it, too."""
     attribute_names: ClassVar[Mapping[str, str]] = {}
     """Constructor parameter -> attribute that holds it, where the two differ."""
 

@@ -52,6 +52,7 @@ class ReAnchorHook(OptimizerHook):
     """Records the passes of the calibration as trials."""
 
     optimizer = "dspy.teleprompt.reanchor.reanchor.ReAnchor"
+    unit = ScoreUnit.RATIO
 
     @override
     def select(self, entries: Sequence[Entry]) -> Entry | None:

@@ -19,6 +19,7 @@ from otel_dspy.hooks.optimizers.gepa.callback import GepaEvents
 from otel_dspy.hooks.optimizers.gepa.phases import EVENTS, evaluation_info
 from otel_dspy.hooks.optimizers.plans.gepa import gepa
 from otel_dspy.hooks.patching.call_hook import CallHook, wrap_call
+from otel_dspy.telemetry.spans.trial_info import ScoreUnit
 from otel_dspy.telemetry.tallies.leaderboard import first_unless_greater
 
 if TYPE_CHECKING:
@@ -53,6 +54,7 @@ class GEPAHook(OptimizerHook):
     """Records calls of `gepa.optimize` inside a GEPA compile."""
 
     optimizer = "dspy.teleprompt.gepa.gepa.GEPA"
+    unit = ScoreUnit.RATIO
     resolves_setup = True
     attribute_names: ClassVar[Mapping[str, str]] = {
         "metric": "metric_fn",
@@ -67,6 +69,7 @@ class GEPAHook(OptimizerHook):
         if "callbacks" not in inspect.signature(cast("Any", gepa).optimize).parameters:
             # Before gepa 0.0.27 the generic rule applies: an Evaluate is a trial.
             self.resolves_setup = False
+            self.unit = ScoreUnit.PERCENT
             patches.lacking("gepa.optimize(callbacks=…) (proposals; a trial is an evaluation)")
             return
         from dspy.teleprompt.gepa.gepa_utils import DspyAdapter  # noqa: PLC0415 - as above

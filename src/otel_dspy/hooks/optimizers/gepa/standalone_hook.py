@@ -23,6 +23,7 @@ from otel_dspy.hooks.optimizers.gepa.parameters import call_arguments
 from otel_dspy.hooks.optimizers.gepa.phases import evaluation_info
 from otel_dspy.hooks.patching.call_hook import wrap_call
 from otel_dspy.runtime.error_guard import guarded
+from otel_dspy.telemetry.spans.trial_info import ScoreUnit
 from otel_dspy.telemetry.tallies.leaderboard import first_unless_greater
 
 if TYPE_CHECKING:
@@ -42,6 +43,7 @@ class GepaEngineHook(OptimizerHook):
     """Records a run of gepa's engine as a compile."""
 
     optimizer = "gepa.core.engine.GEPAEngine"
+    unit = ScoreUnit.RATIO
 
     @override
     def install(self, patches: Patches, telemetry: Telemetry) -> None:

@@ -24,6 +24,7 @@ from otel_dspy.hooks.patching.call_hook import wrap_call
 from otel_dspy.hooks.patching.wrapper_frames import hidden_frame
 from otel_dspy.runtime.error_guard import guarded
 from otel_dspy.telemetry.optimizer_hook_state import StateKey
+from otel_dspy.telemetry.spans.trial_info import ScoreUnit
 from otel_dspy.telemetry.tallies.leaderboard import first_unless_greater
 
 if TYPE_CHECKING:
@@ -43,6 +44,7 @@ class SIMBAHook(OptimizerHook):
     """Records SIMBA's steps, strategies and scoring."""
 
     optimizer = "dspy.teleprompt.simba.SIMBA"
+    unit = ScoreUnit.RATIO
 
     @override
     def install(self, patches: Patches, telemetry: Telemetry) -> None:
