@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 import dspy
 import pytest
@@ -17,12 +17,12 @@ def _evaluate(program: Any, data: list[dspy.Example], metric: Any) -> None:
     evaluate(program)
 
 
-class _GEPA(dspy.GEPA):
+class _GEPA(dspy.GEPA):  # pyright: ignore[reportGeneralTypeIssues, reportUntypedBaseClass] - a decorator without types
     """Evaluates before and after the search."""
 
     def compile(self, student: Any, **arguments: Any) -> Any:
         _evaluate(student, gepa_task.VALSET, gepa_task.graded)
-        found = super().compile(student, **arguments)
+        found = cast("Any", super()).compile(student, **arguments)
         _evaluate(found, gepa_task.VALSET, gepa_task.graded)
         return found
 
@@ -50,7 +50,8 @@ def _gepa() -> None:
 
 
 def _simba() -> None:
-    optimizer = _SIMBA(metric=exact, bsize=4, num_candidates=2, max_steps=1, max_demos=1, num_threads=1)
+    metric: Any = exact
+    optimizer = _SIMBA(metric=metric, bsize=4, num_candidates=2, max_steps=1, max_demos=1, num_threads=1)
     with dspy.context(lm=sums_lm()):
         optimizer.compile(dspy.Predict("question -> answer"), trainset=examples(4))
 
