@@ -18,6 +18,7 @@ import json
 import os
 import pkgutil
 import runpy
+import select
 import signal
 import socket
 import sys
@@ -110,40 +111,67 @@ def share_statements() -> None:
 
 
 def serve(address: str) -> dict[str, Any]:
-    """Fork for each request; return in the fork, with the request."""
+    """Fork for each request; return in the fork, with the request.
+
+    A fork is a child of the server's, which reports its end: one more process in between would copy all page tables once
+    more, which takes as long as the rest of a short program.
+    """
+    running: dict[int, socket.socket] = {}
+    ended, signaled = os.pipe()
+    for end in (ended, signaled):
+        os.set_blocking(end, False)
+    signal.set_wakeup_fd(signaled)
+    signal.signal(signal.SIGCHLD, _noted)
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind(address)
         listener.listen()
         os.write(1, b"ready\n")
         while True:
+            ready, _, _ = select.select([listener, ended], [], [])
+            if ended in ready:
+                os.read(ended, 4096)
+                _report_ended(running)
+            if listener not in ready:
+                continue
             connection, _ = listener.accept()
-            with connection:
-                header, streams, _, _ = socket.recv_fds(connection, HEADER_BYTES, STREAMS)
-                with connection.makefile("rb") as received:
-                    request = json.loads(received.read(int.from_bytes(header)))
-                signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits for those that report
-                if os.fork() == 0:
-                    listener.close()
-                    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-                    if _is_program(connection):
-                        for place, stream in enumerate(streams, STREAMS - len(streams)):
-                            os.dup2(stream, place)
-                            os.close(stream)
-                        return request
-                for stream in streams:
+            header, streams, _, _ = socket.recv_fds(connection, HEADER_BYTES, STREAMS)
+            with connection.makefile("rb") as received:
+                request = json.loads(received.read(int.from_bytes(header)))
+            program = os.fork()
+            if program == 0:
+                signal.set_wakeup_fd(-1)
+                for place, stream in enumerate(streams, STREAMS - len(streams)):
+                    os.dup2(stream, place)
                     os.close(stream)
+                for end in (ended, signaled):
+                    os.close(end)
+                for inherited in (connection, *running.values()):
+                    inherited.close()
+                return request
+            running[program] = connection
+            _report(connection, program)
+            for stream in streams:
+                os.close(stream)
 
 
-def _is_program(connection: socket.socket) -> bool:
-    """Fork once more: true in the child. The parent reports its process id and its status, and is gone."""
-    child = os.fork()
-    if child == 0:
-        return True
-    os.closerange(0, 3)
-    connection.sendall(f"{child}\n".encode())
-    _, status = os.waitpid(child, 0)
-    connection.sendall(f"{os.waitstatus_to_exitcode(status)}\n".encode())
-    os._exit(0)
+def _noted(_number: int, _frame: object) -> None:
+    """A handler, so that the signal is written to the pipe."""
+
+
+def _report_ended(running: dict[int, socket.socket]) -> None:
+    """Report the statuses of forks that have ended."""
+    with suppress(ChildProcessError):  # none is left
+        while (ended := os.waitpid(-1, os.WNOHANG)) != (0, 0):
+            program, status = ended
+            if program in running:  # what a module has started while it was imported is not
+                with running.pop(program) as connection:
+                    _report(connection, os.waitstatus_to_exitcode(status))
+
+
+def _report(connection: socket.socket, number: int) -> None:
+    """Send a process id or an exit code."""
+    with suppress(OSError):  # whoever asked has gone
+        connection.sendall(f"{number}\n".encode())
 
 
 def become(request: dict[str, Any]) -> None:
