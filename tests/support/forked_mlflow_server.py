@@ -1,4 +1,6 @@
-"""`mlflow server` in one process, for a fork of an interpreter that has imported MLflow, see `tests.support.mlflow_server`.
+"""`mlflow server` in one process and its workers, for a fork of an interpreter that has imported MLflow.
+
+See `tests.support.mlflow_server`.
 
 python -m tests.support.forked_mlflow_server server --host …
 
@@ -21,11 +23,13 @@ def _serve(command: Sequence[str], *, extra_env: Mapping[str, str], **_: object)
     """Do what `python -m uvicorn …` or `python -m gunicorn …` would do."""
     os.environ.update(extra_env)
     module, arguments = command[2], command[3:]
+    sys.argv = [module, *arguments]
     if module == "uvicorn":
+        # Of several workers each is an interpreter of its own, as for a user: it imports this module, not MLflow's command.
+        sys.modules["__main__"] = importlib.import_module("uvicorn.__main__")
         uvicorn: Any = importlib.import_module("uvicorn")
         uvicorn.main(arguments)
         return
-    sys.argv = [module, *arguments]
     runpy.run_module(module, run_name="__main__", alter_sys=True)
 
 

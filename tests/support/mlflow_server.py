@@ -15,6 +15,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from tests.support.interpreters import INTERPRETER_START
 from tests.support.programs import ROOT, Program
 from tests.support.session_processes import claim
 
@@ -96,8 +97,8 @@ def start_mlflow_server(
     :param port: the port to listen on; a free one by default. Name it to start a server again where one was.
     :param backend: `--backend-store-uri`; a sqlite file in `folder` by default, kept from one start to the next.
     :param options: more options, which have precedence: `--app-name`, `--workers`, `--enable-workspaces`.
-    :param forked: in one process, a fork of an interpreter that has imported MLflow, see `Program`; benchmarks, and tests
-        of several workers or of `--app-name`, which looks at the command, start it as a user does.
+    :param forked: in one process, a fork of an interpreter that has imported MLflow, see `Program`; several workers are
+        interpreters of their own still. Benchmarks, and tests of the command, start it as a user does.
     :raises RuntimeError: if the server ends or is not healthy within `READY_TIMEOUT`; the text holds its log.
     """
     from tests.support.blank_store import blank_store  # noqa: PLC0415 - it imports MLflow, which takes seconds
@@ -135,7 +136,8 @@ def start_server(log: Path, *, arguments: Sequence[str], environment: Mapping[st
         if forked:
             return Program(
                 *arguments, module="tests.support.forked_mlflow_server", folder=log.parent,
-                environment={**environment, "PYTHONPATH": str(ROOT)}, stdout=output, stderr=output, session=True,
+                environment={**environment, "PYTHONPATH": f"{ROOT}{os.pathsep}{INTERPRETER_START}"},
+                stdout=output, stderr=output, session=True,
             )  # fmt: skip
         return subprocess.Popen(
             [sys.executable, "-m", "mlflow", *arguments], stdout=output, stderr=output, env=environment,

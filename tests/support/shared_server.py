@@ -31,8 +31,8 @@ def server_uri(server: MlflowServer) -> str:
 
 @pytest.fixture(scope="session")
 def app_server() -> MlflowServer:
-    """`mlflow server --app-name otel-dspy`, with two workers."""
-    return _shared("app-server", *WITH_APP, "--workers", "2", forked=False)
+    """`mlflow server --app-name otel-dspy`, with two workers. Its command alone runs in a fork: see `start_mlflow_server`."""
+    return _shared("app-server", *WITH_APP, "--workers", "2")
 
 
 WORKSPACES = ("team-a", "team-b")
@@ -44,9 +44,9 @@ def workspace_server() -> MlflowServer:
     return _shared("workspaces", "--enable-workspaces")
 
 
-def _shared(name: str, *options: str, forked: bool = True) -> MlflowServer:
+def _shared(name: str, *options: str) -> MlflowServer:
     def start(folder: Path) -> tuple[Running, dict[str, Any]]:
-        process, running = start_mlflow_server(folder, options=options, forked=forked)
+        process, running = start_mlflow_server(folder, options=options)
         if "--enable-workspaces" in options:
             from mlflow.tracking._workspace.client import (  # noqa: PLC0415 - MLflow takes seconds
                 WorkspaceProviderClient,
