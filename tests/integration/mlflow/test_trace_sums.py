@@ -169,29 +169,33 @@ _NESTED: Final = ("nested", {"compile": (1, 11)})
 
 
 @pytest.mark.parametrize(
-    ("deliver", "shape", "calls"),
+    ("deliver", "traces", "kind"),
     [
-        (_in_process, *_LINKED),
-        (_in_process, *_NESTED),
-        (_by_bridge, *_LINKED),
-        (_by_replay, *_LINKED),
-        # The shape in process and the way with linked traces: see above.
-        pytest.param(_by_bridge, *_NESTED, marks=pytest.mark.slow),
-        pytest.param(_by_replay, *_NESTED, marks=pytest.mark.slow),
+        (_in_process, _LINKED, "server"),
+        (_in_process, _NESTED, "sqlite"),
+        (_by_bridge, _LINKED, "sqlite"),
+        (_by_replay, _LINKED, "server"),
+        # The shape in process, the way with linked traces, and what a server is sent in process and replayed: see above.
+        pytest.param(_in_process, _NESTED, "server", marks=pytest.mark.slow),
+        pytest.param(_by_bridge, _LINKED, "server", marks=pytest.mark.slow),
+        pytest.param(_by_bridge, _NESTED, "server", marks=pytest.mark.slow),
+        pytest.param(_by_replay, _NESTED, "server", marks=pytest.mark.slow),
     ],
 )
 def test_a_compile(
     deliver: Callable[[str, str, str, Path], None],
-    shape: str,
-    calls: dict[str, tuple[int, int]],
-    server_uri: str,
+    traces: tuple[str, dict[str, tuple[int, int]]],
+    kind: str,
+    request: pytest.FixtureRequest,
     spool: Path,
 ) -> None:
     """A trace has the tokens and costs of the calls in it, the run those of all: in process, through a bridge, replayed."""
+    shape, calls = traces
+    uri: str = request.getfixturevalue("server_uri" if kind == "server" else "database")
     experiment = f"sums-{uuid.uuid4().hex[:8]}"
-    deliver(server_uri, experiment, shape, spool)
-    assert _sums(server_uri, experiment) == {
-        kind: (
+    deliver(uri, experiment, shape, spool)
+    assert _sums(uri, experiment) == {
+        name: (
             count,
             {
                 "input_tokens": 10 * called,
@@ -200,9 +204,9 @@ def test_a_compile(
             },
             pytest.approx(PRICE * called),
         )
-        for kind, (count, called) in calls.items()
+        for name, (count, called) in calls.items()
     }
-    assert _everything(server_uri, experiment) == ({"input_tokens": 110, "output_tokens": 55},) * 2
+    assert _everything(uri, experiment) == ({"input_tokens": 110, "output_tokens": 55},) * 2
 
 
 def test_a_replay_of_many_traces(server_uri: str, spool: Path, monkeypatch: pytest.MonkeyPatch) -> None:
