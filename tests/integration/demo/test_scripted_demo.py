@@ -73,9 +73,12 @@ def test_mipro_shows_and_records_every_trial(
 
 
 def test_the_order_of_answers_and_of_hashes_changes_nothing(tmp_path: Path) -> None:
-    """Trials, choices, scores, answers and best program are equal where other requests are answered first."""
+    """Trials, choices, scores, answers and best program are equal where other requests are answered first.
+
+    The fork has the order of hashes of its server, which no other interpreter has, the second interpreter that of `PYTHONHASHSEED`.
+    """
     found = []
-    for seed in ("1", "2"):
+    for seed, forked in (("1", True), ("2", False)):
 
         def delayed(inputs: Mapping[str, str], seed: str = seed) -> str:
             time.sleep(hashlib.sha256((seed + inputs["tweet"]).encode()).digest()[0] / 2000)
@@ -86,7 +89,7 @@ def test_the_order_of_answers_and_of_hashes_changes_nothing(tmp_path: Path) -> N
         with scripted_lm(dspy_script({"sentiment": delayed})) as lm:
             result = run_demo(
                 folder, "--lm", "openai/scripted", "--api-base", lm.api_base, "--trials", "4", "--examples", "8",
-                forked=False, OPENAI_API_KEY="sk-demo", DSPY_CACHEDIR=str(folder / "cache"), PYTHONHASHSEED=seed,
+                forked=forked, OPENAI_API_KEY="sk-demo", DSPY_CACHEDIR=str(folder / "cache"), PYTHONHASHSEED=seed,
                 PATH=str(folder),
             )  # fmt: skip
         assert (result.status, result.errors) == (0, "")

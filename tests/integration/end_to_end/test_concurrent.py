@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from tests.support.mlflow_tree import RunNode
 
-PROCESSES = 3
+PROCESSES = 2
 AT_ONCE = 2
 SCRIPT = """
 import sys
