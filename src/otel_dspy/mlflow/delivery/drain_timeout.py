@@ -26,6 +26,8 @@ UNANSWERED: Final = 5.0
 """Seconds to wait for an MLflow that does not respond."""
 QUIET: Final = 1.0
 """Seconds before the first progress line, and the initial interval between lines."""
+STALLED: Final = 3.0
+"""Seconds without a delivered span from which the progress line has these instead of a rate."""
 POLL: Final = 0.1
 
 
@@ -98,8 +100,13 @@ class _Progress:
         self._next = QUIET
         self._step = QUIET
         self._shown = False
+        self._left = left
+        self._changed = 0.0
+        """Seconds from the beginning to the last span that was delivered."""
 
     def show(self, elapsed: float, left: int) -> None:
+        if left != self._left:
+            self._left, self._changed = left, elapsed
         # `silent=True` disables this package's log, and the progress line with it.
         if elapsed < self._next or not _logger.isEnabledFor(logging.WARNING):
             return
@@ -111,7 +118,12 @@ class _Progress:
         _write(f"\r{text}\x1b[K" if terminal else f"{text}\n")
 
     def _rest(self, elapsed: float, left: int) -> str:
-        """Return the rate so far, and how long the rest takes at that rate; nothing before the first spans."""
+        """Return the rate so far, and how long the rest takes at that rate; nothing before the first spans.
+
+        If none has been delivered lately, return for how long: MLflow's database may be locked by another process.
+        """
+        if (stalled := elapsed - self._changed) >= STALLED:
+            return f", none of them for {stalled:.0f} s"
         rate = (self._first - left) / elapsed
         return f", {rate:.0f} a second, about {left / rate:.0f} s left" if rate > 0 else ""
 

@@ -21,6 +21,8 @@ class Draining(threading.Event):
     spans: int
     rate: float
     silent: float = 0.0
+    stops: float = float("inf")
+    """Time from which nothing is delivered."""
     now: float = 0.0
     failing_since: float | None = None
 
@@ -35,7 +37,7 @@ class Draining(threading.Event):
     @property
     def undelivered(self) -> int:
         """Spans that are left."""
-        return round(max(0.0, self.spans - self.rate * max(0.0, self.now - self.silent)))
+        return round(max(0.0, self.spans - self.rate * max(0.0, min(self.now, self.stops) - self.silent)))
 
     def wait(self, timeout: float | None = None) -> bool:
         """Wait for all spans."""
@@ -69,4 +71,22 @@ def test_no_estimate_before_anything_is_delivered(
     assert capsys.readouterr().err.splitlines() == [
         "otel-dspy: 900 spans not yet delivered to MLflow (1 s)",
         "otel-dspy: 800 spans not yet delivered to MLflow (3 s, 33 a second, about 24 s left)",
+    ]
+
+
+def test_no_estimate_once_nothing_is_delivered_any_more(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A rate over the whole time would have the rest take ever longer; so would one of a delivery that never began."""
+    assert not drained(Draining(900, 100, stops=2.0), 16, monkeypatch)
+    assert capsys.readouterr().err.splitlines() == [
+        "otel-dspy: 800 spans not yet delivered to MLflow (1 s, 100 a second, about 8 s left)",
+        "otel-dspy: 700 spans not yet delivered to MLflow (3 s, 67 a second, about 10 s left)",
+        "otel-dspy: 700 spans not yet delivered to MLflow (7 s, none of them for 5 s)",
+        "otel-dspy: 700 spans not yet delivered to MLflow (15 s, none of them for 13 s)",
+    ]
+    assert not drained(Draining(900, 0), 4, monkeypatch)
+    assert capsys.readouterr().err.splitlines() == [
+        "otel-dspy: 900 spans not yet delivered to MLflow (1 s)",
+        "otel-dspy: 900 spans not yet delivered to MLflow (3 s, none of them for 3 s)",
     ]

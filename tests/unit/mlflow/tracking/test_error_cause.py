@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import socket
-from typing import Any
+import sqlite3
+from typing import TYPE_CHECKING, Any
 
 import pytest
 import requests
 from mlflow import MlflowClient
-from sqlalchemy import exc
+from mlflow.exceptions import MlflowException
+from mlflow.protos.databricks_pb2 import TEMPORARILY_UNAVAILABLE
+from sqlalchemy import create_engine, exc, text
 
-from otel_dspy.mlflow.tracking.requests.error_cause import error_cause, message_of
+from otel_dspy.mlflow.tracking.requests.error_cause import error_cause, is_locked, message_of
 from otel_dspy.mlflow.tracking.requests.http_policy import no_retries
 from tests.support.mlflow_server import free_port
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 def test_mlflows_own_error() -> None:
@@ -53,3 +59,32 @@ def test_a_cycle_ends() -> None:
     first, second = ValueError("first"), ValueError("second")
     first.__context__, second.__context__ = second, first
     assert error_cause(first, 100) == "first"
+
+
+def test_a_database_that_another_process_has_locked(tmp_path: Path) -> None:
+    """The cause is in words, in MLflow's error too, which has SQLAlchemy's as its message."""
+    path = tmp_path / "mlflow.db"
+    engine = create_engine(f"sqlite:///{path}", connect_args={"timeout": 0})
+    other = sqlite3.connect(path, isolation_level=None)
+    try:
+        other.execute("BEGIN IMMEDIATE")
+        with engine.connect() as connection, pytest.raises(exc.OperationalError) as error:
+            connection.execute(text("CREATE TABLE runs (id INTEGER)"))
+    finally:
+        other.close()
+        engine.dispose()
+    for raised in (error.value, MlflowException(str(error.value), TEMPORARILY_UNAVAILABLE)):
+        assert is_locked(raised)
+        assert error_cause(raised, 1000) == "another process writes to its database"
+    assert not is_locked(ValueError("no database is locked here"))
+
+
+def test_advice_of_sqlalchemy_is_left_out() -> None:
+    """A read that writes what was to be written raises an error with advice before its message."""
+    error = exc.OperationalError("INSERT", {}, ValueError("database is locked"))
+    error.add_detail(
+        "raised as a result of Query-invoked autoflush; consider using a session.no_autoflush block if this flush is "
+        "occurring prematurely"
+    )
+    assert message_of(error) == "(builtins.ValueError) database is locked"
+    assert is_locked(error)

@@ -21,6 +21,10 @@ _MLFLOWS_UNKNOWN_SCHEME: Final = "Supported URI schemes are:"
 _UNKNOWN_SCHEME: Final = "MLflow has no tracking store for the scheme of this URI"
 _STATEMENT: Final = "\n[SQL: "
 """Beginning of the statement and its parameters, which are data of the program, in a message of SQLAlchemy."""
+_AUTOFLUSH: Final = "if this flush is occurring prematurely)"
+"""End of what SQLAlchemy puts before the message of an error that a read raised, because it had to write first."""
+_LOCKED: Final = "database is locked"
+"""Message of SQLite, which has waited for 20 s then (MLflow 3.17, `store/db/utils.py`)."""
 MAX_LINKS: Final = 20
 """Number of chained exceptions that are followed."""
 
@@ -36,13 +40,22 @@ def error_cause(error: BaseException, longest: int) -> str:
         for kind, text in _CAUSES.items():
             if isinstance(link, kind):
                 return text
+    if is_locked(error):
+        return "another process writes to its database"
     text = message_of(error)
     return _UNKNOWN_SCHEME if _MLFLOWS_UNKNOWN_SCHEME in text else without_passwords(text)[:longest]
 
 
 def message_of(error: BaseException) -> str:
     """Return the message of an error, without a statement of SQL."""
-    return str(error).partition(_STATEMENT)[0].strip()
+    text = str(error).partition(_STATEMENT)[0]
+    before, _, after = text.partition(_AUTOFLUSH)
+    return (after or before).strip()
+
+
+def is_locked(error: BaseException) -> bool:
+    """Return whether a process has had SQLite's lock on the database of a local store for too long."""
+    return message_of(error).endswith(_LOCKED)
 
 
 def connection_was_closed(error: BaseException) -> bool:

@@ -7,7 +7,7 @@ import time
 from typing import Final
 
 from otel_dspy.mlflow.mapping import naming
-from otel_dspy.mlflow.tracking.requests.error_cause import error_cause
+from otel_dspy.mlflow.tracking.requests.error_cause import error_cause, is_locked
 from otel_dspy.runtime.fork_gate import ForkGate
 from otel_dspy.tracking_uri import without_passwords
 
@@ -17,6 +17,8 @@ SILENCE: Final = 60.0
 """Seconds after a warning in which the next outage is logged at DEBUG level: a proxy may fail intermittently for hours.
 """
 _ALL_IN_THE_SPOOL: Final = "No data is lost: spans are kept in the spool until then."
+_WHILE_AWAY: Final = "Start MLflow there, or correct the tracking URI."
+_WHILE_LOCKED: Final = "If this lasts, end the process that has the database open, or give it one of its own."
 _THE_CLIENT_RETRIES: Final = "No data is lost: spans are kept by the clients, or in the queue on disk, until then."
 
 
@@ -50,10 +52,10 @@ class OutageLog:
             with self._gate:
                 _logger.log(
                     logging.DEBUG if again else logging.WARNING,
-                    "MLflow at %s is unavailable; retrying with back-off (%s). No data is lost. Start MLflow there, or "
-                    "correct the tracking URI.",
+                    "MLflow at %s is unavailable; retrying with back-off (%s). No data is lost. %s",
                     self._address,
                     error_cause(error, naming.MAX_PREVIEW),
+                    _WHILE_LOCKED if is_locked(error) else _WHILE_AWAY,
                 )
 
     def succeeded(self) -> None:
