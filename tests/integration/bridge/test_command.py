@@ -23,6 +23,7 @@ from tests.support.mlflow_server import free_port
 from tests.support.waiting import awaited
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
 PATIENCE = 90.0
@@ -30,15 +31,21 @@ PATIENCE = 90.0
 EXPORT = 120.0
 
 
-@pytest.mark.parametrize("queue", ["queue", pytest.param("none", marks=pytest.mark.slow)])
-def test_the_bridge_as_a_process(queue: str, server_uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("queue", "kind"),
+    [("queue", "sqlite"), *(pytest.param(queue, "server", marks=pytest.mark.slow) for queue in ("queue", "none"))],
+)
+def test_the_bridge_as_a_process(
+    queue: str, kind: str, request: pytest.FixtureRequest, new_store: Callable[[str], str]
+) -> None:
     """Live: parent with its parameters while the first trial runs. Killed between two trials, another goes on: whole.
 
     At its end, on SIGTERM, the exit status is 0.
     """
-    monkeypatch.chdir(tmp_path)
     experiment, port = f"live-{uuid.uuid4().hex[:8]}", free_port()
-    client = MlflowClient(server_uri)
+    store = new_store("live")  # which moves to the test's folder, where the queue is
+    uri: str = request.getfixturevalue("server_uri") if kind == "server" else store
+    client = MlflowClient(uri)
     optimization = GatedOptimization(3 * PATIENCE)
 
     def runs() -> dict[str, Any]:
@@ -50,7 +57,7 @@ def test_the_bridge_as_a_process(queue: str, server_uri: str, tmp_path: Path, mo
     )
     program = threading.Thread(target=lambda: instrumented_by([processor], "linked", optimization))
     with optimization.released():
-        with bridge_process(server_uri, experiment, port, queue=queue, forked=False) as first:
+        with bridge_process(uri, experiment, port, queue=queue, forked=False) as first:
             program.start()
             parent = awaited(lambda: runs().get("Rounds Predict"), "the parent run", PATIENCE)
             assert parent.info.status == "RUNNING"
@@ -61,14 +68,14 @@ def test_the_bridge_as_a_process(queue: str, server_uri: str, tmp_path: Path, mo
             awaited(lambda: [name for name in runs() if name.startswith("trial 0")], "the first trial", PATIENCE)
             first.process.kill()
         optimization.let(1)
-        with bridge_process(server_uri, experiment, port, queue=queue) as second:
+        with bridge_process(uri, experiment, port, queue=queue) as second:
             program.join()
             assert processor.force_flush(int(EXPORT * 1000))
             awaited(lambda: runs()["Rounds Predict"].info.status == "FINISHED", "its end", PATIENCE)
             second.process.send_signal(signal.SIGTERM)
             assert second.process.wait(PATIENCE) == 0
     processor.shutdown()
-    recorded = record(server_uri, experiment)
+    recorded = record(uri, experiment)
     (whole,) = recorded["runs"]
     assert [child["status"] for child in whole["children"]] == ["FINISHED"] * 2
     assert [len(child["traces"]) for child in whole["children"]] == [2, 2]

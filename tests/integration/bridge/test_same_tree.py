@@ -35,9 +35,17 @@ OWN_TAGS = {"otel_dspy.initial_program", "otel_dspy.host", "otel_dspy.processes"
 """A bridge notes on a run which tables it has written, since another may go on; a program notes what its process is."""
 
 
-@pytest.mark.parametrize(("protocol", "shape"), [("http", "linked"), ("grpc", "nested")])
+# What a bridge sends to a server does not depend on the protocol by which spans reach it.
+@pytest.mark.parametrize(
+    ("protocol", "shape", "kind"),
+    [
+        ("http", "linked", "sqlite"),
+        ("grpc", "nested", "server"),
+        pytest.param("http", "linked", "server", marks=pytest.mark.slow),
+    ],
+)
 def test_the_bridge_writes_what_the_processor_writes(
-    protocol: str, shape: str, server_uri: str, new_store: Callable[[str], str]
+    protocol: str, shape: str, kind: str, request: pytest.FixtureRequest, new_store: Callable[[str], str]
 ) -> None:
     """Runs, parameters, metrics with steps, tags, artifacts, models, traces and scores: no difference.
 
@@ -45,10 +53,11 @@ def test_the_bridge_writes_what_the_processor_writes(
     """
     experiment = f"same-{uuid.uuid4().hex[:8]}"
     store = new_store("in-process")
-    with running_bridge(server_uri, experiment) as bridge:
+    uri: str = request.getfixturevalue("server_uri") if kind == "server" else new_store("by-bridge")
+    with running_bridge(uri, experiment) as bridge:
         recorded_by(store, experiment, exporter(bridge, protocol), shape)
         assert bridge.writer.pipeline.lost == 0
-    assert differences(comparable(record(server_uri, experiment)), comparable(record(store, experiment))) == []
+    assert differences(comparable(record(uri, experiment)), comparable(record(store, experiment))) == []
 
 
 @pytest.mark.parametrize("shape", ["linked", pytest.param("nested", marks=pytest.mark.slow)])

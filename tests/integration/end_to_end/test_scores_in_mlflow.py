@@ -73,12 +73,13 @@ def _errors(run: RunNode) -> tuple[str, dict[str, str], list[tuple[int, float]]]
     return run.status, tags, [(step, value) for step, value in run.metrics.get("score/errors", ())]
 
 
-def test_an_evaluation_whose_model_is_not_configured(server_uri: str) -> None:
+@SERVER_IS_SLOW
+def test_an_evaluation_whose_model_is_not_configured(tracking_uri: str) -> None:
     """Every example failed: the run is FAILED with the first error, though DSPy gives 0.0; each assessment carries it."""
-    with tracked(server_uri, "no model"):
+    with tracked(tracking_uri, "no model"):
         result = dspy.Evaluate(devset=examples(2), metric=exact, num_threads=1)(dspy.Predict("question -> answer"))
     assert result.score == 0.0
-    (run,) = read_tree(server_uri, "no model").runs
+    (run,) = read_tree(tracking_uri, "no model").runs
     status, tags, errors = _errors(run)
     assert (status, errors) == ("FAILED", [(0, 2.0)])
     assert set(tags) == {"dspy.failures.first.type", "dspy.failures.first.message", "error.type", "error.message"}
@@ -103,8 +104,9 @@ def test_an_evaluation_that_failed_in_a_run_of_the_users(server_uri: str) -> Non
     assert set(tags) == {"dspy.failures.first.type", "dspy.failures.first.message"}
 
 
+@SERVER_IS_SLOW
 @pytest.mark.parametrize("failing", [1, 100])
-def test_an_optimization_with_examples_that_failed(server_uri: str, failing: int) -> None:
+def test_an_optimization_with_examples_that_failed(tracking_uri: str, failing: int) -> None:
     """Trials and run count them and have the first message, redacted; where all of them failed they are FAILED."""
     asked = itertools.count()
 
@@ -115,10 +117,10 @@ def test_an_optimization_with_examples_that_failed(server_uri: str, failing: int
         return exact(gold, pred)
 
     name = f"{failing} failed"
-    with tracked(server_uri, name), dspy.context(lm=sums_lm()):
+    with tracked(tracking_uri, name), dspy.context(lm=sums_lm()):
         program = Rounds(metric).compile(dspy.Predict("question -> answer"), trainset=examples(3))
     assert program is not None
-    tree = read_tree(server_uri, name)
+    tree = read_tree(tracking_uri, name)
     (run,) = tree.runs
     first = {"dspy.failures.first.type": "ValueError", "dspy.failures.first.message": "no verdict, [redacted]"}
     broken = {**first, "error.type": "ValueError", "error.message": "no verdict, [redacted]"}
@@ -142,11 +144,12 @@ def by_objective(gold: Any, pred: Any, trace: object = None) -> dspy.Prediction:
     return dspy.Prediction(score=right, objective_scores={"right": right, "short": 0.25, **further})
 
 
-def test_objectives_of_an_evaluation(server_uri: str) -> None:
+@SERVER_IS_SLOW
+def test_objectives_of_an_evaluation(tracking_uri: str) -> None:
     """A column and an assessment each, and their means, over the examples that have one, as metrics."""
-    with tracked(server_uri, "objectives"), dspy.context(lm=sums_lm()):
+    with tracked(tracking_uri, "objectives"), dspy.context(lm=sums_lm()):
         dspy.Evaluate(devset=examples(3), metric=by_objective, num_threads=1)(dspy.Predict("question -> answer"))
-    (run,) = read_tree(server_uri, "objectives").runs
+    (run,) = read_tree(tracking_uri, "objectives").runs
     means = {name: points for name, points in run.metrics.items() if name.startswith("score/objective/")}
     assert means == {
         "score/objective/right": ((0, pytest.approx(1 / 3)),),
@@ -174,11 +177,12 @@ def test_objectives_of_an_evaluation(server_uri: str) -> None:
     assert table["data"][1][8] == second.tags["dspy.example.id"]
 
 
-def test_objectives_of_an_optimizer_that_evaluates(server_uri: str) -> None:
+@SERVER_IS_SLOW
+def test_objectives_of_an_optimizer_that_evaluates(tracking_uri: str) -> None:
     """The means stand on each trial's run, and as curves on the compile's."""
-    with tracked(server_uri, "objectives of trials"), dspy.context(lm=sums_lm()):
+    with tracked(tracking_uri, "objectives of trials"), dspy.context(lm=sums_lm()):
         Rounds(by_objective).compile(dspy.Predict("question -> answer"), trainset=examples(2))
-    (run,) = read_tree(server_uri, "objectives of trials").runs
+    (run,) = read_tree(tracking_uri, "objectives of trials").runs
     assert [trial.metrics["score/objective/right"] for trial in run.children] == [((0, 0.5),), ((0, 0.5),)]
     assert run.metrics["score/objective/right"] == ((0, 0.5), (1, 0.5))
 

@@ -18,7 +18,6 @@ from tests.support.mlflow_tree import read_tree
 if TYPE_CHECKING:
     from collections.abc import Generator
 
-    from tests.support.mlflow_server import MlflowServer
     from tests.support.mlflow_tree import SpanNode, TraceNode
 
 mlflow = cast("Any", untyped_mlflow)
@@ -27,11 +26,11 @@ DELIVERY = 120.0
 
 
 @contextmanager
-def fluent_experiment(server: MlflowServer) -> Generator[str]:
-    """A fresh experiment that MLflow is set to, with `autolog` on; the server's is the only store."""
-    name = f"fluent-{uuid.uuid4().hex[:12]}"
+def fluent_experiment(uri: str, name: str | None = None) -> Generator[str]:
+    """An experiment that MLflow is set to, a fresh one by default, with `autolog` on; this is the only store."""
+    name = name or f"fluent-{uuid.uuid4().hex[:12]}"
     before = mlflow.get_tracking_uri()
-    mlflow.set_tracking_uri(server.uri)
+    mlflow.set_tracking_uri(uri)
     mlflow.set_experiment(name)
     autolog()
     with dspy.context(lm=in_process_lm(dspy_script({"answer": lambda _: "2"}))):

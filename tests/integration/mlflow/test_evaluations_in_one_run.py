@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import threading
-import uuid
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import dspy
 import mlflow
@@ -12,9 +11,12 @@ from opentelemetry.sdk.trace import TracerProvider
 
 from otel_dspy import DSPyInstrumentor
 from otel_dspy.mlflow import MlflowSpanProcessor
-from tests.integration.mlflow.conftest import DELIVERY
+from tests.integration.mlflow.conftest import DELIVERY, SERVER_IS_SLOW
 from tests.support.mlflow_tree import read_tree
 from tests.support.sums import exact, examples, sums_lm
+
+if TYPE_CHECKING:
+    from tests.integration.mlflow.conftest import CallContext
 
 TOTALS = ("usage/input_tokens", "usage/output_tokens", "usage/lm_calls", "usage/input_tokens/task")
 
@@ -30,14 +32,14 @@ def _evaluate_in(run_id: str, count: int) -> None:
         _evaluate(count)
 
 
-def test_each_has_a_step_and_totals_are_added_up(server_uri: str) -> None:
+@SERVER_IS_SLOW
+def test_each_has_a_step_and_totals_are_added_up(place: CallContext) -> None:
     """One after the other with a compile between them, then two at once.
 
     Two processors deliver each of them: what two processes write, or a replay writes again, is counted once.
     """
-    experiment = f"evaluations-{uuid.uuid4().hex[:8]}"
-    mlflow.set_tracking_uri(server_uri)
-    mlflow.set_experiment(experiment)
+    mlflow.set_tracking_uri(place.uri)
+    mlflow.set_experiment(place.experiment)
     processors = [MlflowSpanProcessor(), MlflowSpanProcessor()]
     provider = TracerProvider(shutdown_on_exit=False)
     for processor in processors:
@@ -51,7 +53,7 @@ def test_each_has_a_step_and_totals_are_added_up(server_uri: str) -> None:
             labeled.compile(dspy.Predict("question -> answer"), trainset=examples(2))
             _evaluate(1)
             assert all(processor.force_flush(DELIVERY) for processor in processors)
-        run = next(found for found in read_tree(server_uri, experiment).runs if found.id == users.info.run_id)
+        run = next(found for found in read_tree(place.uri, place.experiment).runs if found.id == users.info.run_id)
         threads = [threading.Thread(target=_evaluate_in, args=(users.info.run_id, 3)) for _ in range(2)]
         for thread in threads:
             thread.start()

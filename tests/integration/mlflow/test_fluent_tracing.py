@@ -34,7 +34,7 @@ SESSION, USER, TOKENS = "mlflow.trace.session", "mlflow.trace.user", "mlflow.tra
 @pytest.fixture
 def experiment(server: MlflowServer) -> Generator[str]:
     """A fresh experiment that MLflow is set to, with `autolog` on; the server's is the only store."""
-    with fluent_experiment(server) as name:
+    with fluent_experiment(server.uri) as name:
         yield name
 
 

@@ -18,7 +18,6 @@ from otel_dspy.mlflow import MlflowSpanProcessor, autolog, flush
 from otel_dspy.mlflow.delivery.pending_flushes import PendingFlushes
 from otel_dspy.mlflow.exporter import MlflowSpanExporter
 from tests.chaos.faulty_proxy import faulty_proxy
-from tests.integration.mlflow.conftest import CallContext
 from tests.integration.mlflow.contract_spans import SpanEmitter, provider
 from tests.support.mlflow_server import free_port
 from tests.support.mlflow_tree import read_tree
@@ -28,6 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Generator
 
     from tests.chaos.faulty_proxy import FaultyProxy
+    from tests.integration.mlflow.conftest import CallContext
     from tests.support.mlflow_server import MlflowServer
 
 DELIVERY = 120.0
@@ -62,11 +62,21 @@ def set_up(how: str, place: CallContext, monkeypatch: pytest.MonkeyPatch) -> Non
     DSPyInstrumentor().instrument(tracer_provider=made, capture_content=True, capture_programs=True)
 
 
-@pytest.mark.parametrize("how", ["autolog", "processor", "OTEL_TRACES_EXPORTER"])
+# Each way has one processor, whose requests to a server are those of `autolog`.
+@pytest.mark.parametrize(
+    ("how", "place"),
+    [
+        ("autolog", "server"),
+        ("processor", "sqlite"),
+        ("OTEL_TRACES_EXPORTER", "sqlite"),
+        pytest.param("processor", "server", marks=pytest.mark.slow),
+        pytest.param("OTEL_TRACES_EXPORTER", "server", marks=pytest.mark.slow),
+    ],
+    indirect=["place"],
+)
 @pytest.mark.usefixtures("undone")
-def test_what_has_ended_is_there_after_flush(how: str, server: MlflowServer, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_has_ended_is_there_after_flush(how: str, place: CallContext, monkeypatch: pytest.MonkeyPatch) -> None:
     """Right after `compile` and `flush` the run has ended and has its metrics, artifacts and traces with scores."""
-    place = CallContext(server.uri, f"flush-{uuid.uuid4().hex[:12]}", [])
     set_up(how, place, monkeypatch)
     with dspy.context(lm=DummyLM(cast("Any", [{"answer": "2", "reasoning": "so"}] * 50))):
         optimizer = dspy.BootstrapFewShotWithRandomSearch(

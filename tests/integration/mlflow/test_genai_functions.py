@@ -13,6 +13,7 @@ from mlflow.genai.judges import make_judge
 from mlflow.genai.optimize.optimizers import GepaPromptOptimizer
 from mlflow.genai.scorers import scorer
 
+from tests.integration.mlflow.conftest import SERVER_IS_SLOW
 from tests.integration.mlflow.fluent_calls import INSIDE, Answering, fluent_experiment, names, traces
 from tests.support.lm_server import scripted_lm
 from tests.support.mlflow_tree import read_tree
@@ -21,16 +22,19 @@ from tests.support.prompt_registry import register_prompt
 if TYPE_CHECKING:
     from collections.abc import Generator
 
-    from tests.support.mlflow_server import MlflowServer
+    from tests.integration.mlflow.conftest import CallContext
 
 mlflow = cast("Any", untyped_mlflow)
 SETTINGS_OF_DSPY: Any = dspy.settings
 
 
+pytestmark = SERVER_IS_SLOW
+
+
 @pytest.fixture
-def experiment(server: MlflowServer) -> Generator[str]:
-    """A fresh experiment that MLflow is set to, with `autolog` on; the server's is the only store."""
-    with fluent_experiment(server) as name:
+def experiment(place: CallContext) -> Generator[str]:
+    """A fresh experiment that MLflow is set to, with `autolog` on; its store is the only one."""
+    with fluent_experiment(place.uri, place.experiment) as name:
         yield name
 
 

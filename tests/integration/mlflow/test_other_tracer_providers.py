@@ -31,7 +31,7 @@ pytestmark = [
 @pytest.fixture
 def experiment(server: MlflowServer) -> Generator[str]:
     """A fresh experiment that MLflow is set to, with `autolog` on."""
-    with fluent_experiment(server) as name:
+    with fluent_experiment(server.uri) as name:
         yield name
 
 
