@@ -51,7 +51,7 @@ def await_spooled(processor: MlflowSpanProcessor) -> None:
 def die_a_second_later(death: str, store: str) -> None:
     """Optimize, and end without another word once the last second has been kept."""
     with exporting_to(store, f"http://127.0.0.1:{free_port()}") as (reference, away):
-        optimize(trials=3)
+        optimize(trials=1)
         assert reference.force_flush(DELIVERY)
         await_spooled(away)
         os.kill(os.getpid(), signal.SIGKILL) if death == "SIGKILL" else os._exit(3)

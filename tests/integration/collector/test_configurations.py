@@ -102,7 +102,7 @@ def test_agent_and_gateway_change_nothing(new_store: Callable[[str], str], tmp_p
         ) as gateway,
         running_collector(FOLDER / "agent.yaml", tmp_path / "agent", {"GATEWAY_ENDPOINT": gateway.grpc}) as agent,
     ):
-        recorded = ids(emit(agent.grpc, reference, lambda: optimize(trials=2)))
+        recorded = ids(emit(agent.grpc, reference, lambda: optimize(trials=1)))
         await_that(lambda: taken(bridge) == recorded, "all at the bridge")
         await_that(lambda: len(other.spans()) >= len(recorded), "all at the other backend")
         assert Counter((span.trace_id.hex(), span.span_id.hex()) for span in other.spans()) == Counter(recorded)

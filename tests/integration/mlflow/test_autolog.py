@@ -21,6 +21,7 @@ from opentelemetry.trace import NonRecordingSpan, SpanContext, use_span
 from otel_dspy import DSPyInstrumentor
 from otel_dspy.mlflow import autolog, autologging
 from otel_dspy.mlflow.exporter import MlflowSpanExporter
+from tests.integration.mlflow.conftest import SERVER_IS_SLOW
 from tests.support.blank_store import blank_store
 from tests.support.mlflow_tree import read_tree
 from tests.support.optimizers import Rounds
@@ -96,6 +97,7 @@ def test_disable_undoes_exactly(place: CallContext) -> None:
     assert len(read_tree(place.uri, place.experiment).traces) == 1
 
 
+@SERVER_IS_SLOW
 def test_an_instrumentation_in_use_is_joined_not_replaced(place: CallContext, caplog: pytest.LogCaptureFixture) -> None:
     """The user's own exporter still receives every span, MLflow receives them too, and `disable` keeps the former."""
     exporter, provider = InMemorySpanExporter(), TracerProvider(shutdown_on_exit=False)
@@ -112,6 +114,7 @@ def test_an_instrumentation_in_use_is_joined_not_replaced(place: CallContext, ca
     assert sum(span.parent is None for span in exporter.get_finished_spans()) == 2
 
 
+@SERVER_IS_SLOW
 def test_mlflow_chosen_by_environment_is_not_doubled(place: CallContext) -> None:
     """Where `OTEL_TRACES_EXPORTER=mlflow` was at work, `autolog` sets its destination, and each call is one trace."""
     provider = TracerProvider(shutdown_on_exit=False)
@@ -124,6 +127,7 @@ def test_mlflow_chosen_by_environment_is_not_doubled(place: CallContext) -> None
     assert [trace.request_preview for trace in found] == ['{"question":"once"}']
 
 
+@SERVER_IS_SLOW
 def test_the_global_provider_is_joined(place: CallContext, monkeypatch: pytest.MonkeyPatch) -> None:
     """`instrument()` without a provider, as `opentelemetry-instrument` calls it: `autolog` joins the global one."""
     provider = TracerProvider(shutdown_on_exit=False)
@@ -135,6 +139,7 @@ def test_the_global_provider_is_joined(place: CallContext, monkeypatch: pytest.M
     assert len(read_tree(place.uri, place.experiment).traces) == 1
 
 
+@SERVER_IS_SLOW
 def test_a_provider_around_the_sdks_is_joined(place: CallContext) -> None:
     """Logfire's provider is none of the SDK's and accepts span processors: `autolog` adds MLflow's to it."""
     provider = WrappingProvider(TracerProvider(shutdown_on_exit=False))
@@ -146,6 +151,7 @@ def test_a_provider_around_the_sdks_is_joined(place: CallContext) -> None:
     assert found.request_preview == '{"question":"joined"}'
 
 
+@SERVER_IS_SLOW
 def test_a_provider_that_drops_its_processors(place: CallContext, caplog: pytest.LogCaptureFixture) -> None:
     """A further `logfire.configure()` does: one warning names it, and a further `autolog()` records again."""
     provider = WrappingProvider(TracerProvider(shutdown_on_exit=False))
@@ -166,6 +172,7 @@ def test_a_provider_that_drops_its_processors(place: CallContext, caplog: pytest
     assert caplog.text == ""
 
 
+@SERVER_IS_SLOW
 @pytest.mark.contract_gaps("its parent was never exported")
 @pytest.mark.parametrize("sampler", [ALWAYS_ON, ALWAYS_OFF], ids=["sampled", "not sampled"])
 def test_spans_of_the_application_inside_a_call_do_not_split_its_trace(place: CallContext, sampler: Sampler) -> None:
@@ -192,6 +199,7 @@ def _unsampled(*, remote: bool) -> AbstractContextManager[object]:
     return use_span(NonRecordingSpan(caller))
 
 
+@SERVER_IS_SLOW
 @pytest.mark.contract_gaps("its parent was never exported")
 @pytest.mark.parametrize("remote", [False, True])
 def test_an_application_that_samples_its_traces(place: CallContext, *, remote: bool) -> None:
@@ -210,6 +218,7 @@ def test_an_application_that_samples_its_traces(place: CallContext, *, remote: b
     assert [len(run.traces) for run in tree.walk()] == [1, 4, 4]
 
 
+@SERVER_IS_SLOW
 @pytest.mark.contract_gaps("its parent was never exported")
 def test_examples_that_are_dropped_have_no_calls(place: CallContext, monkeypatch: pytest.MonkeyPatch) -> None:
     """With a share of 0 no example is recorded, in an unsampled trace either; their scores are."""
