@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from typing_extensions import override
 
 from otel_dspy.bridge import command as bridge_command
+from otel_dspy.control_characters import without_control_characters
 from otel_dspy.demo.options import OPTIMIZER_CLASSES, OPTIMIZERS, DemoOptions
 from otel_dspy.diagnosis import command as doctor_command
 from otel_dspy.exit_status import INTERRUPTED
@@ -75,11 +76,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 0
     if chosen.command in _COMMANDS:
         try:
-            return _COMMANDS[chosen.command](chosen, print)
+            return _COMMANDS[chosen.command](chosen, print if getattr(chosen, "json", False) else _print)
         except KeyboardInterrupt:
             print("Stopped.", file=sys.stderr)
             return INTERRUPTED
     return _demo(DemoOptions(**{field.name: getattr(chosen, field.name) for field in fields(DemoOptions)}))
+
+
+def _print(text: str) -> None:
+    """Print text that may contain answers of models and messages of errors."""
+    print(without_control_characters(text))
 
 
 def _check_command(parser: argparse.ArgumentParser, arguments: Sequence[str]) -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Final, cast
 
+from otel_dspy.control_characters import without_escape_sequences
+
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
@@ -42,7 +44,7 @@ def failure_text(kind: str | None, message: str | None) -> str:
         message: its message; only the first line is used.
     """
     name = (kind or "an error").rpartition(".")[2]
-    first = (message or "").strip().partition("\n")[0].rstrip(". ")
+    first = _first_line(message or "")
     return f"{name}: {first}"[:LONGEST_FAILURE] if first else name
 
 
@@ -51,7 +53,12 @@ def error_text(error: str) -> str:
     match = _ERROR.fullmatch(error)
     if match is not None:
         return failure_text(match["type"], match["message"])
-    return error.strip().partition("\n")[0].rstrip(". ")[:LONGEST_FAILURE]
+    return _first_line(error)[:LONGEST_FAILURE]
+
+
+def _first_line(text: str) -> str:
+    """Return the first line that has text: messages may be output of other programs, with their colors."""
+    return without_escape_sequences(text).strip().partition("\n")[0].rstrip(". \r")
 
 
 def tried_text(kind: str | None, label: str | None, parameters: Mapping[str, object]) -> str | None:
@@ -118,7 +125,7 @@ def reason_text(reason: str) -> str:
         return f"not better than before: sum of scores {match[1]} against {match[2]}"
     if (match := _WORSE_MERGE.fullmatch(reason)) is not None:
         return f"worse than both parents: sum of scores {match[1]} against {match[2]}"
-    return reason.replace("_", " ") if reason.isidentifier() else reason
+    return reason.replace("_", " ") if reason.isidentifier() else without_escape_sequences(reason)
 
 
 def _listed(value: object) -> list[str]:

@@ -11,6 +11,7 @@ from otel_dspy.reporting.comparison.run_figures import run_figures, run_name
 from otel_dspy.reporting.comparison.winner_comparison import compare_examples
 from otel_dspy.reporting.sections.prompts.prompt_diff import program_diff
 from otel_dspy.reporting.statistics.significance import SIGNIFICANT
+from otel_dspy.trial_text import error_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -85,7 +86,7 @@ def _warnings(runs: Sequence[Compile], pairs: Sequence[RunPair]) -> Iterator[str
         if found.status == "RUNNING":
             yield f"{run_name(found)} is running: its winner is the best trial so far."
         elif found.error is not None:
-            yield f"{run_name(found)} failed ({found.error}): its winner is the best trial until then."
+            yield f"{run_name(found)} failed ({error_text(found.error)}): its winner is the best trial until then."
         if found.winner is not None and not found.winner.is_full:
             yield f"The winner of {run_name(found)} was not scored on the whole {found.scored_set}."
     for pair in pairs:

@@ -9,7 +9,7 @@ from otel_dspy.reporting.comparison.comparison_verdict import evidence
 from otel_dspy.reporting.comparison.run_figures import points, run_figures, run_name
 from otel_dspy.reporting.comparison.winner_comparison import compare_examples
 from otel_dspy.reporting.number_text import UNOBSERVED, counted
-from otel_dspy.trial_text import score_value_text
+from otel_dspy.trial_text import error_text, score_value_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -106,7 +106,8 @@ def _ended(run: Compile, baseline: Compile) -> Iterator[Check]:
         if found.status == "RUNNING":
             yield Check("status", "unknown", f"{run_name(found)} is running")
     if run.status not in {"FINISHED", "RUNNING"}:
-        yield Check("status", "fail", f"the optimization was not completed ({run.error or run.status})")
+        cause = run.status if run.error is None else error_text(run.error)
+        yield Check("status", "fail", f"the optimization was not completed ({cause})")
 
 
 def _score(run: Compile, baseline: Compile, compared: ExampleComparison, limits: Limits) -> Check:

@@ -7,6 +7,7 @@ import threading
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from otel_dspy.control_characters import without_control_characters
 from otel_dspy.reporting.errors import ReportError
 from otel_dspy.reporting.number_text import counted, duration_text, use_text
 from otel_dspy.reporting.required_packages import check_packages
@@ -124,7 +125,7 @@ class CompileLines:
         console.print(trials_table(view.trials, title=title, most=_MOST_ROWS, usage=result.usage))
 
     def _write(self, line: str) -> None:
-        sys.stderr.write(f"{_OVER_A_BAR if self._color else ''}{line}\n")
+        sys.stderr.write(f"{_OVER_A_BAR if self._color else ''}{without_control_characters(line)}\n")
         sys.stderr.flush()
 
 
