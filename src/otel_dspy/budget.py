@@ -19,6 +19,8 @@ _UNITS: Final[Mapping[Limit, str]] = {
     "seconds": "a number of seconds, such as 3600",
 }
 LIMITS: Final[tuple[Limit, ...]] = tuple(_UNITS)
+_WHOLE_SECONDS: Final = 100
+"""Seconds from which on a time is shown without decimals."""
 _WHOLE: Final = frozenset({"tokens", "lm_calls"})
 
 
@@ -176,6 +178,8 @@ def amount(limit: Limit, spent: float, allowed: float) -> str:
         case "cost":
             return f"cost {spent:.4f} of {allowed:g} USD"
         case "seconds":
-            return f"{spent:,.0f} of {allowed:,g} seconds"
+            # With decimals where "0 of 0.2 seconds" would hide that the limit is reached.
+            text = f"{spent:,.0f}" if spent >= _WHOLE_SECONDS else f"{round(spent, 2):g}"
+            return f"{text} of {allowed:,g} seconds"
         case _:
             return f"{spent:,.0f} of {allowed:,.0f} {'tokens' if limit == 'tokens' else 'language model calls'}"

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from otel_dspy import Budget, BudgetExceeded, DSPyInstrumentor, GepaBudgetStopper
+from otel_dspy.budget import amount
 from otel_dspy.mlflow import autolog
 from otel_dspy.settings import SettingError, Settings
 
@@ -131,3 +132,12 @@ def test_a_bad_stopper_is_refused(given: Any) -> None:
     """Without a limit, with a wrong one, with an unknown role, with roles of which there are none."""
     with pytest.raises(ValueError, match=r"GepaBudgetStopper needs a limit|cost: -1|roles: "):
         GepaBudgetStopper(**given)
+
+
+@pytest.mark.parametrize(
+    ("spent", "allowed", "text"),
+    [(0.2313, 0.2, "0.23 of 0.2 seconds"), (2.0, 2, "2 of 2 seconds"), (3601.7, 3600, "3,602 of 3,600 seconds")],
+)
+def test_seconds_of_a_message(spent: float, allowed: float, text: str) -> None:
+    """What is spent of a short limit is shown with decimals."""
+    assert amount("seconds", spent, allowed) == text

@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING
+from types import SimpleNamespace
 
 import pytest
 
 from otel_dspy import cli
 from otel_dspy.control_characters import without_control_characters
+from otel_dspy.reporting.commands import report_command
 from otel_dspy.reporting.gating.checks import Limits, checked
 from otel_dspy.trial_text import error_text, failure_text, reason_text
 from tests.unit.reporting.test_gate import HIGH, run
-
-if TYPE_CHECKING:
-    import argparse
-    from collections.abc import Callable
 
 COLORED = "\x1b[0m\x1b[1;31merror\x1b[0m: no module\r\nat \x1b]8;;http://h\x07x\x1b]8;;\x1b\\"
 """As Deno writes to its standard error, which DSPy's interpreter raises as the message of an exception."""
@@ -54,19 +51,15 @@ def test_a_gate_prints_one_line() -> None:
     assert "\n" not in result.line
 
 
-@pytest.mark.parametrize("as_json", [False, True])
-def test_output_of_commands(
-    as_json: bool,  # noqa: FBT001 - pytest's parameters
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-) -> None:
+def test_output_of_commands(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     """Answers of models are in it; a JSON object has them as they are."""
-    written = json.dumps({"answer": COLORED}) if as_json else COLORED
+    found = SimpleNamespace(text=COLORED, json=json.dumps({"answer": COLORED}))
 
-    def command(_chosen: argparse.Namespace, write_line: Callable[[str], None]) -> int:
-        write_line(written)
-        return 0
+    def report(*_args: object, **_kwargs: object) -> SimpleNamespace:
+        return found
 
-    monkeypatch.setattr(cli, "_COMMANDS", {"report": command})
-    assert cli.main(["report", *(["--json"] if as_json else [])]) == 0
-    assert capsys.readouterr().out == (f"{written}\n" if as_json else "error: no module\nat x\n")
+    monkeypatch.setattr(report_command, "report", report)
+    assert cli.main(["report", "latest", "--text"]) == 0
+    assert capsys.readouterr().out == "error: no module\nat x\n"
+    assert cli.main(["report", "latest", "--json"]) == 0
+    assert capsys.readouterr().out == f"{found.json}\n"
