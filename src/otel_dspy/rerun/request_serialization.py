@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, Final, cast
 
@@ -16,6 +16,7 @@ from otel_dspy.rerun.errors import UnknownCallError
 from otel_dspy.rerun.recorded_call import SETTINGS, request_of
 from otel_dspy.settings import Settings
 from otel_dspy.telemetry.content.content_filter import ContentFilter
+from otel_dspy.telemetry.genai.message_parts import MessageParts
 from otel_dspy.telemetry.secrets.scrubber import SecretKeeper
 
 if TYPE_CHECKING:
@@ -31,17 +32,33 @@ COMPARED: Final = frozenset({*SETTINGS.values(), *REQUEST_SETTINGS})
 """Settings of a request that are compared."""
 
 
+@dataclass(frozen=True)
+class _OnSpans:
+    """The part of `GenAIHandler` that `CallRequest` reads."""
+
+    content_on_spans: bool = True
+
+
+class _Recorder:
+    """The parts of `Telemetry` that `CallRequest` reads, without a provider: all content, secrets removed."""
+
+    def __init__(self) -> None:
+        self._max_media_bytes = Settings().max_media_bytes
+        self.secrets = SecretKeeper()
+        self.content = ContentFilter(Settings(), self.secrets)
+        self.input_parts = self.parts_of(gen_ai.GEN_AI_INPUT_MESSAGES)
+        self.genai = _OnSpans()
+
+    def parts_of(self, name: str) -> MessageParts:
+        """Return the serialization of the messages in the attribute `name`."""
+        return MessageParts(self.content, name, self._max_media_bytes)
+
+
 class RequestReader:
     """Converts calls to `Request`, with secrets removed as in the record."""
 
     def __init__(self) -> None:
-        settings, secrets = Settings(), SecretKeeper()
-        self._telemetry: Any = SimpleNamespace(
-            settings=settings,
-            secrets=secrets,
-            content=ContentFilter(settings, secrets),
-            genai=SimpleNamespace(content_on_spans=True),
-        )
+        self._recorder = _Recorder()
 
     def read(self, lm: Any, keywords: Mapping[str, Any], prompt: object) -> Request:
         """Convert a call.
@@ -55,7 +72,7 @@ class RequestReader:
             UnknownCallError: It has no messages.
         """
         invocation = SimpleNamespace(attributes={}, input_messages=[])
-        CallRequest.of(keywords, prompt, content=True).put(self._telemetry, cast("Any", invocation))
+        CallRequest.of(keywords, prompt, content=True).put(self._recorder, cast("Any", invocation))
         values = {_FIELDS.get(name, name): value for name, value in vars(invocation).items()}
         provider, model = provider_and_model(lm)
         attributes: dict[str, Any] = {

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Final, NamedTuple, Self, cast
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol, Self, cast
 
 from opentelemetry.semconv._incubating.attributes import gen_ai_attributes as gen_ai
 from opentelemetry.util.genai.types import InputMessage
@@ -22,12 +22,47 @@ if TYPE_CHECKING:
     from opentelemetry.util.types import AnyValue
 
     from otel_dspy.hooks.lm.messages import CapturedMessage
-    from otel_dspy.telemetry.emitter import Telemetry
+    from otel_dspy.telemetry.content.content_filter import ContentFilter
+    from otel_dspy.telemetry.genai.message_parts import MessageParts
+    from otel_dspy.telemetry.secrets.scrubber import SecretKeeper
 
 _NUMBERS: Final = ("temperature", "top_p", "top_k", "max_tokens", "seed", "presence_penalty", "frequency_penalty")
 """Keywords of a request with an attribute of the same name on `InferenceInvocation`."""
 _RECORDED: Final = frozenset({*_NUMBERS, "n"})
 _NO_SETTINGS: Final[Mapping[str, object]] = MappingProxyType({})
+
+
+class _Handler(Protocol):
+    @property
+    def content_on_spans(self) -> bool: ...
+
+
+class RequestRecorder(Protocol):
+    """The parts of `Telemetry` that record a request. The answers of `replay_lm` are looked up with them alone."""
+
+    @property
+    def secrets(self) -> SecretKeeper:
+        """Removes secrets."""
+        ...
+
+    @property
+    def content(self) -> ContentFilter:
+        """Redacts content."""
+        ...
+
+    @property
+    def input_parts(self) -> MessageParts:
+        """Serializes the messages."""
+        ...
+
+    @property
+    def genai(self) -> _Handler:
+        """Has the content mode."""
+        ...
+
+    def parts_of(self, name: str) -> MessageParts:
+        """Return the serialization of the messages in the attribute `name`."""
+        ...
 
 
 class CallRequest(NamedTuple):
@@ -67,7 +102,7 @@ class CallRequest(NamedTuple):
         messages = messages_of(prompt, keywords.get("messages"))
         return create(cls, (recorded, messages, tools, content, request_settings(keywords)))
 
-    def put(self, telemetry: Telemetry, invocation: InferenceInvocation) -> None:
+    def put(self, telemetry: RequestRecorder, invocation: InferenceInvocation) -> None:
         """Set the request on the invocation, redacted."""
         for name in self.keywords.keys() & _RECORDED:
             value = self.keywords[name]
