@@ -30,6 +30,7 @@ MLFLOW: Final = {
     "mlflow.litellm.autolog": "mlflow.litellm",
 }
 """Function -> its module."""
+THREADING: Final = "opentelemetry-instrumentation-threading"
 LOGFIRE: Final = "logfire.instrument_dspy"
 """OpenInference's instrumentation with Logfire's tracer provider, which wraps the SDK's."""
 

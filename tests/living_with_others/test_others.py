@@ -9,7 +9,7 @@ import pytest
 from inline_snapshot import snapshot
 
 from tests.living_with_others.environment import worker_lines, worker_output
-from tests.living_with_others.others import INSTRUMENTORS, LOGFIRE, MLFLOW
+from tests.living_with_others.others import INSTRUMENTORS, LOGFIRE, MLFLOW, THREADING
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.registry
 
 DSPYS = ("opentelemetry-instrumentation-genai-dspy", "openinference-instrumentation-dspy")
+APART = (*DSPYS, LOGFIRE, "opentelemetry-instrumentation-genai-openai")
+"""Those that are seen beside a private tracer provider of otel-dspy's."""
 WORKER = "tests.living_with_others.worker"
 OURS = [
     "the user's own [user]",
@@ -105,11 +107,18 @@ IN_MLFLOW: dict[str, list[str]] = {
 
 
 @pytest.fixture(scope="module")
-def seen_with(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    """The worker's output with each of `DSPYS`, and with Logfire's."""
-    lines = worker_lines(tmp_path_factory.mktemp("others"), WORKER, *DSPYS, LOGFIRE)
+def seen(tmp_path_factory: pytest.TempPathFactory) -> dict[tuple[str, bool], Any]:
+    """The worker's output with each of them, and whether otel-dspy had a provider of its own."""
+    lines = worker_lines(tmp_path_factory.mktemp("others"), WORKER, *DSPYS, LOGFIRE, THREADING, "--apart", *APART)
     orders = [json.loads(line) for line in lines if line.startswith("{")]
-    return dict(zip((*DSPYS, LOGFIRE), orders, strict=True))
+    names = [*((name, False) for name in (*DSPYS, LOGFIRE, THREADING)), *((name, True) for name in APART)]
+    return dict(zip(names, orders, strict=True))
+
+
+@pytest.fixture
+def seen_with(seen: dict[tuple[str, bool], Any]) -> dict[str, Any]:
+    """The output with one provider for both."""
+    return {name: orders for (name, apart), orders in seen.items() if not apart}
 
 
 def _the_same_in_every_order(name: str, orders: dict[str, Any]) -> dict[str, Any]:
@@ -309,24 +318,22 @@ def test_logfire_configured_again(tmp_path: Path) -> None:
     assert found["log of shutdowns"] == [line]
 
 
-@pytest.mark.parametrize("name", [*DSPYS, LOGFIRE, "opentelemetry-instrumentation-genai-openai"])
-def test_with_a_private_provider_each_records_all(name: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", APART)
+def test_with_a_private_provider_each_records_all(name: str, seen: dict[tuple[str, bool], Any]) -> None:
     """With a private tracer provider, as with `autolog`, each records all that it records without the other."""
-    orders = worker_output(tmp_path, WORKER, name, "--apart")
-    for order, seen in orders.items():
-        assert seen["both"]["ours"] == [line.strip().partition("]")[0] + "]" for line in OURS if "[otel" in line], order
-        assert seen["log"] == [], order
+    for order, found in seen[name, True].items():
+        assert found["both"]["ours"] == [line.strip().partition("]")[0] + "]" for line in OURS if "[otel" in line], (
+            order
+        )
+        assert found["log"] == [], order
         if order.endswith("otel-dspy off first"):
-            assert seen["both"]["theirs"] == seen["one left"]["theirs"], order
-        assert sum(seen["both"]["tokens"].values()) == (257 if name.endswith("openai") else 151), order
+            assert found["both"]["theirs"] == found["one left"]["theirs"], order
+        assert sum(found["both"]["tokens"].values()) == (257 if name.endswith("openai") else 151), order
 
 
-def test_threads_of_the_users_own(tmp_path: Path) -> None:
+def test_threads_of_the_users_own(seen: dict[tuple[str, bool], Any]) -> None:
     """With opentelemetry-instrumentation-threading what is called in an executor stands in the caller's span."""
-    assert worker_output(tmp_path, "tests.living_with_others.threads") == [
-        "the user's own",
-        *["  module Predict", "    chat scripted"] * 2,
-    ]
+    assert seen[THREADING, False] == {"tree": ["the user's own", *["  module Predict", "    chat scripted"] * 2]}
 
 
 def _parent(lines: list[str], line: str) -> str:

@@ -1,4 +1,7 @@
-"""Calls in an executor of the user's own, with opentelemetry-instrumentation-threading on; writes the tree as JSON."""
+"""Calls in an executor of the user's own, with opentelemetry-instrumentation-threading on; writes the tree as JSON.
+
+`tests.living_with_others.worker` runs it.
+"""
 
 from __future__ import annotations
 
@@ -28,8 +31,4 @@ def main() -> None:
         with tracer.start_as_current_span("the user's own"), ThreadPoolExecutor(2) as pool:
             for _ in range(2):
                 pool.submit(_ask).result()
-    sys.stdout.write(json.dumps(recorder.tree("")) + "\n")
-
-
-if __name__ == "__main__":
-    main()
+    sys.stdout.write(json.dumps({"tree": recorder.tree("")}) + "\n")

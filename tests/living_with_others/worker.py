@@ -1,8 +1,9 @@
 """Runs the program under otel-dspy and one other, in every order, and writes what was seen as JSON.
 
-`python -m tests.living_with_others.worker [--apart] OTHER…` in the environment that has all of them; `--apart` gives
-otel-dspy a tracer provider of its own, as `otel_dspy.mlflow.autolog` does. Each of several others has a process of its
-own, a fork of this one, which imports what all of them call only once.
+`python -m tests.living_with_others.worker OTHER… [--apart OTHER…]` in the environment that has all of them; with those
+behind `--apart` otel-dspy has a tracer provider of its own, as `otel_dspy.mlflow.autolog` gives it. Each of several others
+has a process of its own, a fork of this one, which imports what all of them call only once. `THREADING` is run by
+`tests.living_with_others.threads`.
 """
 
 from __future__ import annotations
@@ -20,8 +21,8 @@ from opentelemetry import trace
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 
 from otel_dspy import DSPyInstrumentor
-from tests.living_with_others import program
-from tests.living_with_others.others import LOGFIRE, MLFLOW, logfire_provider, switches
+from tests.living_with_others import program, threads
+from tests.living_with_others.others import LOGFIRE, MLFLOW, THREADING, logfire_provider, switches
 from tests.support.dspy_answers import dspy_script
 from tests.support.lm_server import scripted_lm
 from tests.support.span_recorder import CountingIds, Recorder
@@ -198,7 +199,7 @@ def _forked(name: str, *, apart: bool) -> None:
     if child == 0:
         status = 1
         try:
-            main(name, apart=apart)
+            threads.main() if name == THREADING else main(name, apart=apart)
             sys.stdout.flush()
             status = 0
         except BaseException:  # noqa: BLE001 - this process ends here
@@ -212,11 +213,13 @@ def _forked(name: str, *, apart: bool) -> None:
 
 
 if __name__ == "__main__":
-    names = [argument for argument in sys.argv[1:] if argument != "--apart"]
-    if len(names) > 1:
+    arguments = sys.argv[1:]
+    first_apart = arguments.index("--apart") if "--apart" in arguments else len(arguments)
+    others = [(one, place > first_apart) for place, one in enumerate(arguments) if place != first_apart]
+    if len(others) > 1:
         import_module("litellm")
-    for one in names:
-        if len(names) > 1:
-            _forked(one, apart="--apart" in sys.argv)
+    for one, is_apart in others:
+        if len(others) > 1:
+            _forked(one, apart=is_apart)
         else:
-            main(one, apart="--apart" in sys.argv)
+            main(one, apart=is_apart)
