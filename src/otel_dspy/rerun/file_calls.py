@@ -20,14 +20,22 @@ if TYPE_CHECKING:
 def calls_of_files(path: Path) -> Iterator[RecordedCall | None]:
     """Yield the calls in a file, or in the files of a folder with one of `SUFFIXES`; None for each without messages.
 
+    A Collector writes a call again that it has received again; it is yielded once.
+
     Raises:
         RerunError: A file cannot be read, or is not OTLP JSON.
     """
+    known: set[tuple[str, str]] = set()
     for file in files_at(path):
-        yield from _calls(file)
+        yield from _calls(file, known)
 
 
-def _calls(path: Path) -> Iterator[RecordedCall | None]:
+def _calls(path: Path, known: set[tuple[str, str]]) -> Iterator[RecordedCall | None]:
+    """Yield the calls in a file whose ids are not known yet, and add them.
+
+    Raises:
+        RerunError: As of `calls_of_files`.
+    """
     read = False
     try:
         for request in requests_in_file(path):
@@ -37,6 +45,9 @@ def _calls(path: Path) -> Iterator[RecordedCall | None]:
                     if isinstance(received, BadSpanError) or not is_call(received.span.attributes.get(OPERATION)):
                         continue
                     span = received.span
+                    if (own := (span.trace_id, span.span_id)) in known:
+                        continue
+                    known.add(own)
                     error = (span.message or "") if span.error else None
                     yield recorded_call(span.attributes, span.start_ns, error, f"{path.name}, trace {span.trace_id}")
             except MalformedError as error:
