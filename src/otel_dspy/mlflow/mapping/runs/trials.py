@@ -26,7 +26,7 @@ from otel_dspy.stop_reasons import stop_text
 from otel_dspy.trial_text import difference_text, failure_text, reason_text, score_value_text, tried_text
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from otel_dspy.mlflow.mapping.operations import Operation
     from otel_dspy.mlflow.mapping.run_keys import RunKey
@@ -41,16 +41,21 @@ def trial_operations(trial: TrialRecord, options: Options) -> Iterator[Operation
             key=f"{trial.span.span_id}/program", scope=trial.compile_id, program_id=trial.program_id,
             state=trial.program_state,
         )  # fmt: skip
-    run = trial_run(options, trial.compile_id, trial.index)
-    if run is not None:
-        yield from _trial_run_operations(trial, run, run.parent)
     parent = compile_run(options, trial.compile_id)
     points = _progress(trial)
+    progress: list[Operation] = []
     if parent is not None and points:
-        yield LogMetrics(key=f"{trial.span.span_id}/progress", run=parent, metrics=points)
+        progress.append(LogMetrics(key=f"{trial.span.span_id}/progress", run=parent, metrics=points))
+    run = trial_run(options, trial.compile_id, trial.index)
+    if run is not None:
+        yield from _trial_run_operations(trial, run, run.parent, progress)
+    else:
+        yield from progress
 
 
-def _trial_run_operations(trial: TrialRecord, run: RunKey, parent: RunKey | None) -> Iterator[Operation]:
+def _trial_run_operations(
+    trial: TrialRecord, run: RunKey, parent: RunKey | None, progress: Iterable[Operation]
+) -> Iterator[Operation]:
     span = trial.span
     broken = trial.state == "fail" or trial.error_type is not None
     failed = broken or (trial.failures is not None and trial.failures.every)
@@ -113,6 +118,8 @@ def _trial_run_operations(trial: TrialRecord, run: RunKey, parent: RunKey | None
     if values:
         points = tuple(MetricPoint(name, value, 0, span.end_ms) for name, value in values.items())
         yield LogMetrics(key=f"{span.span_id}/metrics", run=run, metrics=points)
+    # Before the end, with which it can be written in one transaction.
+    yield from progress
     ended = run_status(trial.error_type, failed=failed)
     yield EndRun(key=f"{span.span_id}/end", run=run, status=ended, end_ms=span.end_ms)
 

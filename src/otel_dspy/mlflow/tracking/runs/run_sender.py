@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 from otel_dspy.mlflow.mapping.naming import RUN_NAME
@@ -40,7 +41,10 @@ class RunSender:
             attempts.count(outcome)
 
     def send_with(self, run: RunKey, write: Callable[[str | None], None]) -> bool:
-        """Send the run's batch in one transaction with another write of the run.
+        """Send the run's batch in one transaction with another write of the run, and with due batches of other runs.
+
+        A trial's end comes with metrics of its compile. They share the transaction in SQLite only: elsewhere several
+        processes may write them, and would wait for each other's transactions.
 
         Args:
             run: the run.
@@ -57,13 +61,28 @@ class RunSender:
         store = self._writer.connection.store()
         tags = dict(batch.tags)
         name = tags.pop(RUN_NAME, None)
-        writes = [lambda: self._log(run, replace(batch, tags=tags)), lambda: write(name)]
+        others = self._others(run) if store.serial else {}
+        writes = [
+            lambda: self._log(run, replace(batch, tags=tags)),
+            lambda: write(name),
+            *(partial(self._log, other, found) for other, found in others.items()),
+        ]
         if not attempts.retrier.run("a run's end", lambda: store.together(writes, self._gate)).value:
             return False
-        del self._batches[run]
+        for sent in (run, *others):
+            del self._batches[sent]
         for _ in writes:
             attempts.count(Outcome.DONE)
         return True
+
+    def _others(self, run: RunKey) -> dict[RunKey, RunBatch]:
+        """Return the due batches of other runs that exist: one that an undone transaction creates would be unknown."""
+        runs = self._writer.runs
+        return {
+            other: batch
+            for other, batch in self._batches.items()
+            if other != run and batch.due and runs.remembered(other) is not None
+        }
 
     def send_due(self) -> None:
         """Send the batches that are not meant to be combined with later data."""
