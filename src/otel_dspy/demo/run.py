@@ -74,7 +74,8 @@ def run_demo(options: DemoOptions) -> None:
         view = watch.view
         if view is not None:
             usage = None if view.result is None else view.result.usage
-            console.print(trials_table(view.trials, title=f"{view.optimizer} on {view.program}", usage=usage))
+            title = f"{view.optimizer} on {view.program}"
+            console.print(trials_table(view.trials, title=title, usage=usage, width=console.width))
             if view.result is not None:
                 console.print(f"\n{result_text(view, view.result)}", markup=False, highlight=False, soft_wrap=True)
             verdict = verdicts.by_compile.get(view.compile_id)

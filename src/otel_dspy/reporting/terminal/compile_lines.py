@@ -122,7 +122,8 @@ class CompileLines:
         color = None if self._color else False
         console = Console(file=sys.stderr, no_color=color is False, force_terminal=color)
         title = f"{view.optimizer} on {view.program}"
-        console.print(trials_table(view.trials, title=title, most=_MOST_ROWS, usage=result.usage))
+        width = console.width
+        console.print(trials_table(view.trials, title=title, most=_MOST_ROWS, usage=result.usage, width=width))
 
     def _write(self, line: str) -> None:
         sys.stderr.write(f"{_OVER_A_BAR if self._color else ''}{without_control_characters(line)}\n")

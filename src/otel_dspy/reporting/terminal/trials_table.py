@@ -17,18 +17,26 @@ if TYPE_CHECKING:
     from otel_dspy.reporting.trials.trial_row import TrialRow
 
 
+_NUMBER, _SCOPE, _SCORE, _TRIED = "trial", "scope", "score", "tried"
+_USE: Final = ("tokens", "seconds")
+_FOR_USE: Final = 70
+_FOR_SCOPE: Final = 50
+"""Columns of a terminal from which on there is room for these beside twelve characters of what was tried."""
 _MINIBATCH: Final = "minibatch: some of the examples; only full scores compete."
 
 
-def trials_table(
+def trials_table(  # noqa: PLR0913 - what is shown, and its room
     rows: Sequence[TrialRow],
     *,
     title: str,
     most: int | None = None,
     usage: ModelUse | None = None,
     models: Mapping[str, ModelUse] | None = None,
+    width: int | None = None,
 ) -> Table:
     """Return a table of trials ordered by index, a line for each where 80 columns are enough; `*` marks the best.
+
+    In a narrow terminal tokens and seconds are left out, then the scope: numbers would be cut off.
 
     Args:
         rows: the trials.
@@ -36,6 +44,7 @@ def trials_table(
         most: maximum number of rows: the first and the best trial, then those with the largest full scores; None: all.
         usage: usage of the whole optimization, shown below the table; None: the sum over the trials.
         models: the same by language model, shown if there are several; used with `usage` only.
+        width: columns of the terminal; None: enough.
     """
     every = sorted(rows, key=lambda row: row.index)
     best = best_index(every)
@@ -55,22 +64,24 @@ def trials_table(
         box=SIMPLE_HEAD,
         padding=(0, 1),
     )
-    table.add_column("trial", justify="right", no_wrap=True)
-    table.add_column("scope", no_wrap=True)
-    table.add_column("score", justify="right", no_wrap=True)
-    table.add_column("tried", overflow="fold")
-    table.add_column("tokens", justify="right", no_wrap=True)
-    table.add_column("seconds", justify="right", no_wrap=True)
+    columns = [_NUMBER, _SCOPE, _SCORE, _TRIED, *_USE]
+    if width is not None and width < _FOR_USE:
+        columns = [_NUMBER, _SCOPE, _SCORE, _TRIED] if width >= _FOR_SCOPE else [_NUMBER, _SCORE, _TRIED]
+    for column in columns:
+        if column == _TRIED:
+            table.add_column(column, overflow="fold")
+        else:
+            table.add_column(column, justify="left" if column == _SCOPE else "right", no_wrap=True)
     for row in ordered:
-        cells = (
-            f"* {row.index}" if row.index == best else str(row.index),
-            row.scope or NONE,
-            score_text(row) if row.state == "complete" else row.state,
-            choice_text(row),
-            f"{row.use.tokens:,}" if row.observed else NONE,
-            f"{row.seconds:.1f}",
-        )
-        table.add_row(*map(Text, cells), style="bold" if row.index == best else None)
+        cells = {
+            _NUMBER: f"* {row.index}" if row.index == best else str(row.index),
+            _SCOPE: row.scope or NONE,
+            _SCORE: score_text(row) if row.state == "complete" else row.state,
+            _TRIED: choice_text(row),
+            "tokens": f"{row.use.tokens:,}" if row.observed else NONE,
+            "seconds": f"{row.seconds:.1f}",
+        }
+        table.add_row(*(Text(cells[column]) for column in columns), style="bold" if row.index == best else None)
     return table
 
 
