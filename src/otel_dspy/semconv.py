@@ -239,7 +239,7 @@ prediction, feedback, error_message. A payload.
 """
 DSPY_EVALUATE_WITHIN_EXAMPLE: Final = "dspy.evaluate.within_example"
 """True where an example of another evaluation, its program or its metric, makes the evaluation: it is no trial nor part
-of one, and has no results and no dataset of its own.
+of one, nor a run of its own.
 """
 DSPY_EXAMPLE_INDEX: Final = "dspy.example.index"
 """Position in the validation set of the nearest enclosing compile, from 0, so that an example has the same index in all

@@ -144,7 +144,7 @@ class EvaluateScope:
     metric_heard: bool = False
     """Whether calls of the metric are instrumented."""
     is_part_of_example: bool = False
-    """Whether an example of another evaluation makes it: results of a trial or a run are those of the other one."""
+    """Whether an example of another evaluation makes it, in a compile: the trial's results are of the other one."""
     rows: dict[int, dict[str, Any]] = field(default_factory=dict[int, dict[str, Any]])
     devset: Sequence[Any] = ()
     """The examples by place; empty if the evaluation is not part of a compile, or its dataset no list or tuple."""

@@ -60,7 +60,7 @@ def test_examples_of_other_evaluations_are_compared_with_no_trial() -> None:
 
 
 def test_a_stand_alone_evaluation() -> None:
-    """Those that its examples make have neither dataset, program state nor results; their examples are marked."""
+    """Those that its examples make are marked, with their datasets and examples, and have all that it has."""
     with dspy.context(lm=sums_lm()), recording(capture_content=True) as recorder:
         dspy.Evaluate(devset=examples(3), metric=evaluating, num_threads=1)(dspy.Predict("question -> answer"))
     large = ("evaluate.results", "program.state")
@@ -71,8 +71,10 @@ def test_a_stand_alone_evaluation() -> None:
             [name for name in large if name in found],
         )
         for found in recorder.attributes_of("evaluate")
-    ] == [(3, None, [*large]), (2, True, []), (0, True, []), (2, True, []), (2, True, [])]
-    assert [found["dataset.size"] for found in recorder.attributes_of("dataset")] == [3]
+    ] == [(size, mark, [*large]) for size, mark in ((3, None), (2, True), (0, True), (2, True), (2, True))]
+    assert [
+        (found["dataset.size"], found.get("evaluate.within_example")) for found in recorder.attributes_of("dataset")
+    ] == [(3, None), (2, True), (0, True), (2, True), (2, True)]
     marked = [found.get("evaluate.within_example", False) for found in recorder.attributes_of("example")]
     assert sorted(marked) == [False] * 3 + [True] * 6
 

@@ -156,6 +156,7 @@ def _dataset(span: SpanRecord, read: AttributeReader) -> DatasetRecord | None:
         input_fields=read.texts(sc.DSPY_DATASET_INPUT_FIELDS),
         rows=read.text(sc.DSPY_DATASET_ROWS),
         compile_id=read.text(sc.DSPY_COMPILE_ID),
+        within_example=read.flag(sc.DSPY_EVALUATE_WITHIN_EXAMPLE) or False,
     )
 
 

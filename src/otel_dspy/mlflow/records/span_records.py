@@ -184,6 +184,8 @@ class DatasetRecord:
     rows: str | None = None
     """JSON text: an array of objects."""
     compile_id: str | None = None
+    within_example: bool = False
+    """Whether it is of an evaluation that an example of another one makes."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

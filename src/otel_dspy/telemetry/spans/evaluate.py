@@ -91,7 +91,7 @@ def open_evaluate(telemetry: Telemetry, info: EvaluateInfo, context: Context | N
         examples=call_context.compile.examples if call_context.compile is not None else ExampleRegistry(),
         started=now(),
         program=info.program,
-        is_part_of_example=call_context.within_example,
+        is_part_of_example=call_context.within_example and call_context.compile is not None,
     )
     inner = call_context._replace(
         evaluation=evaluation,
@@ -114,11 +114,12 @@ def open_evaluate(telemetry: Telemetry, info: EvaluateInfo, context: Context | N
 
 
 def _record_dataset(telemetry: Telemetry, evaluation: EvaluateScope, examples: Sequence[Any]) -> None:
-    if evaluation.compile is not None or evaluation.is_part_of_example:
+    if evaluation.compile is not None:
         # The compile's setup has recorded its datasets; a minibatch is a sample of them.
         dataset_id = evaluation.examples.dataset_id(examples)
     else:
-        dataset = DatasetInfo(role="evaluation", name="devset", examples=examples)
+        within_example = semconv.DSPY_EVALUATE_WITHIN_EXAMPLE in evaluation.belonging
+        dataset = DatasetInfo(role="evaluation", name="devset", examples=examples, within_example=within_example)
         dataset_id = emit_dataset(telemetry, evaluation.span, dataset, evaluation.examples, None)
     evaluation.span.set_attribute(semconv.DSPY_DATASET_ID, dataset_id)
 
@@ -159,7 +160,7 @@ def _record_evaluation(telemetry: Telemetry, evaluation: EvaluateScope, outcome:
     if score is not None:
         attributes[semconv.DSPY_EVALUATE_SCORE] = score
     span.set_attributes(attributes)
-    if evaluation.compile is None and not evaluation.is_part_of_example:
+    if evaluation.compile is None:
         put_program(telemetry, None, span, program)
     elif program is not None:
         span.set_attribute(semconv.DSPY_PROGRAM_ID, program.id)

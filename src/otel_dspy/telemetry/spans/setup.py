@@ -31,6 +31,8 @@ class DatasetInfo:
     role: str
     name: str
     examples: Sequence[Any]
+    within_example: bool = False
+    """Whether it is of an evaluation that an example of another evaluation makes."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -158,6 +160,8 @@ def emit_dataset(
         attributes[semconv.DSPY_DATASET_INPUT_FIELDS] = inputs
     if scope is not None:
         attributes[semconv.DSPY_COMPILE_ID] = scope.id
+    if info.within_example:
+        attributes[semconv.DSPY_EVALUATE_WITHIN_EXAMPLE] = True
     span = telemetry.tracer.start_span(
         semconv.SPAN_DSPY_DATASET.format(info.role), context=set_span_in_context(parent), attributes=attributes
     )

@@ -144,3 +144,16 @@ def test_a_dataset_of_an_evaluation() -> None:
     assert mapped(span("dataset", given), ALONE, Options(log_traces=False, log_evals=False)) == []
     users = mapped(span("dataset", given), replace(ALONE, user_run="u"))
     assert [getattr(operation, "run", None) for operation in users] == [UserRun("u"), UserRun("u")]
+
+
+def test_a_dataset_of_an_evaluation_that_an_example_makes() -> None:
+    """It is of no run, neither of one of its own nor of the user's."""
+    attributes: dict[str, Any] = {
+        "dspy.dataset.role": "evaluation",
+        "dspy.dataset.id": "d",
+        "dspy.dataset.rows": "[{}]",
+    }
+    alone = span("dataset", attributes, trace_id=TRACE, parent_id="e")
+    assert mapped(alone, ALONE)
+    inner = span("dataset", attributes | {"dspy.evaluate.within_example": True}, trace_id=TRACE, parent_id="e")
+    assert mapped(inner, ALONE) == mapped(inner, replace(ALONE, user_run="u")) == []

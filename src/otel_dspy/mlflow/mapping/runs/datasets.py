@@ -24,11 +24,15 @@ TABLE_NAMES = {"train": "trainset.json", "validation": "valset.json", "evaluatio
 def dataset_operations(dataset: DatasetRecord, options: Options, context: TraceContext) -> Iterator[Operation]:
     """Log a dataset input and its table. Datasets of evaluations inside a compile are the compile's own.
 
+    Those of evaluations that an example makes are of no run.
+
     Args:
         dataset: the decoded `dataset` span.
         options: the options of `autolog`.
         context: the trace that the span is logged in.
     """
+    if dataset.within_example:
+        return
     span = dataset.span
     run: RunKey | None
     if dataset.compile_id is not None:
