@@ -172,7 +172,7 @@ def test_a_call_of_the_model_alone() -> None:
 
 
 def test_an_evaluation_in_a_metric() -> None:
-    """A metric that evaluates has the evaluation below its span, without a dataset; everything there is the judge's."""
+    """A metric that evaluates has the evaluation below its span, and everything there is the judge's."""
 
     def inner(example: Any, prediction: Any, trace: object = None) -> Any:
         del example, prediction, trace
@@ -189,6 +189,7 @@ def test_an_evaluation_in_a_metric() -> None:
             "      chat scripted lm.role=task",
             "    metric inner",
             "      evaluate judged",
+            "        dataset evaluation",
             "        example judged",
             "          module Predict",
             "            chat scripted lm.role=judge",
