@@ -67,7 +67,7 @@ def resend(file: BinaryIO, url: str) -> tuple[int, list[tuple[int, str]]]:
     """
     damaged: list[tuple[int, str]] = []
     waiting: list[Any] = []
-    sent = total = unsent = 0
+    rejected = total = unsent = 0
     for number, line in enumerate(file, 1):
         try:
             found = list(_resource_spans(line))
@@ -79,13 +79,13 @@ def resend(file: BinaryIO, url: str) -> tuple[int, list[tuple[int, str]]]:
             unsent += _number_of_spans(found)
             waiting += found
         if unsent >= AT_ONCE:
-            sent += _post(url, waiting)
+            rejected += len(waiting) - _post(url, waiting)
             waiting, unsent = [], 0
     if waiting:
-        sent += _post(url, waiting)
-    if sent < total:
-        raise EndpointError(f"{total - sent} of {total} spans were rejected")
-    return sent, damaged
+        rejected += len(waiting) - _post(url, waiting)
+    if rejected:
+        raise EndpointError(f"{rejected} of {total} spans were rejected")
+    return total, damaged
 
 
 def _resource_spans(line: bytes) -> Iterator[Any]:
@@ -121,7 +121,7 @@ def _post(url: str, resource_spans: list[Any]) -> int:
             reason = _cause(error)
         else:
             if answer.status_code in _SUCCESS:
-                return _number_of_spans(resource_spans) - _rejected(answer.content)
+                return len(resource_spans) - _rejected(answer.content)
             reason = f"status {answer.status_code} {answer.reason}"
             if answer.status_code in REDIRECTS:
                 reason += f"; {redirect_text(url, answer.headers.get('Location'), answer.status_code)}"
