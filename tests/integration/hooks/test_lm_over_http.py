@@ -134,6 +134,28 @@ def test_a_price_of_the_users_own(server: LMServer, monkeypatch: pytest.MonkeyPa
     assert recorded == (([(labels, cost)], None) if priced else (None, [(labels, 1)]))
 
 
+@pytest.mark.parametrize(("engine", "later"), [("litellm", 0.0), ("auto", None)])
+def test_a_price_of_one_model_object(
+    server: LMServer, monkeypatch: pytest.MonkeyPatch, engine: str, later: float | None
+) -> None:
+    """LiteLLM keeps it for every later call of the name, as the cost that is recorded; DSPy's own engine does not."""
+    import litellm  # noqa: PLC0415 - LiteLLM takes seconds, in each pytest process
+
+    monkeypatch.setattr(litellm, "model_cost", dict(cast("dict[str, Any]", litellm.model_cost)))
+    address: dict[str, Any] = {"api_base": server.api_base, "api_key": "-", "cache": False, "num_retries": 0}
+    free: Any = dspy.LM(
+        f"openai/free-{engine}", engine=engine, input_cost_per_token=0, output_cost_per_token=0, **address
+    )
+    plain: Any = dspy.LM(f"openai/free-{engine}", engine=engine, **address)
+    with recording() as recorder:
+        for lm in (plain, free, plain):
+            with dspy.context(lm=lm):
+                dspy.Predict("question -> answer")(question="1+1")
+    costs = [chat.get("dspy.lm.cost") for chat in _chat(recorder)]
+    assert costs == [None, 0.0, later]
+    assert [entry["cost"] for entry in plain.history] == [costs[0], costs[2]]
+
+
 @pytest.mark.parametrize(("engine", "cost"), [("litellm", 0.0), ("auto", None)])
 def test_a_claude_model_that_no_price_list_has(server: LMServer, engine: str, cost: float | None) -> None:
     """LiteLLM's engine prices it at 0, which is recorded as its cost; with DSPy's own engine the call is unpriced."""
