@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import ssl
 import threading
 import urllib.error
 import urllib.request
+from dataclasses import dataclass
 from difflib import get_close_matches
 from http import HTTPStatus
 from importlib.metadata import entry_points
@@ -23,6 +25,10 @@ if TYPE_CHECKING:
 
 TRACKING_URI: Final = "MLFLOW_TRACKING_URI"
 WORKSPACE: Final = "MLFLOW_WORKSPACE"
+SERVER_CERTIFICATE: Final = "MLFLOW_TRACKING_SERVER_CERT_PATH"
+_DENIED: Final = frozenset({HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN})
+_LONGEST_REASON: Final = 300
+"""Maximum characters of an error's message."""
 _SCHEMES: Final = frozenset({
     "databricks", "databricks-uc", "file", "http", "https", "mssql", "mysql", "postgresql", "sqlite", "uc",
 })  # fmt: skip
@@ -42,11 +48,7 @@ def mlflow_store(environment: Mapping[str, str]) -> Iterator[Finding]:
     if scheme in {"http", "https"} and (wrong := uri_error(uri)) is not None:
         yield no_address("mlflow", TRACKING_URI, uri, wrong)
     elif scheme in {"http", "https"}:
-        error = _unhealthy(uri.rstrip("/"))
-        if error is not None:
-            yield Finding("mlflow", Level.PROBLEM, f"the MLflow health check of {shown} failed: {error}")
-        else:
-            yield _asked(uri, shown, environment.get(WORKSPACE, "").strip())
+        yield _server(uri, shown, environment.get(WORKSPACE, "").strip())
     elif scheme == "sqlite":
         folder = Path(uri.removeprefix("sqlite:///")).absolute().parent
         if os.access(folder, os.W_OK):
@@ -65,56 +67,110 @@ def _schemes() -> frozenset[str]:
     return _SCHEMES | {plugin.name for plugin in entry_points(group="mlflow.tracking_store")}
 
 
-def _unhealthy(uri: str) -> str | None:
+@dataclass(frozen=True)
+class _Unhealthy:
+    """A failed health check.
+
+    Attributes:
+        reason: why, without passwords.
+        decisive: False where MLflow's client may succeed: it has the credentials, and trusts other certificates.
+    """
+
+    reason: str
+    decisive: bool
+
+
+def _server(uri: str, shown: str, workspace: str) -> Finding:
+    unhealthy = _health(uri.rstrip("/"))
+    reachable = Finding("mlflow", Level.OK, f"{shown} is reachable" + (f", workspace {workspace}" if workspace else ""))
+    failed = None if unhealthy is None else f"the MLflow health check of {shown} failed: {unhealthy.reason}"
+    otherwise = reachable if failed is None else Finding("mlflow", Level.PROBLEM, failed)
+    if find_spec("mlflow") is None or (unhealthy is not None and unhealthy.decisive):
+        return otherwise
+    answers = _outcome(uri, workspace)
+    if answers is None:
+        return otherwise
+    if answers.error is None:
+        return reachable
+    problem = _problem(answers, shown, workspace)
+    return otherwise if problem is None else Finding("mlflow", Level.PROBLEM, problem)
+
+
+def _health(uri: str) -> _Unhealthy | None:
     parts = urlsplit(uri)
-    # The health check needs no credentials, and urllib treats user information in a URL as part of the host.
+    # urllib treats user information in a URL as part of the host.
     plain = parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
     request = urllib.request.Request(f"{plain}/health")  # noqa: S310 - http or https, checked by the caller
     try:
         with urllib.request.urlopen(request, timeout=TIMEOUT) as answer:  # noqa: S310 - the same
-            return None if answer.status == HTTPStatus.OK else f"status {answer.status}"
+            healthy = answer.status == HTTPStatus.OK
+            return None if healthy else _Unhealthy(f"status {answer.status}", decisive=True)
     except urllib.error.HTTPError as error:
-        return f"status {error.code}"
+        return _Unhealthy(f"status {error.code}", decisive=error.code not in _DENIED)
     except (OSError, ValueError) as error:
-        return without_passwords(str(getattr(error, "reason", error)))
+        reason = getattr(error, "reason", error)
+        return _Unhealthy(without_passwords(str(reason)), decisive=not isinstance(reason, ssl.SSLError))
 
 
-def _asked(uri: str, shown: str, workspace: str) -> Finding:
-    """Check that a healthy server accepts the credentials and has the workspace, if one is set."""
-    answers = Finding("mlflow", Level.OK, f"{shown} is reachable" + (f", workspace {workspace}" if workspace else ""))
-    if find_spec("mlflow") is None:
-        return answers
+@dataclass(frozen=True)
+class _Outcome:
+    """Outcome of a request by MLflow's client: the status of the answer, None where there was none; the error."""
+
+    status: int | None
+    error: Exception | None
+
+
+def _outcome(uri: str, workspace: str) -> _Outcome | None:
+    """Request an experiment by MLflow's client, in a workspace unless it is ""; None if there is no answer in time."""
     from mlflow import MlflowClient  # noqa: PLC0415 - seconds
 
     from otel_dspy.mlflow.tracking.requests import http_policy, workspaces  # noqa: PLC0415 - the same
-    from otel_dspy.mlflow.tracking.requests.error_classification import ErrorClass, classify  # noqa: PLC0415 - the same
 
-    failed: list[tuple[int | None, Exception]] = []
+    outcomes: list[_Outcome] = []
 
     def ask() -> None:
         try:
             with http_policy.no_retries(0), workspaces.selected(workspace):
                 cast("Any", MlflowClient(uri)).search_experiments(max_results=1)
         except Exception as error:  # noqa: BLE001 - MLflow and its transports raise all kinds
-            failed.append((http_policy.last_status(), error))
+            outcomes.append(_Outcome(http_policy.last_status(), error))
+        else:
+            outcomes.append(_Outcome(http_policy.last_status(), None))
 
     # MLflow's own timeout is two minutes.
     asking = threading.Thread(target=ask, name="otel-dspy-doctor", daemon=True)
     asking.start()
     asking.join(TIMEOUT)
-    for status, error in failed:
-        if status in {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN}:
-            return Finding(
-                "mlflow",
-                Level.PROBLEM,
-                f"{shown} rejects the credentials (status {status}): set valid MLFLOW_TRACKING_USERNAME and "
-                "MLFLOW_TRACKING_PASSWORD, or MLFLOW_TRACKING_TOKEN",
-            )
-        if workspace and classify(error, status) is ErrorClass.NO_WORKSPACE:
-            return Finding(
-                "mlflow",
-                Level.PROBLEM,
-                f"{WORKSPACE}={workspace} cannot be used with {shown}: {without_passwords(str(error))}. Set a "
-                "workspace that exists on the server, or unset the variable",
-            )
-    return answers
+    return outcomes[0] if outcomes else None
+
+
+def _problem(outcome: _Outcome, shown: str, workspace: str) -> str | None:
+    """Return what a failed request says of the environment; None where it may be a passing failure of the server."""
+    from otel_dspy.mlflow.tracking.requests.error_cause import (  # noqa: PLC0415 - seconds
+        error_cause,
+        untrusted_certificate,
+        was_not_sent,
+    )
+    from otel_dspy.mlflow.tracking.requests.error_classification import ErrorClass, classify  # noqa: PLC0415 - the same
+
+    status, error = outcome.status, outcome.error
+    if error is None:
+        return None
+    if status in _DENIED:
+        return (
+            f"{shown} rejects the credentials (status {status}): set valid MLFLOW_TRACKING_USERNAME and "
+            "MLFLOW_TRACKING_PASSWORD, or MLFLOW_TRACKING_TOKEN"
+        )
+    if workspace and classify(error, status) is ErrorClass.NO_WORKSPACE:
+        return (
+            f"{WORKSPACE}={workspace} cannot be used with {shown}: {without_passwords(str(error))}. Set a "
+            "workspace that exists on the server, or unset the variable"
+        )
+    if status is None and (untrusted := untrusted_certificate(error)) is not None:
+        return (
+            f"MLflow's client does not trust the certificate of {shown} ({untrusted}): {SERVER_CERTIFICATE} must name "
+            "a file with the certificate of its authority"
+        )
+    if status is None and was_not_sent(error):
+        return f"MLflow's client cannot send a request to {shown}: {error_cause(error, _LONGEST_REASON)}"
+    return None

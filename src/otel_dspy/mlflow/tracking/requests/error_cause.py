@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import socket
+import ssl
 from typing import TYPE_CHECKING, Final
+
+import requests
 
 from otel_dspy.tracking_uri import without_passwords
 
@@ -61,6 +64,22 @@ def is_locked(error: BaseException) -> bool:
 def connection_was_closed(error: BaseException) -> bool:
     """Return whether the cause of an error is an open connection that the other side has closed without an answer."""
     return any(isinstance(link, ConnectionResetError | BrokenPipeError) for link in _links(error))
+
+
+def untrusted_certificate(error: BaseException) -> str | None:
+    """Return why the server's certificate is not trusted; None where that is not the cause of an error."""
+    for link in _links(error):
+        if isinstance(link, ssl.SSLCertVerificationError):
+            return link.verify_message
+    return None
+
+
+def was_not_sent(error: BaseException) -> bool:
+    """Return whether the client could not even attempt the request, as with a file of certificates that is missing.
+
+    That is so for each further request. An attempt that fails raises an exception of `requests`.
+    """
+    return not any(isinstance(link, requests.RequestException) for link in _links(error))
 
 
 def _links(error: BaseException) -> Iterator[BaseException]:

@@ -1,0 +1,158 @@
+"""The doctor asks an MLflow behind a proxy, with TLS or a password of its own, as MLflow's client does."""
+
+from __future__ import annotations
+
+import base64
+import ssl
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler
+from typing import TYPE_CHECKING, Final
+
+import pytest
+
+from otel_dspy.diagnosis.checks import mlflow_store
+from otel_dspy.diagnosis.finding import Finding, Level
+from tests.integration.bridge.certificates import Authority
+from tests.support.loopback_server import serving
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
+    from pathlib import Path
+
+    from tests.integration.bridge.certificates import Signed
+
+TLS_VARIABLES: Final = (
+    "MLFLOW_TRACKING_SERVER_CERT_PATH",
+    "MLFLOW_TRACKING_INSECURE_TLS",
+    "MLFLOW_TRACKING_CLIENT_CERT_PATH",
+    "REQUESTS_CA_BUNDLE",
+    "CURL_CA_BUNDLE",
+    "SSL_CERT_FILE",
+    "SSL_CERT_DIR",
+)
+CREDENTIALS: Final = ("MLFLOW_TRACKING_USERNAME", "MLFLOW_TRACKING_PASSWORD", "MLFLOW_TRACKING_TOKEN")
+PASSWORD: Final = "geheim"
+
+
+@pytest.fixture(autouse=True)
+def _own_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing of the machine's; servers of this process are waited for, however busy it is."""
+    monkeypatch.setattr(mlflow_store, "TIMEOUT", 60.0)
+    for name in (*TLS_VARIABLES, *CREDENTIALS):
+        monkeypatch.delenv(name, raising=False)
+
+
+@contextmanager
+def mlflow_behind_tls(signed: Signed) -> Generator[str]:
+    """A server with this certificate whose every answer is an empty object; its address."""
+    with answering(signed) as port:
+        yield f"https://127.0.0.1:{port}"
+
+
+@contextmanager
+def mlflow_behind_a_password() -> Generator[str]:
+    """A server that asks for the password at each path, as a proxy before MLflow does; its address."""
+    with answering(None, f"Basic {base64.b64encode(f'user:{PASSWORD}'.encode()).decode()}") as port:
+        yield f"http://127.0.0.1:{port}"
+
+
+@contextmanager
+def answering(signed: Signed | None, authorization: str | None = None) -> Generator[int]:
+    """Serve empty objects on a port, with TLS and to those with this header, where they are given."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    if signed is not None:
+        context.load_cert_chain(signed.certificate, signed.key)
+
+    class Handler(BaseHTTPRequestHandler):
+        def setup(self) -> None:
+            if signed is not None:
+                self.request = context.wrap_socket(self.request, server_side=True, do_handshake_on_connect=False)
+            super().setup()
+
+        def handle(self) -> None:
+            try:
+                super().handle()
+            except OSError:
+                self.close_connection = True  # the client does not trust the certificate
+
+        def do_GET(self) -> None:
+            allowed = authorization is None or self.headers.get("Authorization") == authorization
+            self.rfile.read(int(self.headers.get("Content-Length") or 0))
+            self.send_response(200 if allowed else 401)
+            self.send_header("Content-Length", "2")
+            self.end_headers()
+            self.wfile.write(b"{}")
+
+        def do_POST(self) -> None:
+            self.do_GET()
+
+        def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the name is the base class's
+            pass
+
+    with serving(Handler) as port:
+        yield port
+
+
+def finding(uri: str) -> tuple[Level, str]:
+    """The only finding on an MLflow: level and text."""
+    (found,) = mlflow_store.mlflow_store({"MLFLOW_TRACKING_URI": uri})
+    assert isinstance(found, Finding)
+    return found.level, found.text
+
+
+@pytest.mark.parametrize("variable", ["MLFLOW_TRACKING_SERVER_CERT_PATH", "REQUESTS_CA_BUNDLE"])
+def test_an_authority_that_mlflows_client_trusts(
+    variable: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The server is reachable, as for the delivery."""
+    authority = Authority(tmp_path, "authority")
+    monkeypatch.setenv(variable, str(authority.certificate))
+    with mlflow_behind_tls(authority.sign("server")) as uri:
+        assert finding(uri) == (Level.OK, f"{uri} is reachable")
+
+
+@pytest.mark.filterwarnings("ignore:Unverified HTTPS request")
+def test_a_certificate_that_is_not_to_be_checked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """MLflow's own switch counts."""
+    monkeypatch.setenv("MLFLOW_TRACKING_INSECURE_TLS", "true")
+    with mlflow_behind_tls(Authority(tmp_path, "authority").sign("server")) as uri:
+        assert finding(uri) == (Level.OK, f"{uri} is reachable")
+
+
+def test_an_unknown_authority(tmp_path: Path) -> None:
+    """The finding names MLflow's variable."""
+    with mlflow_behind_tls(Authority(tmp_path, "authority").sign("server")) as uri:
+        level, text = finding(uri)
+    assert level is Level.PROBLEM
+    assert text.startswith(f"MLflow's client does not trust the certificate of {uri} (")
+    assert text.endswith("): MLFLOW_TRACKING_SERVER_CERT_PATH must name a file with the certificate of its authority")
+
+
+def test_an_authority_that_mlflows_client_alone_does_not_trust(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The authority is among the system's, which the client of MLflow does not read."""
+    authority = Authority(tmp_path, "authority")
+    monkeypatch.setenv("SSL_CERT_FILE", str(authority.certificate))
+    with mlflow_behind_tls(authority.sign("server")) as uri:
+        level, text = finding(uri)
+    assert level is Level.PROBLEM
+    assert text.startswith(f"MLflow's client does not trust the certificate of {uri} (")
+
+
+def test_a_file_of_certificates_that_does_not_exist(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The finding names the path."""
+    monkeypatch.setenv("MLFLOW_TRACKING_SERVER_CERT_PATH", str(tmp_path / "missing.pem"))
+    with mlflow_behind_tls(Authority(tmp_path, "authority").sign("server")) as uri:
+        level, text = finding(uri)
+    assert level is Level.PROBLEM
+    assert str(tmp_path / "missing.pem") in text
+
+
+def test_a_proxy_that_lets_nobody_ask_for_the_health(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With the password it is reachable; without it, the credentials are rejected."""
+    with mlflow_behind_a_password() as uri:
+        level, text = finding(uri)
+        assert level is Level.PROBLEM
+        assert text.startswith(f"{uri} rejects the credentials (status 401): set valid MLFLOW_TRACKING_USERNAME")
+        monkeypatch.setenv("MLFLOW_TRACKING_USERNAME", "user")
+        monkeypatch.setenv("MLFLOW_TRACKING_PASSWORD", PASSWORD)
+        assert finding(uri) == (Level.OK, f"{uri} is reachable")
