@@ -145,7 +145,7 @@ def _outcome(uri: str, workspace: str) -> _Outcome | None:
 
 
 def _problem(outcome: _Outcome, shown: str, workspace: str) -> str | None:
-    """Return the problem in the environment that a failed request shows; None where it may be a passing failure of the server."""
+    """Return the problem that a failed request shows; None where it may be a passing failure of the server."""
     from otel_dspy.mlflow.tracking.requests.error_cause import (  # noqa: PLC0415 - seconds
         error_cause,
         untrusted_certificate,
