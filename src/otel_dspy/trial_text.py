@@ -22,6 +22,8 @@ _WORSE_MERGE: Final = re.compile(r"Merged score (\S+) worse than both parents (.
 """Reasons of gepa 0.1.4, whose scores are sums over the minibatch: those of the trial are means."""
 CHOICE_PARAMETER: Final = re.compile(r"(?P<predictor>.+)_predictor_(?P<part>instruction|demos)")
 """MIPROv2's parameters: the index of the predictor, and what is chosen for it."""
+_DEMO_PARAMETER: Final = re.compile(r"demo_index_for_(?P<predictor>.+)")
+"""Parameters of `BootstrapFewShotWithOptuna`: the name of the predictor; it is given this one demo."""
 
 
 def score_value_text(score: float | None, unit: str | None) -> str:
@@ -83,8 +85,18 @@ def tried_text(kind: str | None, label: str | None, parameters: Mapping[str, obj
 def chosen_text(parameters: Mapping[str, object]) -> str | None:
     """Format what a trial chose from the candidates: `instruction 1 + demos 2`; None for other parameters.
 
-    With several predictors each is named by its index: `predictor 0: instruction 1 + demos 2; predictor 1: …`.
+    With several predictors each is named, by MIPROv2's index or by Optuna's name of it: `predictor 0: instruction 1 +
+    demos 2; predictor 1: …`, `read: demo 1; say: demo 0`.
     """
+    demos = {
+        match["predictor"]: f"demo {value}"
+        for name, value in parameters.items()
+        if (match := _DEMO_PARAMETER.fullmatch(name)) is not None
+    }
+    if len(demos) == 1:
+        return next(iter(demos.values()))
+    if demos:
+        return "; ".join(f"{predictor}: {demo}" for predictor, demo in demos.items())
     chosen: dict[str, dict[str, object]] = {}
     for name, value in parameters.items():
         match = CHOICE_PARAMETER.fullmatch(name)

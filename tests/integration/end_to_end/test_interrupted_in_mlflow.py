@@ -85,8 +85,8 @@ def test_interrupted_in_mlflow(tmp_path: Path, name: str) -> None:
                     ("BootstrapFewShotWithOptuna Predict", "KILLED"),
                     ("BootstrapFewShot Predict", "FINISHED"),
                     ("LabeledFewShot Predict", "FINISHED"),
-                    ("trial 0: trial 0", "FINISHED"),
-                    ("trial 1: trial 1", "KILLED"),
+                    ("trial 0: demo 0", "FINISHED"),
+                    ("trial 1: demo 0", "KILLED"),
                 ]
             ),
         }[name]
