@@ -36,7 +36,7 @@ def _request(number: int, answer: str) -> str:
 
 
 def test_a_call_that_is_there_again_counts_once(tmp_path: Path) -> None:
-    """Sent again after a lost acknowledgement, and in a copy of a rotated file: else the second answer would be the first."""
+    """Sent again after a lost acknowledgment, and in a copy of a rotated file: else the second answer would be the first."""
     first, second = _request(1, "2"), _request(2, "two")
     (tmp_path / "traces.json").write_text(f"{first}\n{first}\n{second}\n")
     (tmp_path / "traces-1.json.gz").write_bytes(gzip.compress(f"{second}\n{first}\n".encode()))
