@@ -1,0 +1,39 @@
+"""`search_traces` by a score: MLflow's filters of feedback compare texts and numbers, and no truth values."""
+
+from __future__ import annotations
+
+import uuid
+from typing import TYPE_CHECKING, Any
+
+import dspy
+from mlflow import MlflowClient
+
+from tests.integration.end_to_end.conftest import tracked
+from tests.support.blank_store import blank_store
+from tests.support.sums import exact, examples, sums_lm
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+
+def test_right_answers_are_found_whatever_the_metric_returns(tmp_path: Path) -> None:
+    """A bool and an int are stored as the float that DSPy counts: `>= 1` finds all right answers, `= '1'` none."""
+    store, experiment = blank_store(tmp_path), f"scores-{uuid.uuid4().hex}"
+    kinds: list[Callable[[Any], Any]] = [bool, int, float]
+    with tracked(store, experiment), dspy.context(lm=sums_lm()):
+        for kind in kinds:
+
+            def metric(gold: Any, pred: Any, trace: object = None, kind: Callable[[Any], Any] = kind) -> Any:
+                return kind(exact(gold, pred, trace))
+
+            dspy.Evaluate(devset=examples(4), metric=metric, num_threads=1)(dspy.Predict("question -> answer"))
+    client: Any = MlflowClient(store)
+    place = [client.get_experiment_by_name(experiment).experiment_id]
+
+    def found(condition: str) -> int:
+        return len(client.search_traces(locations=place, filter_string=f"feedback.metric {condition}"))
+
+    assert {condition: found(condition) for condition in (">= 1", "= '1.0'", "= '1'", "= 'true'", "< 1")} == {
+        ">= 1": 6, "= '1.0'": 6, "= '1'": 0, "= 'true'": 0, "< 1": 6,
+    }  # fmt: skip
