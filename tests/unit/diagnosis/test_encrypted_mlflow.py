@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import base64
-import ssl
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler
 from typing import TYPE_CHECKING, Final
 
 import pytest
@@ -13,7 +11,7 @@ import pytest
 from otel_dspy.diagnosis.checks import mlflow_store
 from otel_dspy.diagnosis.finding import Finding, Level
 from tests.integration.bridge.certificates import Authority
-from tests.support.loopback_server import serving
+from tests.support.encrypted_server import answering
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -54,43 +52,6 @@ def mlflow_behind_a_password() -> Generator[str]:
     """A server that asks for the password at each path, as a proxy before MLflow does; its address."""
     with answering(None, f"Basic {base64.b64encode(f'user:{PASSWORD}'.encode()).decode()}") as port:
         yield f"http://127.0.0.1:{port}"
-
-
-@contextmanager
-def answering(signed: Signed | None, authorization: str | None = None) -> Generator[int]:
-    """Serve empty objects on a port, with TLS and to those with this header, where they are given."""
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    if signed is not None:
-        context.load_cert_chain(signed.certificate, signed.key)
-
-    class Handler(BaseHTTPRequestHandler):
-        def setup(self) -> None:
-            if signed is not None:
-                self.request = context.wrap_socket(self.request, server_side=True, do_handshake_on_connect=False)
-            super().setup()
-
-        def handle(self) -> None:
-            try:
-                super().handle()
-            except OSError:
-                self.close_connection = True  # the client does not trust the certificate
-
-        def do_GET(self) -> None:
-            allowed = authorization is None or self.headers.get("Authorization") == authorization
-            self.rfile.read(int(self.headers.get("Content-Length") or 0))
-            self.send_response(200 if allowed else 401)
-            self.send_header("Content-Length", "2")
-            self.end_headers()
-            self.wfile.write(b"{}")
-
-        def do_POST(self) -> None:
-            self.do_GET()
-
-        def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the name is the base class's
-            pass
-
-    with serving(Handler) as port:
-        yield port
 
 
 def finding(uri: str) -> tuple[Level, str]:

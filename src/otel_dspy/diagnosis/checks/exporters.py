@@ -2,26 +2,21 @@
 
 from __future__ import annotations
 
-import http.client
 import socket
-import urllib.error
-import urllib.request
 from difflib import get_close_matches
 from importlib import metadata
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
-from typing_extensions import override
-
+from otel_dspy.diagnosis.checks.otlp_requests import TIMEOUT, certificates, failed_requests
 from otel_dspy.diagnosis.finding import Finding, Level
-from otel_dspy.exporter.redirects import REDIRECTS, redirect_text
 from otel_dspy.tracking_uri import address_without_passwords, uri_error
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterator, Mapping
 
-TIMEOUT: Final = 3.0
-"""Timeout in seconds of each request to a destination."""
+    from otel_dspy.diagnosis.checks.otlp_requests import Certificates
+
 _SIGNALS: Final = ("TRACES", "METRICS", "LOGS")
 _PORTS: Final = {"grpc": 4317, "http/protobuf": 4318}
 _BY_PROTOCOL: Final = {"grpc": "otlp_proto_grpc", "http/protobuf": "otlp_proto_http"}
@@ -32,7 +27,7 @@ _OTLP: Final = ("otlp", "otlp_by_size", *_BY_PROTOCOL.values())
 def exporters(environment: Mapping[str, str]) -> Iterator[Finding]:
     """Check every exporter that the environment names: that it exists, and that its endpoint accepts connections."""
     asked: dict[tuple[str, int], list[str]] = {}
-    urls: dict[tuple[str, int], dict[str, None]] = {}
+    urls: dict[tuple[str, int], dict[str, Certificates]] = {}
     for signal in _SIGNALS:
         chosen = [name.strip() for name in environment.get(f"OTEL_{signal}_EXPORTER", "").split(",") if name.strip()]
         if [name.lower() for name in chosen] == ["none"]:
@@ -50,13 +45,13 @@ def exporters(environment: Mapping[str, str]) -> Iterator[Finding]:
                     protocol, where, url = found
                     asked.setdefault(where, []).append(f"{signal.lower()} ({protocol})")
                     if protocol == "http/protobuf":
-                        urls.setdefault(where, {})[url] = None
+                        urls.setdefault(where, {})[url] = certificates(signal, environment)
     for (host, port), signals in asked.items():
         error = _unreachable(host, port)
         what = f"{', '.join(signals)} to {host}:{port}"
         if error is None:
             yield Finding("exporter", Level.OK, f"{what}: accepts connections")
-            yield from _redirected(urls.get((host, port), {}))
+            yield from failed_requests(urls.get((host, port), {}))
         else:
             yield Finding("exporter", Level.PROBLEM, f"{what}: cannot connect ({error})")
 
@@ -146,31 +141,6 @@ def no_address(subject: str, variable: str, address: str, wrong: str) -> Finding
     """
     shown = address_without_passwords(address)
     return Finding(subject, Level.PROBLEM, f"{variable}={shown} is not a valid address: {wrong}. Use http://HOST:PORT")
-
-
-class _NoRedirects(urllib.request.HTTPRedirectHandler):
-    @override
-    def redirect_request(self, *_args: Any, **_named: Any) -> None:
-        return None
-
-
-def _redirected(urls: Iterable[str]) -> Iterator[Finding]:
-    """Check each URL for redirects with an empty OTLP request."""
-    opener = urllib.request.build_opener(_NoRedirects)
-    for url in urls:
-        parts = urlsplit(url)
-        if parts.scheme not in {"http", "https"}:
-            continue
-        plain = parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
-        request = urllib.request.Request(plain, b"", {"Content-Type": "application/x-protobuf"})  # noqa: S310 - http or https
-        try:
-            opener.open(request, timeout=TIMEOUT).close()
-        except urllib.error.HTTPError as error:
-            if error.code in REDIRECTS:
-                text = redirect_text(plain, error.headers.get("Location"), error.code)
-                yield Finding("exporter", Level.PROBLEM, f"{text}. Until then all data is silently dropped")
-        except (OSError, ValueError, http.client.HTTPException):
-            continue  # connection errors have been reported already
 
 
 def _unreachable(host: str, port: int) -> str | None:
