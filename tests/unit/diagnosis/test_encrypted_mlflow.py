@@ -4,12 +4,18 @@ from __future__ import annotations
 
 import base64
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import pytest
+from mlflow import MlflowClient
+from mlflow.exceptions import MlflowException
 
+from otel_dspy.cli import main
 from otel_dspy.diagnosis.checks import mlflow_store
 from otel_dspy.diagnosis.finding import Finding, Level
+from otel_dspy.mlflow.tracking.requests import http_policy
+from otel_dspy.mlflow.tracking.requests.outage_log import OutageLog
+from otel_dspy.runtime.fork_gate import ForkGate
 from tests.integration.bridge.certificates import Authority
 from tests.support.encrypted_server import answering
 
@@ -117,3 +123,29 @@ def test_a_proxy_that_lets_nobody_ask_for_the_health(monkeypatch: pytest.MonkeyP
         monkeypatch.setenv("MLFLOW_TRACKING_USERNAME", "user")
         monkeypatch.setenv("MLFLOW_TRACKING_PASSWORD", PASSWORD)
         assert finding(uri) == (Level.OK, f"{uri} is reachable")
+
+
+def test_the_log_of_an_unknown_authority(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The delivery names MLflow's variable too, instead of an MLflow that is to be started."""
+    monkeypatch.setenv("MLFLOW_DISABLE_TELEMETRY", "true")
+    with mlflow_behind_tls(Authority(tmp_path, "authority").sign("server")) as uri:
+        client: Any = MlflowClient(uri)
+        with http_policy.no_retries(0), pytest.raises(MlflowException) as raised:
+            client.search_experiments(max_results=1)
+    OutageLog(uri, ForkGate(), spooled=True).failed(raised.value)
+    before = f"MLflow at {uri} is unavailable; retrying with back-off (the server's certificate is not trusted: "
+    assert caplog.messages[-1].startswith(before)
+    assert caplog.messages[-1].endswith(
+        "). No data is lost. Set MLFLOW_TRACKING_SERVER_CERT_PATH to a file with the certificate of its authority."
+    )
+
+
+def test_a_command_that_reads_from_an_unknown_authority(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """So do the commands."""
+    with mlflow_behind_tls(Authority(tmp_path, "authority").sign("server")) as uri:
+        assert main(["report", "--tracking-uri", uri]) == 1
+    line = capsys.readouterr().err
+    assert line.startswith(f"MLflow at {uri} could not be read: the server's certificate is not trusted: ")
+    assert line.endswith(". Set MLFLOW_TRACKING_SERVER_CERT_PATH to a file with the certificate of its authority.\n")

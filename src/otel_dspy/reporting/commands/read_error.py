@@ -19,8 +19,14 @@ def read_error_text(error: Exception, tracking_uri: str | None) -> str:
     """
     import mlflow  # noqa: PLC0415 - seconds
 
-    from otel_dspy.mlflow.tracking.requests.error_cause import error_cause  # noqa: PLC0415 - the same
+    from otel_dspy.mlflow.tracking.requests.error_cause import (  # noqa: PLC0415 - the same
+        WHILE_UNTRUSTED,
+        error_cause,
+        untrusted_certificate,
+    )
 
     uri = address_without_passwords(tracking_uri or mlflow.get_tracking_uri())
     cause = error_cause(error, _LONGEST).rstrip(".")
-    return f"MLflow at {uri} could not be read: {cause}. Start MLflow there, or name another store with --tracking-uri."
+    start = "Start MLflow there, or name another store with --tracking-uri."
+    what_to_do = start if untrusted_certificate(error) is None else WHILE_UNTRUSTED
+    return f"MLflow at {uri} could not be read: {cause}. {what_to_do}"

@@ -28,6 +28,8 @@ _AUTOFLUSH: Final = "if this flush is occurring prematurely)"
 """End of what SQLAlchemy puts before the message of an error that a read raised, because it had to write first."""
 _LOCKED: Final = "database is locked"
 """Message of SQLite, which has waited for 20 s then (MLflow 3.17, `store/db/utils.py`)."""
+WHILE_UNTRUSTED: Final = "Set MLFLOW_TRACKING_SERVER_CERT_PATH to a file with the certificate of its authority."
+"""What to do where MLflow's certificate is not trusted."""
 MAX_LINKS: Final = 20
 """Number of chained exceptions that are followed."""
 
@@ -39,6 +41,9 @@ def error_cause(error: BaseException, longest: int) -> str:
         error: the error, with the exceptions that it was raised from.
         longest: maximum characters of the message.
     """
+    untrusted = untrusted_certificate(error)
+    if untrusted is not None:
+        return f"the server's certificate is not trusted: {untrusted}"
     for link in _links(error):
         for kind, text in _CAUSES.items():
             if isinstance(link, kind):

@@ -7,7 +7,12 @@ import time
 from typing import Final
 
 from otel_dspy.mlflow.mapping import naming
-from otel_dspy.mlflow.tracking.requests.error_cause import error_cause, is_locked
+from otel_dspy.mlflow.tracking.requests.error_cause import (
+    WHILE_UNTRUSTED,
+    error_cause,
+    is_locked,
+    untrusted_certificate,
+)
 from otel_dspy.runtime.fork_gate import ForkGate
 from otel_dspy.tracking_uri import without_passwords
 
@@ -55,7 +60,7 @@ class OutageLog:
                     "MLflow at %s is unavailable; retrying with back-off (%s). No data is lost. %s",
                     self._address,
                     error_cause(error, naming.MAX_PREVIEW),
-                    _WHILE_LOCKED if is_locked(error) else _WHILE_AWAY,
+                    _what_to_do(error),
                 )
 
     def succeeded(self) -> None:
@@ -86,3 +91,9 @@ class OutageLog:
             self._warned_kinds.add(kind)
             with self._gate:
                 _logger.warning("%s", without_passwords(f"MLflow at {self._address} {message}")[: naming.MAX_PREVIEW])
+
+
+def _what_to_do(error: Exception) -> str:
+    if is_locked(error):
+        return _WHILE_LOCKED
+    return _WHILE_AWAY if untrusted_certificate(error) is None else WHILE_UNTRUSTED
