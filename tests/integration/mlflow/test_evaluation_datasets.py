@@ -10,6 +10,7 @@ from mlflow.genai import datasets as mlflow_datasets
 
 import otel_dspy.mlflow
 from tests.support.blank_store import blank_store
+from tests.support.mlflow_tree import read_tree
 from tests.support.sums import exact, examples, sums_lm
 
 if TYPE_CHECKING:
@@ -74,3 +75,18 @@ def test_who_asks_for_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
     assert stored(uri) == {}
     compiled(3, argument=None)
     assert stored(uri) == {"trainset": pairs(examples(3))}
+
+
+def test_the_digest_of_a_runs_data_set_is_that_of_its_examples(tmp_path: Path) -> None:
+    """Optimizations on equal examples have one, and on fewer of them another one."""
+    uri = blank_store(tmp_path)
+    otel_dspy.mlflow.autolog(tracking_uri=uri, experiment=EXPERIMENT, log_evaluation_datasets=True)
+    try:
+        for size in (3, 3, 2):
+            optimizer: Any = dspy.LabeledFewShot(k=1)
+            optimizer.compile(dspy.Predict("question -> answer"), trainset=examples(size))
+    finally:
+        otel_dspy.mlflow.autolog(disable=True)
+    first, second, smaller = [[digest for _, _, digest in run.inputs] for run in read_tree(uri, EXPERIMENT).runs]
+    assert first == second != smaller
+    assert len(first) == len(smaller) == 1
