@@ -34,9 +34,9 @@ _MAX_PART: Final = 200
 """Maximum characters of a language model's or an error's name within a metric's name."""
 
 DESCRIPTION: Final = "mlflow.note.content"
+"""Tag that MLflow shows as a run's description, in Markdown."""
 KILLED_REASON: Final = "otel_dspy.killed.reason"
 """Tag of a run whose end was not recorded, and of its open traces: why it was ended without."""
-"""Tag that MLflow shows as a run's description, in Markdown."""
 ENDED_PHASE: Final = "otel_dspy.ended_phase."
 """Prefix of a tag of a compile's run: a phase outside of trials has ended. One tag for each, whatever their order."""
 AGAINST_START: Final = "otel_dspy.against_start"
