@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import os
 import sys
 import threading
 from contextlib import suppress
@@ -18,6 +19,10 @@ if TYPE_CHECKING:
 _gave_up: Final[dict[MlflowSpanProcessor, bool]] = {}
 """Processors to drain at exit, each with whether an earlier drain has timed out."""
 _lock: Final = threading.Lock()
+_ending = threading.RLock()
+"""Held while the processors are drained or closed: a SIGTERM that arrives during the exit waits for the drain in
+progress instead of beginning another. Reentrant for a signal handler of the program's own.
+"""
 _registered = False
 _closing = False
 """Whether the process ends."""
@@ -64,18 +69,29 @@ def is_closing(processor: MlflowSpanProcessor) -> bool:
 
 
 def _drain_all() -> None:
-    for processor, in_vain in list(_gave_up.items()):
-        if not in_vain:
-            _gave_up[processor] = not processor.drain()
+    with _ending:
+        for processor, in_vain in list(_gave_up.items()):
+            if not in_vain:
+                _gave_up[processor] = not processor.drain()
 
 
 def _close_all() -> None:
     global _closing  # noqa: PLW0603 - set once, at the end of the process
     _closing = True
-    for processor, in_vain in list(_gave_up.items()):
-        processor.expect_shutdown()
-        processor.shutdown(wait=not in_vain)
+    with _ending:
+        for processor, in_vain in list(_gave_up.items()):
+            processor.expect_shutdown()
+            processor.shutdown(wait=not in_vain)
     _keep_the_exit_status()
+
+
+def _after_fork() -> None:
+    global _ending  # noqa: PLW0603 - the thread that holds it is not in the child
+    _ending = threading.RLock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)
 
 
 def _keep_the_exit_status() -> None:

@@ -54,6 +54,8 @@ class Worker:
         """Create empty queues and no threads: at construction, and in a forked child, which has only its own spans."""
         self._forked = forked
         self._gate = ForkGate()
+        self._closing = threading.RLock()
+        """Held by `close`. Reentrant for a signal handler that closes, too."""
         self.queues = SpooledQueues(self._max_spans, self._max_characters)
         """The spans that wait, in memory and on disk."""
         self._flushes = PendingFlushes(self.queues)
@@ -185,6 +187,8 @@ class Worker:
     def close(self, deadline: DrainTimeout, *, end_runs: bool = False) -> bool:
         """Drain, reject further spans and end the threads; warn which spool files are left.
 
+        A call during another one waits for it.
+
         Args:
             deadline: see `drain`.
             end_runs: see `drain`.
@@ -192,8 +196,10 @@ class Worker:
         Returns:
             False if spans are left.
         """
-        if self._state.closed:
-            return True
+        with self._closing:
+            return self._state.closed or self._close(deadline, end_runs=end_runs)
+
+    def _close(self, deadline: DrainTimeout, *, end_runs: bool) -> bool:
         delivered = self.drain(deadline, end_runs=end_runs)
         if delivered:
             self.wait_for_reports(deadline.timeout)

@@ -386,3 +386,26 @@ def test_a_forked_child_starts_with_an_empty_queue(spool: Path) -> None:
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
     assert worker.control() == ["7/2"]
     assert sorted(f"-{os.getpid()}-" in path.name for path in spool.iterdir()) == [False, True]
+
+
+def test_a_close_during_another_one_waits_for_it(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """As by SIGTERM while the program's provider is shut down at its exit: one wait, one warning."""
+    worker, drains, in_vain = Stalled(), list[DrainTimeout](), threading.Event()
+    worker.emit(RootKind.COMPILE, 7, 2)
+
+    def drain(_worker: Worker, deadline: DrainTimeout, **_: bool) -> bool:
+        drains.append(deadline)
+        return not in_vain.wait(60)
+
+    monkeypatch.setattr(Worker, "drain", drain)
+    closing = [threading.Thread(target=worker.close, args=(DrainTimeout(0, 0),)) for _ in range(2)]
+    for thread in closing:
+        thread.start()
+        thread.join(0.2)  # for the second to wait, not to end
+    in_vain.set()
+    for thread in closing:
+        thread.join()
+    assert len(drains) == 1
+    assert caplog.text.count("1 spans were not delivered to MLflow") == 1
