@@ -12,6 +12,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, cast
 from urllib.parse import urlsplit
 
+from tests.support.loopback_server import running
+
 if TYPE_CHECKING:
     from collections.abc import Generator, Sequence
 
@@ -119,11 +121,5 @@ class _Handler(BaseHTTPRequestHandler):
 @contextmanager
 def faulty_proxy(target: str, *, faults: Sequence[str] = FAULTS, share: float, seed: int = 1) -> Generator[FaultyProxy]:
     """A proxy for as long as the block lasts."""
-    proxy = FaultyProxy(target, faults, share, seed)
-    thread = threading.Thread(target=proxy.serve_forever, daemon=True)
-    thread.start()
-    try:
+    with running(FaultyProxy(target, faults, share, seed)) as proxy:
         yield proxy
-    finally:
-        proxy.shutdown()
-        proxy.server_close()

@@ -18,6 +18,8 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any, cast
 
+from tests.support.loopback_server import running
+
 if TYPE_CHECKING:
     from collections.abc import Generator
 
@@ -133,15 +135,11 @@ def scripted_lm(script: Script, *, latency: float = 0.0, port: int = 0) -> Gener
     """Serve `script` on a loopback port, a free one by default, until the block ends. `latency` is in seconds."""
     http = _HTTPServer(("127.0.0.1", port), _Handler)
     http.lm = LMServer(f"http://127.0.0.1:{http.server_address[1]}/v1", script, latency)
-    thread = threading.Thread(target=http.serve_forever, kwargs={"poll_interval": 0.05}, name="scripted-lm")
-    thread.start()
-    try:
-        yield http.lm
-    finally:
-        http.lm.stopping.set()
-        http.shutdown()
-        http.server_close()
-        thread.join()
+    with running(http):
+        try:
+            yield http.lm
+        finally:
+            http.lm.stopping.set()
 
 
 class _HTTPServer(ThreadingHTTPServer):

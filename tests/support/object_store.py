@@ -5,10 +5,11 @@ from __future__ import annotations
 import email
 import http.server
 import json
-import threading
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, NamedTuple, cast
 from urllib.parse import parse_qs, urlsplit
+
+from tests.support.loopback_server import running
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -158,10 +159,5 @@ class _Handler(http.server.BaseHTTPRequestHandler):
 @contextmanager
 def object_store() -> Generator[ObjectStore]:
     """A server for as long as the block lasts."""
-    server = ObjectStore()
-    threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
-    try:
+    with running(ObjectStore()) as server:
         yield server
-    finally:
-        server.shutdown()
-        server.server_close()

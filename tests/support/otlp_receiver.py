@@ -8,7 +8,6 @@ with otlp_receiver() as receiver:
 from __future__ import annotations
 
 import gzip
-import threading
 import time
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -19,6 +18,8 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 from opentelemetry.trace import Link, SpanContext, SpanKind, Status, StatusCode, TraceFlags
+
+from tests.support.loopback_server import running
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -92,14 +93,8 @@ def otlp_receiver(pause: float = 0) -> Generator[OtlpReceiver]:
     server = _Server(("127.0.0.1", 0), _Handler)
     server.pause = pause
     server.receiver = OtlpReceiver(f"http://127.0.0.1:{server.server_address[1]}")
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, name="otlp-receiver")
-    thread.start()
-    try:
+    with running(server):
         yield server.receiver
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()
 
 
 class _Server(ThreadingHTTPServer):

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import logging
-import threading
-from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, cast
@@ -19,6 +17,7 @@ from otel_dspy.diagnosis.finding import Level
 from otel_dspy.exporter import OtlpBySizeExporter, resend_buffer
 from otel_dspy.exporter.splitting import _size
 from otel_dspy.mlflow.spool_replay import replay_to_otlp
+from tests.support.loopback_server import running
 from tests.unit.exporter.test_splitting import spans
 
 if TYPE_CHECKING:
@@ -61,22 +60,11 @@ class _Handler(BaseHTTPRequestHandler):
         self.end_headers()
 
 
-@contextmanager
-def _receiver() -> Generator[Receiver]:
-    server = Receiver()
-    threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
-    try:
-        yield server
-    finally:
-        server.shutdown()
-        server.server_close()
-
-
 @pytest.fixture
 def receiver() -> Generator[Receiver]:
     """A receiver on a free port."""
-    with _receiver() as running:
-        yield running
+    with running(Receiver()) as server:
+        yield server
 
 
 class Clock:

@@ -5,14 +5,14 @@ from __future__ import annotations
 import gzip
 import json
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, HTTPServer
-from threading import Thread
+from http.server import BaseHTTPRequestHandler
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from otel_dspy.cli import main
 from tests.support.blank_store import blank_store
+from tests.support.loopback_server import serving
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -39,11 +39,8 @@ def _endpoint() -> Generator[tuple[str, list[Any]]]:
             self.send_response_only(200)
             self.end_headers()
 
-    server = HTTPServer(("127.0.0.1", 0), Handler)
-    Thread(target=server.serve_forever, daemon=True).start()
-    yield f"http://127.0.0.1:{server.server_address[1]}", taken
-    server.shutdown()
-    server.server_close()
+    with serving(Handler) as port:
+        yield f"http://127.0.0.1:{port}", taken
 
 
 def _collectors_file(folder: Path) -> Path:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import http.server
 import json
-import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +14,7 @@ from otel_dspy.cli import main
 from otel_dspy.mlflow.delivery import spool_line
 from otel_dspy.mlflow.spool_replay.replay_to_otlp import EndpointError, traces_url
 from tests.support.blank_store import blank_store
+from tests.support.loopback_server import running
 from tests.unit.mlflow.delivery.test_spool_line import ROUTE, SPAN
 
 if TYPE_CHECKING:
@@ -58,11 +58,8 @@ class _Handler(http.server.BaseHTTPRequestHandler):
 @pytest.fixture
 def endpoint() -> Generator[Endpoint]:
     """An endpoint on a free port."""
-    server = Endpoint()
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield server
-    server.shutdown()
-    server.server_close()
+    with running(Endpoint()) as server:
+        yield server
 
 
 @pytest.fixture

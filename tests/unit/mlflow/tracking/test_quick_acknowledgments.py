@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import http.server
 import socket
-import threading
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -12,6 +11,7 @@ import requests
 
 from otel_dspy.mlflow.tracking.requests import http_policy
 from otel_dspy.mlflow.tracking.store.store import Store
+from tests.support.loopback_server import serving
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -39,11 +39,8 @@ class _Handler(http.server.BaseHTTPRequestHandler):
 @pytest.fixture
 def uri() -> Generator[str]:
     """A server."""
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), _Handler)
-    threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
-    yield f"http://127.0.0.1:{server.server_port}"
-    server.shutdown()
-    server.server_close()
+    with serving(_Handler) as port:
+        yield f"http://127.0.0.1:{port}"
 
 
 @pytest.mark.skipif(not hasattr(socket, "TCP_QUICKACK"), reason="a socket option of Linux")

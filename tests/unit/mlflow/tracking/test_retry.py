@@ -20,6 +20,7 @@ from otel_dspy.mlflow.tracking.requests.error_classification import ArtifactStor
 from otel_dspy.mlflow.tracking.requests.operation_outcome import Outcome
 from otel_dspy.mlflow.tracking.requests.retry import MAX_RETRIES, Retrier
 from otel_dspy.mlflow.tracking.store.store import Store
+from tests.support.loopback_server import running
 from tests.support.waiting import awaited
 
 if TYPE_CHECKING:
@@ -70,11 +71,8 @@ class _BusyHandler(http.server.BaseHTTPRequestHandler):
 @pytest.fixture
 def busy() -> Generator[Busy]:
     """A busy server on a free port."""
-    server = Busy()
-    threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
-    yield server
-    server.shutdown()
-    server.server_close()
+    with running(Busy()) as server:
+        yield server
 
 
 def test_pauses_double_up_to_five_seconds_half_of_each_random() -> None:
@@ -358,14 +356,11 @@ class _SilentHandler(http.server.BaseHTTPRequestHandler):
 @contextmanager
 def late_server() -> Generator[tuple[Silent, str]]:
     """Run a server that answers once it is released."""
-    server = Silent()
-    threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
-    try:
-        yield server, f"http://user:secret@127.0.0.1:{server.server_address[1]}"
-    finally:
-        server.released.set()
-        server.shutdown()
-        server.server_close()
+    with running(Silent()) as server:
+        try:
+            yield server, f"http://user:secret@127.0.0.1:{server.server_port}"
+        finally:
+            server.released.set()
 
 
 @pytest.mark.parametrize("together", [False, True], ids=["alone", "beside others"])
