@@ -3,7 +3,7 @@ from __future__ import annotations
 import logging
 import subprocess
 import sys
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 import pytest
 from inline_snapshot import snapshot
@@ -142,7 +142,7 @@ def test_a_command_that_is_interrupted_ends(
     def interrupted(*_arguments: object) -> int:
         raise KeyboardInterrupt
 
-    monkeypatch.setitem(cast("dict[str, object]", cli._COMMANDS), command, interrupted)
+    monkeypatch.setattr(cli._COMMANDS[command].module, "run", interrupted)
     assert cli.main([command]) == 130
     assert capsys.readouterr().err == "Stopped.\n"
 
