@@ -28,6 +28,11 @@ class StubFinetuning(Provider):
             def status(self) -> str:
                 return "done" if self.done() else "running"
 
+            @override
+            def set_result(self, result: Any) -> None:
+                if not self.cancelled():  # the future would raise, on DSPy's thread
+                    super().set_result(result)
+
         self.TrainingJob = Job
         self.failure = failure
         self.jobs: list[dict[str, Any]] = []
@@ -40,6 +45,17 @@ class StubFinetuning(Provider):
             raise self.failure
         self.jobs.append({"model": model, "data": train_data, "format": train_data_format, "kwargs": train_kwargs})
         return f"{model}-tuned-{job.number}"
+
+
+class CancelledFinetuning(StubFinetuning):
+    """Cancels each job before it has a model."""
+
+    @override
+    def finetune(
+        self, job: Any, model: str, train_data: list[Any], train_data_format: Any, train_kwargs: Any = None
+    ) -> str:
+        job.cancel()
+        return model
 
 
 class StubReinforceJob(ReinforceJob):

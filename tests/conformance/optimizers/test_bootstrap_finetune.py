@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import CancelledError
 from typing import TYPE_CHECKING, Any
 
 import dspy
@@ -11,7 +12,7 @@ from inline_snapshot import snapshot
 
 from tests.support.optimizer_runs import tracked_runs
 from tests.support.span_recorder import recording
-from tests.support.stub_trainers import StubFinetuning
+from tests.support.stub_trainers import CancelledFinetuning, StubFinetuning
 from tests.support.sums import exact, examples, sums_lm
 from tests.support.two_step_programs import Twice
 
@@ -110,6 +111,42 @@ def test_a_job_that_fails() -> None:
             "    trial BootstrapFinetune trial.state=fail error.type=RuntimeError ERROR(out of memory)",
         ]
     )
+
+
+def test_a_job_that_is_cancelled(tmp_path: Path) -> None:
+    """The job's trial has the error that the user gets, and its run is KILLED, as that of the compile."""
+
+    def cancelled() -> None:
+        with pytest.raises(CancelledError):
+            _optimize(CancelledFinetuning())
+
+    with recording() as recorder:
+        cancelled()
+    (trial,) = recorder.named("trial")
+    assert trial.attributes is not None
+    assert trial.attributes["dspy.trial.state"] == "fail"
+    assert trial.attributes["error.type"] == "concurrent.futures._base.CancelledError"
+    _, runs = tracked_runs(tmp_path, cancelled)
+    assert [line.strip() for line in runs if line.endswith((": KILLED", ": FINISHED", ": FAILED"))] == [
+        "BootstrapFinetune Twice: KILLED",
+        "trial 0: job openai/scripted: KILLED",
+    ]
+
+
+def test_settings_of_two_models_with_one_name() -> None:
+    """Each model's settings are parameters of the compile."""
+    first, second = (sums_lm(provider=StubFinetuning(), temperature=heat) for heat in (0.1, 0.2))
+    program = Twice()
+    program.first.set_lm(first)
+    program.second.set_lm(second)
+    settings = {first: {"epochs": 1}, second: {"epochs": 2}}
+    with recording() as recorder, dspy.context(lm=first):
+        BootstrapFinetune(exact, train_kwargs=settings, num_threads=2).compile(program, examples(2))
+    (compiled,) = recorder.named("compile")
+    assert {name: value for name, value in (compiled.attributes or {}).items() if "epochs" in name} == {
+        "dspy.optimizer.parameter.train_kwargs.openai/scripted.epochs": 1,
+        "dspy.optimizer.parameter.train_kwargs.openai/scripted (2).epochs": 2,
+    }
 
 
 def test_the_run_tree(tmp_path: Path) -> None:

@@ -126,6 +126,8 @@ def test_validation_and_training_scores_are_distinguished(caplog: pytest.LogCapt
     }
     assert scored == list(zip(logged["validation"], logged["training"], strict=True))
     assert scored == snapshot([(33.33, 50.0), (33.33, 50.0)])
+    counts = [trial["dspy.evaluate.num_examples"] for trial in _trials(recorder) if "dspy.trial.score" in trial]
+    assert counts == [3, 3], "examples of the score alone, without the training set's"
 
 
 def test_without_validation_no_score_is_made_up() -> None:
@@ -150,6 +152,23 @@ def test_without_validation_no_score_is_made_up() -> None:
             "label": "train step 0",
         }
     )
+
+
+def test_a_trainer_whose_step_takes_any_arguments(caplog: pytest.LogCaptureFixture) -> None:
+    """Its groups are counted as those of another, and no hook fails."""
+    provider = StubReinforcement()
+
+    class Job(provider.ReinforceJob):
+        def step(self, *args: Any, **kwargs: Any) -> None:
+            super().step(*args, **kwargs)
+
+    provider.ReinforceJob = Job
+    with recording() as recorder:
+        _optimize(provider, steps=1)
+    (trial,) = _trials(recorder)
+    assert trial["dspy.trial.measure.groups"] == 1.0
+    assert [span.name for span in recorder.named("phase")] == ["phase train"]
+    assert "a hook failed" not in caplog.text
 
 
 @pytest.mark.parametrize("error", [RuntimeError("the trainer broke"), KeyboardInterrupt()])

@@ -9,6 +9,7 @@ result is a new model or an exception. Jobs have no score.
 from __future__ import annotations
 
 from collections import deque
+from concurrent.futures import CancelledError
 from contextvars import copy_context
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
@@ -126,8 +127,8 @@ class _Job:
 
     def _done(self, job: Future[Any]) -> None:
         with guarded("the end of a fine-tuning job"):
-            error = job.exception() if not job.cancelled() else None
-            result = job.result() if error is None and not job.cancelled() else None
+            error = CancelledError() if job.cancelled() else job.exception()
+            result = job.result() if error is None else None
             if isinstance(result, Exception):
                 error = result
             # In a separate context: for a job that has failed already the callback runs on the user's thread, and the
@@ -138,8 +139,5 @@ class _Job:
         parameters = dict(self._parameters)
         if error is None:
             parameters["finetuned_model"] = getattr(result, "model", None)
-        info = TrialInfo(
-            kind=TrialKind.STEP, label=f"job {parameters['model']}", parameters=parameters,
-            reason="cancelled" if result is None and error is None else None,
-        )  # fmt: skip
+        info = TrialInfo(kind=TrialKind.STEP, label=f"job {parameters['model']}", parameters=parameters)
         close_trial(self._telemetry, self._trial, info, TrialOutcome(error=error))

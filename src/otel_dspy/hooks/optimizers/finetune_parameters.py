@@ -6,14 +6,15 @@ from collections import defaultdict
 from typing import TYPE_CHECKING, Any, cast
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
 
 def finetune_parameters(parameters: Mapping[str, object]) -> dict[str, object]:
     """Return the parameters with `train_kwargs` and `adapter` as given by the user.
 
     DSPy stores a single setting for all language models as the default of an empty mapping (`convert_to_lm_dict`), and
-    settings by language model unchanged.
+    settings by language model unchanged. The latter are named after their model; of several models with one name, the
+    second is `name (2)`.
     """
     return {name: _given(value) for name, value in parameters.items()}
 
@@ -24,5 +25,10 @@ def _given(value: object) -> object:
         return None if make is None else make()
     if isinstance(value, dict):
         held = cast("dict[Any, object]", value)
-        return {getattr(key, "model", key): held[key] for key in held}
+        return dict(zip(_distinct([getattr(key, "model", key) for key in held]), held.values(), strict=True))
     return value
+
+
+def _distinct(names: Sequence[object]) -> list[object]:
+    earlier = [names[:position].count(name) for position, name in enumerate(names)]
+    return [f"{name} ({count + 1})" if count else name for name, count in zip(names, earlier, strict=True)]

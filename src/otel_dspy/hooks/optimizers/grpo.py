@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 from weakref import WeakKeyDictionary
 
 from opentelemetry.context import attach, detach
-from opentelemetry.util.genai.utils import bind_arguments
+from opentelemetry.util.genai.utils import bind_arguments, get_argument
 from typing_extensions import override
 
 from otel_dspy.hooks.optimizers.base import OptimizerHook, arguments_of, compile_of
@@ -117,8 +117,9 @@ class GRPOHook(OptimizerHook):
             opened = None if scope is None else _opened(scope)
             if scope is None or opened is None or opened.training:
                 return None  # `super().step()` belongs to the same step
-            arguments: Kwargs = bind_arguments(wrapped, args, kwargs)
-            return _Training(telemetry, scope, opened, len(arguments["train_data"]))
+            # By name where a trainer's own `step` takes any arguments.
+            groups: Any = get_argument("train_data", wrapped, args, kwargs, ())
+            return _Training(telemetry, scope, opened, len(groups))
 
         patches.wrap(GRPO, "select_training_sample_and_update_shuffled_trainset", begun)
         patches.wrap(GRPO, "report_validation_metrics", wrap_call(report))
@@ -145,6 +146,7 @@ class GRPOHook(OptimizerHook):
         size = opened.validation_size
         if size is not None and size < len(scores):
             opened.score, opened.train_score = _percent(scores[:size]), _percent(scores[size:])
+            opened.trial.evaluated[info.scope.value] = size
 
     @override
     def ended(self, telemetry: Telemetry, scope: CompileScope, program: Any, error: BaseException | None) -> None:
