@@ -4,6 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Final
+
+LONGEST_REASON: Final = 300
+"""Maximum characters of an error's message in a finding."""
 
 
 class Level(StrEnum):

@@ -12,7 +12,7 @@ import pytest
 from mlflow import MlflowClient
 
 from otel_dspy.cli import main
-from otel_dspy.diagnosis.checks import exporters, mlflow_store
+from otel_dspy.diagnosis.checks import exporters, mlflow_store, otlp_requests
 from otel_dspy.diagnosis.checks.all_checks import examine
 from otel_dspy.diagnosis.finding import Level
 from tests.support.fixed_status_server import listening
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 def _own_places(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A spool of the test's own; servers of this process are waited for, however busy it is."""
     monkeypatch.setattr(exporters, "TIMEOUT", 60.0)
+    monkeypatch.setattr(otlp_requests, "TIMEOUT", 60.0)
     monkeypatch.setattr(mlflow_store, "TIMEOUT", 60.0)
     monkeypatch.setenv("OTEL_DSPY_SPOOL_DIR", str(tmp_path / "spool"))
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)  # mlflow.set_tracking_uri of an earlier test sets it

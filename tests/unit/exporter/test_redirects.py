@@ -189,7 +189,8 @@ def test_the_doctor_finds_a_redirect(receiver: Receiver) -> None:
         "OTEL_EXPORTER_OTLP_ENDPOINT": f"{base}/",
     }
     receiver.answers = [(308, {"Location": "https://elsewhere/v1/traces"}), (401, {})]
-    (problem,) = [found.text for found in exporters(environment) if found.level is Level.PROBLEM]
+    problem, rejection = [found.text for found in exporters(environment) if found.level is Level.PROBLEM]
+    assert rejection.startswith(f"{base}/v1/metrics requires credentials (status 401)")
     assert f"{base}/v1/traces redirects to https://elsewhere/v1/traces (status 308)" in problem
     assert problem.endswith(
         "set the endpoint to the address that it redirects to. Until then all data is silently dropped"

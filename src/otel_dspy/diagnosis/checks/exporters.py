@@ -6,28 +6,26 @@ import socket
 from difflib import get_close_matches
 from importlib import metadata
 from typing import TYPE_CHECKING, Final
-from urllib.parse import urlsplit
 
-from otel_dspy.diagnosis.checks.otlp_requests import TIMEOUT, certificates, failed_requests
+from otel_dspy.diagnosis.checks.otlp_endpoints import EXPORTERS, endpoint_variables, otlp_endpoint
+from otel_dspy.diagnosis.checks.otlp_grpc_requests import grpc_finding
+from otel_dspy.diagnosis.checks.otlp_requests import TIMEOUT, http_finding
 from otel_dspy.diagnosis.finding import Finding, Level
-from otel_dspy.tracking_uri import address_without_passwords, uri_error
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Collection, Iterator, Mapping, Sequence
+    from collections.abc import Set as AbstractSet
 
-    from otel_dspy.diagnosis.checks.otlp_requests import Certificates
+    from otel_dspy.diagnosis.checks.otlp_endpoints import OtlpEndpoint
 
 _SIGNALS: Final = ("TRACES", "METRICS", "LOGS")
-_PORTS: Final = {"grpc": 4317, "http/protobuf": 4318}
-_BY_PROTOCOL: Final = {"grpc": "otlp_proto_grpc", "http/protobuf": "otlp_proto_http"}
-_OTLP: Final = ("otlp", "otlp_by_size", *_BY_PROTOCOL.values())
+_OTLP: Final = ("otlp", "otlp_by_size", *EXPORTERS.values())
 """OTLP exporters."""
 
 
 def exporters(environment: Mapping[str, str]) -> Iterator[Finding]:
-    """Check every exporter that the environment names: that it exists, and that its endpoint accepts connections."""
-    asked: dict[tuple[str, int], list[str]] = {}
-    urls: dict[tuple[str, int], dict[str, Certificates]] = {}
+    """Check every exporter that the environment names: that it exists, and that its endpoint accepts requests."""
+    found: dict[tuple[str, int], list[OtlpEndpoint]] = {}
     for signal in _SIGNALS:
         chosen = [name.strip() for name in environment.get(f"OTEL_{signal}_EXPORTER", "").split(",") if name.strip()]
         if [name.lower() for name in chosen] == ["none"]:
@@ -35,25 +33,57 @@ def exporters(environment: Mapping[str, str]) -> Iterator[Finding]:
         if signal == "TRACES" and not chosen:
             chosen, finding = _by_default(environment)
             yield finding
-        yield from _unknown(signal, chosen)
+        known = metadata.entry_points(group=f"opentelemetry_{signal.lower()}_exporter").names
+        yield from _unknown(signal, chosen, known)
         for name in chosen:
             if name in _OTLP:
-                found = _place(signal, name, environment)
-                if isinstance(found, Finding):
-                    yield found
+                endpoint = otlp_endpoint(signal, name, environment)
+                if isinstance(endpoint, Finding):
+                    yield endpoint
+                elif EXPORTERS[endpoint.protocol] not in known:
+                    yield _not_installed(endpoint, name, known)
                 else:
-                    protocol, where, url = found
-                    asked.setdefault(where, []).append(f"{signal.lower()} ({protocol})")
-                    if protocol == "http/protobuf":
-                        urls.setdefault(where, {})[url] = certificates(signal, environment)
-    for (host, port), signals in asked.items():
-        error = _unreachable(host, port)
-        what = f"{', '.join(signals)} to {host}:{port}"
-        if error is None:
-            yield Finding("exporter", Level.OK, f"{what}: accepts connections")
-            yield from failed_requests(urls.get((host, port), {}))
-        else:
-            yield Finding("exporter", Level.PROBLEM, f"{what}: cannot connect ({error})")
+                    found.setdefault(endpoint.place, []).append(endpoint)
+    for endpoints in found.values():
+        yield from _place(endpoints)
+
+
+def _place(endpoints: Sequence[OtlpEndpoint]) -> Iterator[Finding]:
+    """Check the endpoints of one host and port; those that accept requests share a finding."""
+    error = _unreachable(*endpoints[0].place)
+    if error is not None:
+        yield Finding("exporter", Level.PROBLEM, f"{_signals(endpoints)}: cannot connect ({error})")
+        return
+    findings = [(endpoint, _request(endpoint)) for endpoint in endpoints]
+    accepting = [endpoint for endpoint, finding in findings if finding is None]
+    if accepting:
+        yield Finding("exporter", Level.OK, f"{_signals(accepting)}: accepts connections")
+    yield from dict.fromkeys(finding for _, finding in findings if finding is not None)
+    for variable in dict.fromkeys(endpoint.headers_variable for endpoint in endpoints if endpoint.malformed_headers):
+        text = f"{variable} has an entry that is not NAME=VALUE: the exporter does not send it"
+        yield Finding("exporter", Level.WARNING, text)
+
+
+def _signals(endpoints: Sequence[OtlpEndpoint]) -> str:
+    host, port = endpoints[0].place
+    signals = ", ".join(f"{endpoint.signal} ({endpoint.protocol})" for endpoint in endpoints)
+    return f"{signals} to {host}:{port}"
+
+
+def _request(endpoint: OtlpEndpoint) -> Finding | None:
+    return grpc_finding(endpoint) if endpoint.protocol == "grpc" else http_finding(endpoint)
+
+
+def _not_installed(endpoint: OtlpEndpoint, name: str, known: Collection[str]) -> Finding:
+    package = f"opentelemetry-exporter-{EXPORTERS[endpoint.protocol].replace('_', '-')}"
+    others = [protocol for protocol, exporter in EXPORTERS.items() if exporter in known]
+    otherwise = f", or set OTEL_EXPORTER_OTLP_PROTOCOL={others[0]}" if others and name not in EXPORTERS.values() else ""
+    return Finding(
+        "exporter",
+        Level.PROBLEM,
+        f"{endpoint.signal} by {endpoint.protocol} to {endpoint.address} were not checked: the exporter is not "
+        f"installed. pip install {package}{otherwise}",
+    )
 
 
 def _by_default(environment: Mapping[str, str]) -> tuple[list[str], Finding]:
@@ -62,7 +92,7 @@ def _by_default(environment: Mapping[str, str]) -> tuple[list[str], Finding]:
     value = environment.get(variable)
     if value is None and _has_distro():
         # Without opentelemetry-instrument no local receiver is needed, so localhost is checked only if it is set.
-        named = any(environment.get(name) for name in _endpoint_variables("TRACES"))
+        named = any(environment.get(name) for name in endpoint_variables("TRACES"))
         return ["otlp"] if named else [], Finding(
             "exporter",
             Level.NOTE,
@@ -82,11 +112,10 @@ def _has_distro() -> bool:
     return True
 
 
-def _unknown(signal: str, chosen: list[str]) -> Iterator[Finding]:
-    known = metadata.entry_points(group=f"opentelemetry_{signal.lower()}_exporter").names
+def _unknown(signal: str, chosen: list[str], known: AbstractSet[str]) -> Iterator[Finding]:
     for name in chosen:
         # The SDK resolves `otlp` to one of the two protocol-specific exporters.
-        if name in known or (name == "otlp" and known & set(_BY_PROTOCOL.values())):
+        if name in known or (name == "otlp" and not known.isdisjoint(EXPORTERS.values())):
             continue
         near = get_close_matches(name, known, 1)
         yield Finding(
@@ -96,51 +125,6 @@ def _unknown(signal: str, chosen: list[str]) -> Iterator[Finding]:
             "then instruments nothing. "
             + (f"Did you mean {near[0]}?" if near else f"Available: {', '.join(sorted(known))}"),
         )
-
-
-def _place(signal: str, exporter: str, environment: Mapping[str, str]) -> tuple[str, tuple[str, int], str] | Finding:
-    """Return protocol, (host, port) and URL of an exporter, or a finding if they are invalid."""
-    protocol = environment.get(f"OTEL_EXPORTER_OTLP_{signal}_PROTOCOL") or environment.get(
-        "OTEL_EXPORTER_OTLP_PROTOCOL", "grpc"
-    )
-    for by_protocol, name in _BY_PROTOCOL.items():
-        if exporter == name:
-            protocol = by_protocol
-    port = _PORTS.get(protocol)
-    if port is None:
-        return Finding(
-            "exporter",
-            Level.PROBLEM,
-            f"{protocol!r} is not an OTLP protocol that OpenTelemetry Python supports: use {' or '.join(_PORTS)}",
-        )
-    variable, endpoint = next(
-        ((name, environment[name]) for name in _endpoint_variables(signal) if environment.get(name)),
-        ("", f"http://localhost:{port}"),
-    )
-    whole = endpoint if "//" in endpoint else f"//{endpoint}"
-    if (wrong := uri_error(whole)) is not None:
-        return no_address("exporter", variable, endpoint, wrong)
-    parts = urlsplit(whole)
-    where = (parts.hostname or "localhost", parts.port or (443 if parts.scheme == "https" else port))
-    below = "" if variable == _endpoint_variables(signal)[0] else f"/v1/{signal.lower()}"
-    return protocol, where, f"{whole.rstrip('/') if below else whole}{below}"
-
-
-def _endpoint_variables(signal: str) -> tuple[str, str]:
-    return f"OTEL_EXPORTER_OTLP_{signal}_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT"
-
-
-def no_address(subject: str, variable: str, address: str, wrong: str) -> Finding:
-    """Return a finding for an invalid address.
-
-    Args:
-        subject: subject of the finding.
-        variable: environment variable of the address.
-        address: the address, which may contain a password.
-        wrong: result of `trouble` for it.
-    """
-    shown = address_without_passwords(address)
-    return Finding(subject, Level.PROBLEM, f"{variable}={shown} is not a valid address: {wrong}. Use http://HOST:PORT")
 
 
 def _unreachable(host: str, port: int) -> str | None:

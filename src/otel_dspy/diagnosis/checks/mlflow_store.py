@@ -16,8 +16,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, cast
 from urllib.parse import urlsplit
 
-from otel_dspy.diagnosis.checks.exporters import TIMEOUT, no_address
-from otel_dspy.diagnosis.finding import Finding, Level
+from otel_dspy.diagnosis.checks.addresses import no_address
+from otel_dspy.diagnosis.checks.exporters import TIMEOUT
+from otel_dspy.diagnosis.finding import LONGEST_REASON, Finding, Level
 from otel_dspy.tracking_uri import address_without_passwords, uri_error, without_passwords
 
 if TYPE_CHECKING:
@@ -27,8 +28,6 @@ TRACKING_URI: Final = "MLFLOW_TRACKING_URI"
 WORKSPACE: Final = "MLFLOW_WORKSPACE"
 SERVER_CERTIFICATE: Final = "MLFLOW_TRACKING_SERVER_CERT_PATH"
 _DENIED: Final = frozenset({HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN})
-_LONGEST_REASON: Final = 300
-"""Maximum characters of an error's message."""
 _SCHEMES: Final = frozenset({
     "databricks", "databricks-uc", "file", "http", "https", "mssql", "mysql", "postgresql", "sqlite", "uc",
 })  # fmt: skip
@@ -172,5 +171,5 @@ def _problem(outcome: _Outcome, shown: str, workspace: str) -> str | None:
             "a file with the certificate of its authority"
         )
     if status is None and was_not_sent(error):
-        return f"MLflow's client cannot send a request to {shown}: {error_cause(error, _LONGEST_REASON)}"
+        return f"MLflow's client cannot send a request to {shown}: {error_cause(error, LONGEST_REASON)}"
     return None

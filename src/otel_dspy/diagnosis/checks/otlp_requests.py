@@ -2,86 +2,99 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Final
-from urllib.parse import urlsplit
 
-from otel_dspy.diagnosis.finding import Finding, Level
+from otel_dspy.diagnosis.checks import otlp_rejections as rejections
+from otel_dspy.diagnosis.checks.tls_ports import speaks_tls
+from otel_dspy.diagnosis.finding import LONGEST_REASON
 from otel_dspy.exporter.redirects import REDIRECTS, redirect_text
+from otel_dspy.tracking_uri import without_passwords
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Mapping
+
+    import requests
+
+    from otel_dspy.diagnosis.checks.otlp_endpoints import OtlpEndpoint
+    from otel_dspy.diagnosis.finding import Finding
 
 TIMEOUT: Final = 3.0
 """Timeout in seconds of each request to a destination."""
-AUTHORITY: Final = "OTEL_EXPORTER_OTLP_CERTIFICATE"
-_LONGEST_REASON: Final = 300
-"""Maximum characters of an error's message."""
+_EXPERIMENT: Final = "x-mlflow-experiment-id"
+"""Header that MLflow's own OTLP endpoint requires."""
+_REJECTIONS: Final[Mapping[int, Callable[[OtlpEndpoint, str], Finding]]] = {
+    HTTPStatus.UNAUTHORIZED: rejections.rejected_credentials,
+    HTTPStatus.FORBIDDEN: rejections.rejected_credentials,
+    HTTPStatus.PROXY_AUTHENTICATION_REQUIRED: rejections.proxy_credentials,
+    HTTPStatus.NOT_FOUND: rejections.unsupported,
+    HTTPStatus.METHOD_NOT_ALLOWED: rejections.unsupported,
+    HTTPStatus.GONE: rejections.unsupported,
+    HTTPStatus.UNSUPPORTED_MEDIA_TYPE: rejections.unsupported_encoding,
+    HTTPStatus.TOO_MANY_REQUESTS: rejections.busy,
+    HTTPStatus.SERVICE_UNAVAILABLE: rejections.busy,
+}
 
 
-@dataclass(frozen=True)
-class Certificates:
-    """Files of certificates for a signal, "" where none is set.
+def http_finding(endpoint: OtlpEndpoint) -> Finding | None:
+    """Send an endpoint an empty OTLP request; return what prevents requests, or may, and None if nothing does."""
+    import requests  # noqa: PLC0415 - OpenTelemetry's exporter needs it; the package does not
 
-    Attributes:
-        authority: certificates of the authorities that are trusted; by default those of `requests`.
-        client: the client's certificate.
-        key: its key, unless that is in the same file.
-    """
-
-    authority: str
-    client: str
-    key: str
-
-
-def certificates(signal: str, environment: Mapping[str, str]) -> Certificates:
-    """Return the files that the exporter of a signal uses; the signal's own variables have precedence."""
-
-    def file(what: str) -> str:
-        of_signal = environment.get(f"OTEL_EXPORTER_OTLP_{signal}_{what}", "")
-        return of_signal or environment.get(f"OTEL_EXPORTER_OTLP_{what}", "")
-
-    return Certificates(file("CERTIFICATE"), file("CLIENT_CERTIFICATE"), file("CLIENT_KEY"))
-
-
-def failed_requests(urls: Mapping[str, Certificates]) -> Iterator[Finding]:
-    """Send each URL an empty OTLP request; report redirects, and what prevents all requests: untrusted certificates."""
-    for url, files in urls.items():
-        parts = urlsplit(url)
-        if parts.scheme in {"http", "https"}:
-            plain = parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
-            problem = _problem(plain, files)
-            if problem is not None:
-                yield Finding("exporter", Level.PROBLEM, problem)
-
-
-def _problem(url: str, files: Certificates) -> str | None:
+    files = endpoint.certificates
     try:
-        import requests  # noqa: PLC0415 - OpenTelemetry's exporter needs it; the package does not
-    except ImportError:
-        return None  # the exporter is missing too, which is reported
+        answer = requests.post(
+            f"{endpoint.scheme}://{endpoint.address}{endpoint.path}", b"", timeout=TIMEOUT, allow_redirects=False,
+            headers={"content-type": "application/x-protobuf", **endpoint.headers}, auth=endpoint.credentials,
+            verify=files.authority or True, cert=(files.client, files.key) if files.key else files.client or None,
+        )  # fmt: skip
+    except (requests.exceptions.InvalidHeader, UnicodeError):
+        return rejections.malformed_header(endpoint)
+    except requests.Timeout:
+        return rejections.no_answer(endpoint, TIMEOUT)
+    except (OSError, ValueError) as error:
+        return _failed(endpoint, error)
+    return _answered(endpoint, answer)
+
+
+def _failed(endpoint: OtlpEndpoint, error: Exception) -> Finding:
     from otel_dspy.mlflow.tracking.requests.error_cause import (  # noqa: PLC0415 - it imports requests
         error_cause,
         untrusted_certificate,
         was_not_sent,
     )
 
-    try:
-        answer = requests.post(
-            url, b"", headers={"Content-Type": "application/x-protobuf"}, timeout=TIMEOUT, allow_redirects=False,
-            verify=files.authority or True, cert=(files.client, files.key) if files.key else files.client or None,
-        )  # fmt: skip
-    except (OSError, ValueError) as error:
-        untrusted = untrusted_certificate(error)
-        if untrusted is not None:
-            return (
-                f"the certificate of {url} is not trusted ({untrusted}): {AUTHORITY} must name a file with the "
-                "certificate of its authority"
-            )
-        if was_not_sent(error):
-            return f"{url}: the exporter cannot send a request: {error_cause(error, _LONGEST_REASON)}"
-        return None  # connection errors have been reported already
-    if answer.status_code in REDIRECTS:
-        text = redirect_text(url, answer.headers.get("Location"), answer.status_code)
-        return f"{text}. Until then all data is silently dropped"
+    untrusted = untrusted_certificate(error)
+    if untrusted is not None:
+        return rejections.untrusted_certificate(endpoint, untrusted)
+    _, mark, query = endpoint.path.partition("?")
+    cause = without_passwords(error_cause(error, LONGEST_REASON)).replace(f"{mark}{query}", "")
+    if was_not_sent(error):
+        return rejections.problem(f"{endpoint.shown}: the exporter cannot send a request: {cause}")
+    mismatch = rejections.encryption_mismatch(endpoint, encrypted=speaks_tls(endpoint, TIMEOUT))
+    return mismatch or rejections.no_receiver(endpoint, f"does not answer: {cause}")
+
+
+def _answered(endpoint: OtlpEndpoint, answer: requests.Response) -> Finding | None:
+    code, status = answer.status_code, f"status {answer.status_code}"
+    if code in REDIRECTS:
+        text = redirect_text(endpoint.shown, answer.headers.get("Location"), code)
+        return rejections.problem(f"{text}. Until then all data is silently dropped")
+    if code in _REJECTIONS:
+        return _REJECTIONS[code](endpoint, status)
+    if code >= HTTPStatus.INTERNAL_SERVER_ERROR:
+        return rejections.failing(endpoint, status)
+    if code >= HTTPStatus.BAD_REQUEST:
+        return _bad_request(endpoint, answer, status)
+    if answer.headers.get("Content-Type", "").startswith("text/html"):
+        return rejections.no_receiver(endpoint, f"answers with a web page ({status})")
     return None
+
+
+def _bad_request(endpoint: OtlpEndpoint, answer: requests.Response, status: str) -> Finding:
+    if _EXPERIMENT in answer.text and _EXPERIMENT not in endpoint.headers:
+        headers = endpoint.headers_variable or f"OTEL_EXPORTER_OTLP_{endpoint.signal.upper()}_HEADERS"
+        return rejections.problem(f"{endpoint.shown} is MLflow's ({status}): add {_EXPERIMENT}=ID to {headers}")
+    # Go's servers answer a request without TLS.
+    without_tls = not endpoint.encrypted and speaks_tls(endpoint, TIMEOUT)
+    mismatch = rejections.encryption_mismatch(endpoint, encrypted=True) if without_tls else None
+    return mismatch or rejections.inconclusive(endpoint, status)
