@@ -2,8 +2,8 @@
 
 `python -m benchmarks.memory`. The spans follow the semantic conventions, without DSPy: three an example (`example`,
 `module`, `chat`), or, of an agent's examples, two for each of its hundred steps; 100 examples a trial. With MLflow up
-the teller waits after each trial until MLflow has everything; with MLflow down it never waits, so what does not fit the
-queue goes to the spool.
+the benchmark waits after each trial until MLflow has everything; with MLflow down it never waits, so what does not fit
+the queue goes to the spool.
 """
 
 from __future__ import annotations
