@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from opentelemetry.util.types import AnyValue
 
-_HELD: Final = ("engine", "engine_spec", "async_engine_spec", "client", "model", "rm", "embedder")
+_HELD: Final = ("engine", "engine_spec", "async_engine_spec", "client", "provider", "model", "rm", "embedder")
 """Attributes with objects to which their owner delegates and which may hold its key."""
 _DEEPEST: Final = 2
 _MOST_FIELDS: Final = 32
@@ -44,7 +44,10 @@ class SeenObjects:
 
 
 def attributes(holder: object) -> list[tuple[str, object]]:
-    """Return the attributes with a secret's name, of an object and of the objects that it delegates to."""
+    """Return the attributes with a secret's name, of an object and of the objects that it delegates to.
+
+    With them are its dictionaries of settings (`launch_kwargs`), whatever these contain.
+    """
     return list(_attributes(holder, _DEEPEST))
 
 
@@ -93,7 +96,7 @@ def parts(program: object) -> list[Any]:
 def _attributes(holder: object, depth: int) -> Iterator[tuple[str, object]]:
     held: object = getattr(holder, "__dict__", None)
     for name, value in list(held.items()) if is_mapping(held) else ():
-        if is_secret_name(name):
+        if is_secret_name(name) or (name.endswith("kwargs") and is_object(value)):
             yield name, value
         elif depth and name.lstrip("_") in _HELD and not isinstance(value, str | type):
             yield from _attributes(value, depth - 1)

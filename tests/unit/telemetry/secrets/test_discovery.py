@@ -168,6 +168,17 @@ def test_attributes_of_an_object_and_of_its_delegates() -> None:
     assert attributes(7) == []
 
 
+def test_settings_and_the_provider_of_a_model() -> None:
+    """A provider that launches or trains the model has a key of its own, or receives it with these settings."""
+    holder = Holder(
+        launch_kwargs={"port": 1, "env": {"hf_token": "a-b-1"}}, provider=Holder(api_key="2"), notes={"x": 1}
+    )
+    assert attributes(holder) == [("launch_kwargs", {"port": 1, "env": {"hf_token": "a-b-1"}}), ("api_key", "2")]
+    keeper = SecretKeeper()
+    keeper.learn_held(Holder(launch_kwargs={"port": 1, "env": {"hf_token": VALUE}}))
+    assert VALUE not in keeper.scrub(f"401: {VALUE}")
+
+
 def test_defaults_of_a_tools_arguments() -> None:
     """Also of the fields of an argument that is an object, three levels deep; None is no default."""
     inner: dict[str, Any] = {"d": {"default": "deep", "properties": {"e": {"default": "too deep"}}}}
