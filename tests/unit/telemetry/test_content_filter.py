@@ -150,7 +150,7 @@ def test_rows_with_many_images_have_none(monkeypatch: pytest.MonkeyPatch) -> Non
 
 
 def test_the_redactor_sees_every_string_and_the_attributes_name() -> None:
-    """Strings at any depth go through it, other data and keys don't; what it lets through is still scrubbed."""
+    """Strings at any depth go through it, other data and names don't; what it lets through is still scrubbed."""
     seen: list[tuple[str, str]] = []
 
     def redact(name: str, text: str) -> str:
@@ -162,6 +162,23 @@ def test_the_redactor_sees_every_string_and_the_attributes_name() -> None:
     }
     assert seen == [(NAME, "Bob"), (NAME, "Al")]
     assert content(redact=redact).text("name", "Bob") == REDACTED
+
+
+def test_the_redactor_sees_keys_that_are_data() -> None:
+    """Not the names of fields, arguments and modules, by which values are found. Items of equal keys are kept."""
+    value = {
+        "by_mail": {"ann@example.org": 1, "bob@example.org": [{"+1 555": "x"}], "carl": 2},
+        "steps[0].predict": {"$ref": "y", "Ann Miller": 3, "first name": 4},
+    }
+
+    def hide(_name: str, text: str) -> str:
+        return "<data>" if " " in text or "@" in text else text
+
+    filtered = put(content(redact=hide), value)
+    assert json.loads(str(filtered[NAME])) == {
+        "by_mail": {"<data>": 1, "<data>'": [{"<data>": "x"}], "carl": 2},
+        "steps[0].predict": {"$ref": "y", "<data>": 3, "<data>'": 4},
+    }
 
 
 @pytest.mark.parametrize("answer", [None, 5, b"bytes"])

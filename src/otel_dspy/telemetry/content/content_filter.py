@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
@@ -15,7 +16,7 @@ from otel_dspy.telemetry.content.media_digests import without_large_media
 from otel_dspy.telemetry.secrets.patterns import REDACTED
 
 if TYPE_CHECKING:
-    from collections.abc import MutableMapping, Sequence
+    from collections.abc import Callable, Mapping, MutableMapping, Sequence
 
     from opentelemetry.util.types import AnyValue, AttributeValue
 
@@ -35,6 +36,8 @@ _KEPT_TEXTS: Final = 128
 _LONGEST_KEPT: Final = 8_192
 """Maximum length in characters of what is kept."""
 _TEXT: Final = frozenset({str})
+_NAME_IN_CODE: Final = re.compile(r"\$?[^\W\d][\w.\[\]']*")
+"""Names of fields, arguments and modules: `city`, `steps[0].predict`, `$ref`. Readers of the spans find values by them."""
 
 
 def _short_texts(value: AnyValue) -> tuple[tuple[str, AnyValue], ...] | None:
@@ -45,6 +48,14 @@ def _short_texts(value: AnyValue) -> tuple[tuple[str, AnyValue], ...] | None:
     if not _TEXT.issuperset(map(type, fields.values())) or sum(map(len, fields.values())) > _LONGEST_KEPT:
         return None
     return tuple(fields.items())
+
+
+def _with_each_text(value: AnyValue, change: Callable[[str], str]) -> AnyValue:
+    if isinstance(value, str):
+        return change(value)
+    if isinstance(value, dict):
+        return {key: _with_each_text(item, change) for key, item in value.items()}
+    return [_with_each_text(item, change) for item in value] if isinstance(value, list) else value
 
 
 class _Filtered(NamedTuple):
@@ -91,13 +102,7 @@ class ContentFilter:
 
     def data(self, name: str, value: AnyValue) -> AnyValue:
         """Apply `text` to every string in plain data; return data of the same shape."""
-        if isinstance(value, str):
-            return self.text(name, value)
-        if isinstance(value, dict):
-            return {key: self.data(name, item) for key, item in value.items()}
-        if isinstance(value, list):
-            return [self.data(name, item) for item in value]
-        return value
+        return _with_each_text(value, lambda text: self.text(name, text))
 
     def for_row(self, value: AnyValue) -> AnyValue:
         """Prepare plain data for a result row: truncate each string to `max_content_length`, keep the shape.
@@ -118,15 +123,7 @@ class ContentFilter:
         return plain_json(without_large_media(every, min(self._settings.max_media_bytes, _MEDIA_IN_ROWS)))
 
     def _cut_each(self, value: AnyValue) -> AnyValue:
-        if self._settings.max_content_length is None:
-            return value
-        if isinstance(value, str):
-            return self._cut(value)
-        if isinstance(value, dict):
-            return {key: self._cut_each(item) for key, item in value.items()}
-        if isinstance(value, list):
-            return [self._cut_each(item) for item in value]
-        return value
+        return value if self._settings.max_content_length is None else _with_each_text(value, self._cut)
 
     def prepared(self, name: str, value: AnyValue) -> AnyValue:
         """Replace large media in plain data by size and digest (`max_media_bytes`), then redact."""
@@ -135,16 +132,25 @@ class ContentFilter:
         return self.redacted(name, without_large_media(value, self._settings.max_media_bytes))
 
     def redacted(self, name: str, value: AnyValue) -> AnyValue:
-        """Apply the user's redactor to every string in plain data."""
+        """Apply the user's redactor to every string in plain data, and to keys that are not names in code."""
         if self._settings.redact is None:
             return value
         if isinstance(value, str):
             return self._redact(name, value)
         if isinstance(value, dict):
-            return {key: self.redacted(name, item) for key, item in value.items()}
+            return self._redacted_fields(name, value)
         if isinstance(value, list):
             return [self.redacted(name, item) for item in value]
         return value
+
+    def _redacted_fields(self, name: str, fields: Mapping[str, AnyValue]) -> dict[str, AnyValue]:
+        redacted: dict[str, AnyValue] = {}
+        for key, item in fields.items():
+            shown = key if _NAME_IN_CODE.fullmatch(key) else self._redact(name, key)
+            while shown in redacted:  # keys that are redacted to the same text keep their items
+                shown += "'"
+            redacted[shown] = self.redacted(name, item)
+        return redacted
 
     def _redact(self, name: str, text: str) -> str:
         if self._settings.redact is None:
