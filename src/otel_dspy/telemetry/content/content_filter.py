@@ -37,7 +37,7 @@ _LONGEST_KEPT: Final = 8_192
 """Maximum length in characters of what is kept."""
 _TEXT: Final = frozenset({str})
 _NAME_IN_CODE: Final = re.compile(r"\$?[^\W\d][\w.\[\]']*")
-"""Names of fields, arguments and modules: `city`, `steps[0].predict`, `$ref`. Readers of the spans find values by them."""
+"""Names of fields, arguments and modules: `city`, `steps[0].predict`, `$ref`."""
 
 
 def _short_texts(value: AnyValue) -> tuple[tuple[str, AnyValue], ...] | None:
