@@ -15,7 +15,8 @@ START: Final = "start"
 """Name of the initial program, and of its trial."""
 LONGEST_FAILURE: Final = 250
 """Maximum characters of a failure's type and message."""
-_BASELINE: Final = "baseline"
+BASELINE: Final = "baseline"
+"""Kind of the trial of the unoptimized program."""
 _ERROR: Final = re.compile(r"(?P<type>[\w.]+): (?P<message>.*)", re.DOTALL)
 _NOT_BETTER: Final = re.compile(r"New subsample score (\S+) not better than old score (\S+)")
 _WORSE_MERGE: Final = re.compile(r"Merged score (\S+) worse than both parents (.+)")
@@ -74,7 +75,7 @@ def tried_text(kind: str | None, label: str | None, parameters: Mapping[str, obj
         label: `dspy.trial.label`.
         parameters: what the optimizer chose.
     """
-    if kind != _BASELINE:
+    if kind != BASELINE:
         return chosen_text(parameters) or proposal_text(parameters) or label
     own = label if parameters and "iteration" not in parameters and "restored" not in parameters else None
     if own is None and "candidate" in parameters:

@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-import io
 from dataclasses import replace
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from otel_dspy.reporting.comparison.text_comparison import text as comparison_text
-from otel_dspy.reporting.rich_classes import Console
 from otel_dspy.reporting.sections.result.repeated_programs import repeated_programs
 from otel_dspy.reporting.sections.result.stopped_text import state_text
+from otel_dspy.reporting.table_lines import table_lines
 from otel_dspy.reporting.terminal.trials_table import trials_table
 
 if TYPE_CHECKING:
     from otel_dspy.reporting.comparison.run_comparison import RunsComparison
     from otel_dspy.reporting.compile_result import Compile
     from otel_dspy.reporting.sections.result.verdict import Verdict
-
-_WIDTH: Final = 100
 
 
 def verdict_text(judged: Verdict) -> str:
@@ -46,12 +43,10 @@ def text_report(found: Compile, judged: Verdict, against: RunsComparison | None 
 
 
 def _trials(found: Compile) -> list[str]:
-    out = io.StringIO()
     table = trials_table(
         [replace(trial.row, state=state_text(trial)) for trial in found.trials],
         title="Trials (* is the winner)",
         usage=found.usage if found.usage.calls else None,
         models=found.usage_by_model,
     )
-    Console(file=out, width=_WIDTH, color_system=None).print(table)
-    return [line.rstrip() for line in out.getvalue().rstrip().splitlines()]
+    return table_lines(table)

@@ -19,6 +19,7 @@ from otel_dspy.telemetry.conventions.conversations import ConversationTracer
 from otel_dspy.telemetry.conventions.translating_tracer import with_extra_conventions
 from otel_dspy.telemetry.deferred.span_ends import SpanEnds
 from otel_dspy.telemetry.events import Events
+from otel_dspy.telemetry.exceptions import mark_failed
 from otel_dspy.telemetry.genai.handler import GenAIHandler
 from otel_dspy.telemetry.genai.message_parts import MessageParts
 from otel_dspy.telemetry.instruments import Instruments
@@ -104,8 +105,10 @@ class Telemetry:
         """
         self.ends.before_end(span, part, record, *args)
 
-    def end_span(self, span: Span) -> None:
-        """End a span as of now, on the deferred queue if possible."""
+    def end_span(self, span: Span, error: BaseException | None = None) -> None:
+        """End a span as of now, on the deferred queue if possible; as failed, where what it records raised an error."""
+        if error is not None:
+            mark_failed(span, error, self.content)
         self.ends.end(span)
 
     def put_content_payload(self, span: Span, name: str, value: AnyValue, *, whole: bool = False) -> None:

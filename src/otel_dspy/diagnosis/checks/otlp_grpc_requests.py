@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from otel_dspy.diagnosis.checks import otlp_rejections as rejections
+from otel_dspy.diagnosis.checks.otlp_requests import TIMEOUT
 from otel_dspy.diagnosis.checks.tls_ports import speaks_tls
 from otel_dspy.diagnosis.finding import LONGEST_REASON
 from otel_dspy.tracking_uri import without_passwords
@@ -16,8 +17,6 @@ if TYPE_CHECKING:
     from otel_dspy.diagnosis.checks.otlp_endpoints import OtlpEndpoint
     from otel_dspy.diagnosis.finding import Finding
 
-TIMEOUT: Final = 3.0
-"""Timeout in seconds of each request."""
 _UNTRUSTED: Final = "CERTIFICATE_VERIFY_FAILED: "
 """Before the reason, in messages of the TLS library that gRPC contains."""
 _LAST_ERROR: Final = "last error: "

@@ -9,7 +9,6 @@ from typing_extensions import override
 
 from otel_dspy.hooks.patching.call_hook import CallHook
 from otel_dspy.telemetry.call_context import call_context_in, context_for_call, inside
-from otel_dspy.telemetry.exceptions import mark_failed
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -63,6 +62,4 @@ class ComponentHook(CallHook):
 
     @override
     def close(self, error: BaseException | None) -> None:
-        if error is not None:
-            mark_failed(self._span, error, self._telemetry.content)
-        self._telemetry.end_span(self._span)
+        self._telemetry.end_span(self._span, error)

@@ -12,7 +12,6 @@ from otel_dspy.hooks.patching.call_hook import CallHook
 from otel_dspy.serialization.datasets import fields
 from otel_dspy.serialization.plain_data import has_method, plain
 from otel_dspy.telemetry.call_context import call_context_in, inside
-from otel_dspy.telemetry.exceptions import mark_failed
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -89,9 +88,7 @@ class PhaseHook(CallHook):
 
     @override
     def close(self, error: BaseException | None) -> None:
-        if error is not None:
-            mark_failed(self._span, error, self._telemetry.content)
-        self._telemetry.end_span(self._span)
+        self._telemetry.end_span(self._span, error)
 
 
 def _plain(value: Any) -> Any:

@@ -8,12 +8,12 @@ compile, or with its evaluation if there is no compile.
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, ClassVar, Final, cast
+from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from typing_extensions import override
 
 from otel_dspy.hooks.optimizers.base import OptimizerHook
-from otel_dspy.hooks.optimizers.plans.random_search import random_search
+from otel_dspy.hooks.optimizers.plans.random_search import FIRST_SEED, random_search
 from otel_dspy.hooks.optimizers.predictors import demo_counts, demos
 from otel_dspy.telemetry.spans.trial_info import TrialInfo, TrialKind
 from otel_dspy.telemetry.tallies.leaderboard import first_unless_greater
@@ -26,8 +26,6 @@ if TYPE_CHECKING:
     from otel_dspy.telemetry.spans.evaluate import EvaluateInfo
     from otel_dspy.telemetry.spans.setup import DatasetInfo
     from otel_dspy.telemetry.tallies.leaderboard import Entry
-
-_FIRST_SEED: Final = -3
 
 
 class RandomSearchHook(OptimizerHook):
@@ -80,11 +78,11 @@ class RandomSearchHook(OptimizerHook):
     def _info(scope: CompileScope, index: int) -> TrialInfo:
         restrict: Iterable[int] | None = scope.arguments.get("restrict")
         if restrict is None:
-            seed = _FIRST_SEED + index
+            seed = FIRST_SEED + index
         else:
-            seed = sorted(seed for seed in set(restrict) if seed >= _FIRST_SEED)[index]
+            seed = sorted(seed for seed in set(restrict) if seed >= FIRST_SEED)[index]
         return TrialInfo(
-            kind=TrialKind.BASELINE if seed == _FIRST_SEED else TrialKind.CANDIDATE,
+            kind=TrialKind.BASELINE if seed == FIRST_SEED else TrialKind.CANDIDATE,
             label=f"seed {seed}",
             parameters={"seed": seed},
         )

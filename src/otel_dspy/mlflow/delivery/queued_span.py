@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from otel_dspy.mlflow.records.sdk_span import span_record
 from otel_dspy.mlflow.records.span import SpanRecord
+from otel_dspy.runtime.deferred_queue import LATEST
 
 if TYPE_CHECKING:
     from opentelemetry.sdk.trace import ReadableSpan
 
     from otel_dspy.mlflow.records.route import Route
-
-LATEST: Final = 0.6
-"""Maximum seconds between the end of a call and the end of its deferred spans (`otel_dspy.runtime.deferred_queue`)."""
 
 
 @dataclass(slots=True)
@@ -43,6 +41,6 @@ class QueuedSpan:
 
 
 def age(span: ReadableSpan) -> float:
-    """Return the seconds since the span's end; at most `LATEST` unless the clock was changed."""
+    """Return the seconds since the span's end; at most `LATEST`, by which deferred spans have ended."""
     ended = time.time_ns() if span.end_time is None else span.end_time
     return min(max(0.0, (time.time_ns() - ended) / 1e9), LATEST)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import io
 from typing import TYPE_CHECKING, Final
 
 from otel_dspy.reporting.number_text import counted, duration_text
-from otel_dspy.reporting.rich_classes import SIMPLE_HEAD, Console, Table, Text
+from otel_dspy.reporting.rich_classes import SIMPLE_HEAD, Table, Text
+from otel_dspy.reporting.table_lines import table_lines
 from otel_dspy.trial_text import NONE, score_value_text
 
 if TYPE_CHECKING:
@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from otel_dspy.reporting.comparison.run_figures import RunFigures
     from otel_dspy.reporting.sections.prompts.prompt_diff import PredictorDiff
 
-_WIDTH: Final = 100
 _SHOWN_TRIALS: Final = 12
 """Most values of a curve in one line."""
 _UNKNOWN: Final = "not observed"
@@ -100,10 +99,8 @@ def _table(title: str, names: Sequence[str], rows: Sequence[tuple[str, Sequence[
         table.add_column(Text(name), overflow="fold")
     for name, values in rows:
         table.add_row(*map(Text, (name, *values)))
-    out = io.StringIO()
-    Console(file=out, width=_WIDTH, color_system=None).print(table)
     yield ""
-    yield from (line.rstrip() for line in out.getvalue().rstrip().splitlines())
+    yield from table_lines(table)
 
 
 def _flips(pair: RunPair) -> Iterator[str]:

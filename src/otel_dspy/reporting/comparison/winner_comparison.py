@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from otel_dspy.reporting.comparison.pairing import pair_examples
 from otel_dspy.reporting.sections.example_text import example_text, fields_text
+from otel_dspy.reporting.sections.result.gains import MAX_TEXT
 from otel_dspy.reporting.statistics.significance import paired_test
 
 if TYPE_CHECKING:
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
 
 MAX_FLIPS: Final = 20
 """Most examples of each kind that are shown."""
-_TEXT: Final = 160
 
 
 @dataclass(frozen=True)
@@ -94,10 +94,10 @@ def _flips(first: Compile, pairs: Sequence[tuple[ExampleResult, ExampleResult]])
     return tuple(
         Flip(
             before.example,
-            example_text(examples[before.example], _TEXT),
-            fields_text(examples[before.example].labels, _TEXT),
-            before.error or fields_text(before.prediction, _TEXT),
-            after.error or fields_text(after.prediction, _TEXT),
+            example_text(examples[before.example], MAX_TEXT),
+            fields_text(examples[before.example].labels, MAX_TEXT),
+            before.error or fields_text(before.prediction, MAX_TEXT),
+            after.error or fields_text(after.prediction, MAX_TEXT),
             before.score,
             after.score,
         )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from otel_dspy.reporting.html.score_chart import HEIGHT, WIDTH, stairs
+from otel_dspy.reporting.html.score_chart import BOTTOM, GRID_LINES, HEIGHT, LEFT, RIGHT, TOP, WIDTH, stairs
 from otel_dspy.trial_text import score_value_text
 
 if TYPE_CHECKING:
@@ -15,8 +15,6 @@ if TYPE_CHECKING:
 
 COLORS: Final = 6
 """Colors of lines in the style; they repeat."""
-_LEFT, _RIGHT, _TOP, _BOTTOM = 60, 20, 18, 34
-_LINES: Final = 4
 
 
 @dataclass(frozen=True)
@@ -51,19 +49,19 @@ def curves_chart(runs: Sequence[RunFigures]) -> CurvesChart | None:
     if not scores:
         return None
     low, high = min(0.0, *scores), max(100.0, *scores)
-    base, trials = HEIGHT - _BOTTOM, max(len(run.curve) for run in runs)
+    base, trials = HEIGHT - BOTTOM, max(len(run.curve) for run in runs)
 
     def x(trial: int) -> float:
-        return _LEFT + 10 + trial * (WIDTH - _LEFT - _RIGHT - 20) / max(1, trials - 1)
+        return LEFT + 10 + trial * (WIDTH - LEFT - RIGHT - 20) / max(1, trials - 1)
 
     def y(score: float) -> float:
-        return base - (score - low) / (high - low) * (base - _TOP)
+        return base - (score - low) / (high - low) * (base - TOP)
 
     curves: list[Curve] = []
     for number, run in enumerate(runs):
         places = [(x(trial), y(score)) for trial, score in enumerate(run.curve) if score is not None]
         if places:
             curves.append(Curve(run.name, stairs(places), number % COLORS, *places[-1]))
-    grid = [low + (high - low) * number / _LINES for number in range(_LINES + 1)]
+    grid = [low + (high - low) * number / GRID_LINES for number in range(GRID_LINES + 1)]
     labels = tuple((y(value), score_value_text(value, "percent").replace(".0 %", " %")) for value in grid)
-    return CurvesChart(WIDTH, HEIGHT, _LEFT, WIDTH - _RIGHT, base, tuple(curves), labels, trials)
+    return CurvesChart(WIDTH, HEIGHT, LEFT, WIDTH - RIGHT, base, tuple(curves), labels, trials)

@@ -16,10 +16,10 @@ if TYPE_CHECKING:
 
 WIDTH: Final = 820
 HEIGHT: Final = 270
-_LEFT, _RIGHT, _TOP, _BOTTOM = 60, 20, 18, 34
+LEFT, RIGHT, TOP, BOTTOM = 60, 20, 18, 34
 _INSET: Final = 10
 _MAX_LABELS: Final = 25
-_LINES: Final = 4
+GRID_LINES: Final = 4
 
 
 @dataclass(frozen=True)
@@ -77,12 +77,12 @@ def score_charts(points: Sequence[Point], initial: float | None, unit: str | Non
     ends = [end for point in points if point.interval for end in point.interval]
     low = min(0.0, *values, *ends)
     high = max(100.0 if unit == "percent" else 1.0, *values, *ends)
-    base = HEIGHT - _BOTTOM
+    base = HEIGHT - BOTTOM
 
     def y(score: float) -> float:
-        return base - (score - low) / (high - low) * (base - _TOP)
+        return base - (score - low) / (high - low) * (base - TOP)
 
-    grid = [low + (high - low) * number / _LINES for number in range(_LINES + 1)]
+    grid = [low + (high - low) * number / GRID_LINES for number in range(GRID_LINES + 1)]
     lines = tuple((y(value), score_value_text(value, unit).replace(".0 %", " %")) for value in grid)
     charts: list[ScoreChart] = []
     for name, axis, places, labels in _axes(points):
@@ -94,8 +94,8 @@ def score_charts(points: Sequence[Point], initial: float | None, unit: str | Non
                 axis,
                 WIDTH,
                 HEIGHT,
-                _LEFT,
-                WIDTH - _RIGHT,
+                LEFT,
+                WIDTH - RIGHT,
                 base,
                 tuple(dots),
                 lines,
@@ -130,14 +130,14 @@ def _axes(points: Sequence[Point]) -> Iterator[tuple[str, str, list[float], tupl
     for name, title, values, text in others:
         most = max(values, default=0)
         if most > 0:
-            ticks = [most * number / _LINES for number in range(_LINES + 1)]
+            ticks = [most * number / GRID_LINES for number in range(GRID_LINES + 1)]
             labels = tuple(Label(x, text(tick)) for x, tick in zip(_scaled(ticks, most), ticks, strict=True))
             yield name, title, _scaled(values, most), labels
 
 
 def _scaled(values: Sequence[float], most: float) -> list[float]:
-    scale = (WIDTH - _LEFT - _RIGHT - 2 * _INSET) / most
-    return [_LEFT + _INSET + value * scale for value in values]
+    scale = (WIDTH - LEFT - RIGHT - 2 * _INSET) / most
+    return [LEFT + _INSET + value * scale for value in values]
 
 
 def _dot(point: Point, x: float, y: Callable[[float], float], base: int) -> Dot:

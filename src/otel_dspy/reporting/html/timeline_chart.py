@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from otel_dspy.reporting.html.score_chart import WIDTH
 from otel_dspy.reporting.number_text import duration_text
 
 if TYPE_CHECKING:
@@ -12,7 +13,6 @@ if TYPE_CHECKING:
 
     from otel_dspy.reporting.sections.timeline import Bar, Timeline
 
-WIDTH: Final = 820
 _LEFT, _RIGHT, _TOP, _TRACK = 130, 20, 8, 24
 _LEAST: Final = 1.0
 """Minimum width of a bar."""

@@ -11,6 +11,7 @@ from otel_dspy.control_characters import without_control_characters
 from otel_dspy.reporting.errors import ReportError
 from otel_dspy.reporting.number_text import counted, duration_text, use_text
 from otel_dspy.reporting.required_packages import check_packages
+from otel_dspy.reporting.terminal.terminal_warnings import OVER_A_BAR
 from otel_dspy.reporting.trials.trial_row_text import choice_text, trial_line
 from otel_dspy.stop_reasons import stop_text
 from otel_dspy.trial_text import score_value_text
@@ -21,8 +22,6 @@ if TYPE_CHECKING:
 _NAME: Final = "otel-dspy"
 _MOST_ROWS: Final = 10
 _QUESTION: Final = "is the gain more than chance?"
-_OVER_A_BAR: Final = "\r\x1b[K"
-"""Removes a progress bar of DSPy's from the terminal's line; it is drawn again with its next step."""
 
 
 @dataclass(frozen=True)
@@ -126,7 +125,7 @@ class CompileLines:
         console.print(trials_table(view.trials, title=title, most=_MOST_ROWS, usage=result.usage, width=width))
 
     def _write(self, line: str) -> None:
-        sys.stderr.write(f"{_OVER_A_BAR if self._color else ''}{without_control_characters(line)}\n")
+        sys.stderr.write(f"{OVER_A_BAR if self._color else ''}{without_control_characters(line)}\n")
         sys.stderr.flush()
 
 

@@ -9,8 +9,8 @@ from typing import Final
 from typing_extensions import override
 
 _ROOT: Final = "otel_dspy"
-_OVER_A_BAR: Final = "\r\x1b[K"
-"""Removes a progress bar from the terminal's line; it is drawn again with its next step."""
+OVER_A_BAR: Final = "\r\x1b[K"
+"""Removes a progress bar of DSPy's from the terminal's line; it is drawn again with its next step."""
 
 
 class TerminalWarnings(logging.Handler):
@@ -27,7 +27,7 @@ class TerminalWarnings(logging.Handler):
         try:
             if not self._alone(record.name):
                 return
-            over = _OVER_A_BAR if sys.stderr.isatty() else ""
+            over = OVER_A_BAR if sys.stderr.isatty() else ""
             sys.stderr.write(f"{over}otel-dspy: {self.format(record)}\n")
             sys.stderr.flush()
         except Exception:  # noqa: BLE001 - as handlers of the standard library

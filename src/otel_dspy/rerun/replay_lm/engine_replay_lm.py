@@ -9,7 +9,7 @@ import dspy
 from typing_extensions import override
 
 from otel_dspy.rerun.replay_lm.answers import Replaying
-from otel_dspy.rerun.replay_lm.replay_call import ReplayCall, call_of, current_call
+from otel_dspy.rerun.replay_lm.replay_call import ReplayCall, call_of, current_call, lm15
 from otel_dspy.rerun.request_serialization import COMPARED
 
 if TYPE_CHECKING:
@@ -17,7 +17,6 @@ if TYPE_CHECKING:
 
     from otel_dspy.rerun.replay_lm.answers import ReplayAnswers
 
-_lm15: Any = getattr(dspy, "lm15", None)
 _NOT_IN_REQUESTS: Final = frozenset({"messages", "n", "rollout_id"})
 _STAND_IN: Final = "[messages or settings that dspy.lm15 has no type for]"
 """Prompt that DSPy gets in place of messages that it cannot convert. The history has the messages."""
@@ -44,7 +43,7 @@ class ReplayEngine:
 
     def stream(self, request: Any) -> Iterator[Any]:
         """Yield the events of a stream: the whole choice as one chunk."""
-        yield from _lm15.response_to_events(self.complete(request))
+        yield from lm15.response_to_events(self.complete(request))
 
     def close(self) -> None:
         """Do nothing: there is no connection."""
@@ -67,7 +66,7 @@ class AsyncReplayEngine:
     async def stream(self, request: Any) -> AsyncIterator[Any]:
         """Yield the events of a stream."""
         response = await self.complete(request)
-        for event in _lm15.response_to_events(response):
+        for event in lm15.response_to_events(response):
             yield event
 
     async def aclose(self) -> None:
@@ -148,8 +147,8 @@ def _representable(call: ReplayCall) -> dict[str, Any]:
     body = {name: value for name, value in keywords.items() if name not in _NOT_IN_REQUESTS and value is not None}
     body = {name: value for name, value in body.items() if not isinstance(value, type)}  # DSPy converts these
     try:
-        _lm15.request_from_openai_chat({"model": call.lm.model, **body, "messages": call.chat})
-    except (_lm15.LM15Error, TypeError, ValueError):
+        lm15.request_from_openai_chat({"model": call.lm.model, **body, "messages": call.chat})
+    except (lm15.LM15Error, TypeError, ValueError):
         unset = dict.fromkeys(keywords.keys() - {"messages"})
         return {**unset, "prompt": _STAND_IN, "n": keywords.get("n"), "cache": False}
     return {**_compared(call.kwargs), "prompt": call.prompt, "messages": call.messages, "cache": False}

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from otel_dspy.rerun.replay_lm.answers import ReplayAnswers
 
-_lm15: Any = getattr(dspy, "lm15", None)
+lm15: Any = getattr(dspy, "lm15", None)
 _CURRENT: ContextVar[ReplayCall | None] = ContextVar("otel_dspy_replay_call", default=None)
 _NO_SETTINGS: Final = ("cache", "request")
 _NUMBERS: Final = ("max_tokens", "temperature", "top_p", "top_k", "seed", "frequency_penalty", "presence_penalty")
@@ -53,7 +53,7 @@ class ReplayCall:
     def typed(self) -> Any:
         """The `lm15.Request`; None if there is none."""
         given = (self.prompt, self.kwargs.get("request"))
-        return next((one for one in given if isinstance(one, _lm15.Request)), None)
+        return next((one for one in given if isinstance(one, lm15.Request)), None)
 
     @property
     def chat(self) -> Any:
@@ -114,7 +114,7 @@ class ReplayCall:
             self._bodies = _bodies(self.answer, self.lm.model)
         if not self._bodies:  # DSPy requests as many choices as the call asked for
             self._bodies = _bodies(Answer((Choice(""),)), self.lm.model)
-        return _lm15.response_from_openai_chat(self._bodies.pop(0))
+        return lm15.response_from_openai_chat(self._bodies.pop(0))
 
 
 def current_call() -> ReplayCall | None:
@@ -135,7 +135,7 @@ def call_of(request: Any, answers: ReplayAnswers) -> ReplayCall:
     current = _CURRENT.get()
     if current is not None:
         return current
-    system = () if request.system is None else (_lm15.Message(role="user", parts=request.system),)
+    system = () if request.system is None else (lm15.Message(role="user", parts=request.system),)
     texts = [(message.role, message.text) for message in request.messages]
     texts = [*(("system", message.text) for message in system), *texts]
     if any(text is None for _, text in texts):

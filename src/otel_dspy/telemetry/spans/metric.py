@@ -15,7 +15,6 @@ from opentelemetry.trace import get_current_span, set_span_in_context
 
 from otel_dspy import semconv
 from otel_dspy.telemetry.call_context import call_context_in, inside
-from otel_dspy.telemetry.exceptions import mark_failed
 
 if TYPE_CHECKING:
     from opentelemetry.context import Context
@@ -69,9 +68,7 @@ class MetricGate:
         if error is not None:
             self._open(set_span_in_context(self._example))
         if self._span is not None:
-            if error is not None:
-                mark_failed(self._span, error, self._telemetry.content)
-            self._telemetry.end_span(self._span)
+            self._telemetry.end_span(self._span, error)
 
     def _open(self, context: Context) -> Span:
         with self._lock:

@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 
     from otel_dspy.hooks.optimizers.plans.call_plan import CallPlan
 
-_FIRST_SEED: Final = -3
+FIRST_SEED: Final = -3
+"""Seed of the unoptimized program."""
 _FIRST_BOOTSTRAP: Final = -1
 _STOPS: Final = "The search ends early at `stop_at_score`."
 
@@ -31,7 +32,7 @@ def random_search(optimizer: Any, arguments: Mapping[str, Any]) -> CallPlan:
     """
     restrict: Iterable[int] | None = arguments.get("restrict")
     allowed = None if restrict is None else set(restrict)
-    seeds = [seed for seed in range(_FIRST_SEED, optimizer.num_candidate_sets) if allowed is None or seed in allowed]
+    seeds = [seed for seed in range(FIRST_SEED, optimizer.num_candidate_sets) if allowed is None or seed in allowed]
     trainset = arguments["trainset"]
     validation = len(arguments.get("valset") or trainset)
     sizes = [_demos(optimizer, seed) for seed in seeds if seed >= _FIRST_BOOTSTRAP]
@@ -43,7 +44,7 @@ def random_search(optimizer: Any, arguments: Mapping[str, Any]) -> CallPlan:
         demos = 0.0
         if seed >= _FIRST_BOOTSTRAP:
             demos = filled(_demos(optimizer, seed), labeled, len(trainset))
-        elif seed > _FIRST_SEED:
+        elif seed > FIRST_SEED:
             demos = filled(0, labeled, len(trainset))
         plan = plan.plus(scored(Amount.exactly(validation), demos=demos))
     if getattr(optimizer, "stop_at_score", None) is None:

@@ -15,6 +15,7 @@ from otel_dspy.mlflow.mapping.traces.score_changes import change, counted_score
 from otel_dspy.mlflow.records.route import RootKind
 from otel_dspy.mlflow.records.span_records import CompileRecord, ExampleRecord, TrialRecord
 from otel_dspy.runtime.bounded_dict import BoundedDict
+from otel_dspy.trial_text import BASELINE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
 MAX_COMPILES: Final = 8
 MAX_EXAMPLES: Final = 10_000
 """Maximum number of examples of a compile that are kept."""
-_BASELINE: Final = "baseline"
 
 
 class _Scored(NamedTuple):
@@ -63,7 +63,7 @@ class LateStartScores:
             route: its destination, trace and options.
         """
         match record:
-            case TrialRecord(kind=kind, score=float(), state="complete") if kind == _BASELINE:
+            case TrialRecord(kind=kind, score=float(), state="complete") if kind == BASELINE:
                 yield from self._started(record)
             case ExampleRecord(
                 compile_id=str(), trial=int(), example_id=str(), initial_score=None, within_example=False

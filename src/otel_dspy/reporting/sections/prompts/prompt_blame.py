@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import TYPE_CHECKING, Final
 
-from otel_dspy.reporting.sections.prompts.prompt_diff import words
+from otel_dspy.reporting.sections.prompts.prompt_diff import MAX_WORDS, words
 from otel_dspy.reporting.trials.trial_row_text import choice_text
 
 if TYPE_CHECKING:
@@ -16,7 +16,6 @@ if TYPE_CHECKING:
 
     from otel_dspy.reporting.compile_result import Compile, Predictor, Trial
 
-_MAX_WORDS: Final = 4_000
 _MAX_COMPARED: Final = 60_000
 """Words of all ancestors together; difflib's time grows with the square of each text."""
 _WORD: Final = re.compile(r"\w")
@@ -93,7 +92,7 @@ def _predictor(found: Compile, name: str, family: Sequence[tuple[Trial, list[Tri
     initial = words(_instructions(found.initial_program, name))
     texts = {trial.row.index: words(_instructions(trial.program, name)) for trial, _ in family}
     sizes = [len(text) for text in texts.values()]
-    if max(sizes) > _MAX_WORDS or sum(sizes) > _MAX_COMPARED:
+    if max(sizes) > MAX_WORDS or sum(sizes) > _MAX_COMPARED:
         return None
     origins: dict[int, list[int | None]] = {}
     parents_of: dict[int, list[Trial]] = {}

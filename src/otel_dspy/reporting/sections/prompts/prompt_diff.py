@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from otel_dspy.reporting.compile_result import Compile, Predictor
 
 _WORDS: Final = re.compile(r"\s+|\w+|[^\w\s]")
-_MAX_WORDS: Final = 4_000
+MAX_WORDS: Final = 4_000
 """Longer texts are shown whole: difflib's time grows with their square."""
 _DEMO: Final = 300
 _MAX_DEMOS: Final = 20
@@ -96,7 +96,7 @@ def word_diff(before: str, after: str) -> tuple[Piece, ...]:
     if before == after:
         return (Piece("same", after),) if after else ()
     old, new = words(before), words(after)
-    if max(len(old), len(new)) > _MAX_WORDS:
+    if max(len(old), len(new)) > MAX_WORDS:
         return tuple(piece for piece in (Piece("removed", before), Piece("added", after)) if piece.text)
     pieces: list[Piece] = []
     for tag, first, last, start, end in difflib.SequenceMatcher(None, old, new, autojunk=False).get_opcodes():

@@ -19,7 +19,7 @@ MAX_VALUES: Final = 12
 """Most distinct values of a field that is shown by value."""
 MAX_CHANGES: Final = 20
 """Most changed examples of each kind that are shown."""
-_TEXT: Final = 160
+MAX_TEXT: Final = 160
 
 
 @dataclass(frozen=True)
@@ -139,13 +139,13 @@ def confusions(found: Compile, trial: Trial) -> tuple[Confusion, ...]:
 def _change(example: Example, start: Trial, winner: Trial) -> Change:
     def answer(trial: Trial) -> str:
         result = next(result for result in trial.results if result.example == example.id)
-        return answer_text(trial, result, _TEXT)
+        return answer_text(trial, result, MAX_TEXT)
 
     feedback = next((result.feedback for result in winner.results if result.example == example.id), None)
     return Change(
         example.id,
-        example_text(example, _TEXT),
-        fields_text(example.labels, _TEXT),
+        example_text(example, MAX_TEXT),
+        fields_text(example.labels, MAX_TEXT),
         answer(start),
         answer(winner),
         feedback,

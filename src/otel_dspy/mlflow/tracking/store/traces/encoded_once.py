@@ -13,7 +13,7 @@ import wrapt
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-_MODULE: Final = "mlflow.tracing.otel.translation"
+TRANSLATION: Final = "mlflow.tracing.otel.translation"
 """Imported by MLflow's store on a database, not by its client of a server."""
 _SANITIZE: Final = "sanitize_attributes"
 
@@ -35,7 +35,7 @@ def may_be_encoded_twice(value: str) -> bool:
 
 def install() -> None:
     """Let MLflow take attributes of the class `EncodedOnce` as they are, if it would not change them."""
-    module = sys.modules.get(_MODULE)
+    module = sys.modules.get(TRANSLATION)
     sanitize: Any = getattr(module, _SANITIZE, None)
     # If it is missing, or changes such attributes, MLflow decodes them in its own way.
     if sanitize is not None and not isinstance(sanitize, wrapt.FunctionWrapper) and _keeps_all(sanitize):

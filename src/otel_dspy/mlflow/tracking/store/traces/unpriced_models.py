@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING, Any, Final
 
 import wrapt
 
+from otel_dspy.mlflow.tracking.store.traces.encoded_once import TRANSLATION
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Generator
 
-_MODULE: Final = "mlflow.tracing.otel.translation"
-"""Imported by MLflow's store on a database, not by its client of a server."""
 _PRICE: Final = "calculate_cost_by_model_and_token_usage"
 
 
@@ -45,7 +45,7 @@ def unpriced(models: Collection[str]) -> Generator[None]:
 
 
 def _install() -> None:
-    module = sys.modules.get(_MODULE)
+    module = sys.modules.get(TRANSLATION)
     price: Any = getattr(module, _PRICE, None)
     # If it is missing, MLflow finds no price for these models in LiteLLM's list.
     if price is not None and not isinstance(price, wrapt.FunctionWrapper):
