@@ -96,7 +96,7 @@ def _phases(trees: list[ast.Module]) -> Iterator[str]:
         opened = ast.unparse(call.func)
         if opened == "emit_demos":
             yield SELECTION
-        elif opened in {"PhaseHook", "super().__init__"} or (opened.startswith("_") and opened.endswith("Watch")):
+        elif opened in {"PhaseHook", "super().__init__"}:
             for argument in call.args[2:3]:
                 if (
                     isinstance(argument, ast.Constant)
