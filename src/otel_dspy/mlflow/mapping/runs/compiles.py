@@ -14,7 +14,6 @@ from otel_dspy.mlflow.mapping.operations import (
     EndRun,
     EnsureRun,
     ForgetPrograms,
-    KeepProgram,
     LogMetrics,
     LogModel,
     LogParams,
@@ -23,6 +22,7 @@ from otel_dspy.mlflow.mapping.operations import (
     LogText,
     MetricPoint,
 )
+from otel_dspy.mlflow.mapping.runs.kept_program import kept_program
 from otel_dspy.mlflow.mapping.runs.run_status import is_interrupted, run_status
 from otel_dspy.mlflow.records.metric_names import BEST_SCORE, INITIAL_SCORE
 from otel_dspy.mlflow.records.param_names import FORECAST, LANGUAGE_MODEL
@@ -46,11 +46,7 @@ def setup_operations(setup: SetupRecord, options: Options, context: TraceContext
         context: the trace that the span is logged in.
     """
     identity, span = setup.identity, setup.span
-    if setup.program_id and setup.program_state:
-        yield KeepProgram(
-            key=f"{span.span_id}/program", scope=identity.compile_id, program_id=setup.program_id,
-            state=setup.program_state, initial=True,
-        )  # fmt: skip
+    yield from kept_program(setup, identity.compile_id, initial=True)
     run = compile_run(options, identity.compile_id)
     if run is None:
         return
@@ -137,10 +133,7 @@ def compile_operations(
         ended: the ended compile with its trials so far.
     """
     identity, span, scope = done.identity, done.span, done.identity.compile_id
-    if done.program_id and done.program_state:
-        yield KeepProgram(
-            key=f"{span.span_id}/program", scope=scope, program_id=done.program_id, state=done.program_state
-        )
+    yield from kept_program(done, scope)
     run = compile_run(options, scope)
     if run is not None:
         # Repeated for a reader that missed the setup; some optimizers resolve `auto` only at the end.

@@ -12,7 +12,6 @@ from otel_dspy.mlflow.mapping.operations import (
     EndRun,
     EnsureRun,
     ForgetPrograms,
-    KeepProgram,
     LogEvaluation,
     LogMetrics,
     LogProgram,
@@ -20,6 +19,7 @@ from otel_dspy.mlflow.mapping.operations import (
     MetricPoint,
 )
 from otel_dspy.mlflow.mapping.run_keys import EvaluateRun, UserRun
+from otel_dspy.mlflow.mapping.runs.kept_program import kept_program
 from otel_dspy.mlflow.mapping.runs.run_status import run_status
 from otel_dspy.mlflow.records.metric_names import ERRORS
 
@@ -46,11 +46,7 @@ def evaluate_operations(done: EvaluateRecord, options: Options, context: TraceCo
     span = done.span
     found = tables.rows(done.results)
     if done.compile_id is not None:
-        if done.program_id and done.program_state:
-            yield KeepProgram(
-                key=f"{span.span_id}/program", scope=done.compile_id, program_id=done.program_id,
-                state=done.program_state,
-            )  # fmt: skip
+        yield from kept_program(done, done.compile_id)
         run = trial_run(options, done.compile_id, done.trial)
         if run is not None and found is not None:
             several = done.role is not None and done.role != "validation"
@@ -113,9 +109,7 @@ def _stand_alone(done: EvaluateRecord, run: RunKey, found: list[tables.Row] | No
             | error,
         )
     if done.program_id and done.program_state:
-        yield KeepProgram(
-            key=f"{span.span_id}/program", scope=span.span_id, program_id=done.program_id, state=done.program_state
-        )
+        yield from kept_program(done, span.span_id)
         yield LogProgram(
             key=f"{span.span_id}/model", run=run, scope=span.span_id, program_id=done.program_id, path="model.json"
         )

@@ -11,7 +11,6 @@ from otel_dspy.mlflow.mapping.context import compile_run, trial_run
 from otel_dspy.mlflow.mapping.operations import (
     EndRun,
     EnsureRun,
-    KeepProgram,
     LogChanges,
     LogMetrics,
     LogParams,
@@ -20,6 +19,7 @@ from otel_dspy.mlflow.mapping.operations import (
     LogText,
     MetricPoint,
 )
+from otel_dspy.mlflow.mapping.runs.kept_program import kept_program
 from otel_dspy.mlflow.mapping.runs.run_status import run_status
 from otel_dspy.mlflow.records.metric_names import BEST_SCORE, NUM_EXAMPLES
 from otel_dspy.stop_reasons import stop_text
@@ -36,11 +36,7 @@ if TYPE_CHECKING:
 
 def trial_operations(trial: TrialRecord, options: Options) -> Iterator[Operation]:
     """Log the trial's own run, and its points on the compile's curves."""
-    if trial.program_id and trial.program_state:
-        yield KeepProgram(
-            key=f"{trial.span.span_id}/program", scope=trial.compile_id, program_id=trial.program_id,
-            state=trial.program_state,
-        )  # fmt: skip
+    yield from kept_program(trial, trial.compile_id)
     parent = compile_run(options, trial.compile_id)
     points = _progress(trial)
     progress: list[Operation] = []
