@@ -142,7 +142,7 @@ def _enable(
 ) -> None:
     global _active  # noqa: PLW0603 - there is one DSPy to instrument
     from otel_dspy.instrumentor import DSPyInstrumentor  # noqa: PLC0415 - the two wings meet only when this is called
-    from otel_dspy.mlflow.unsampled_callers import UnsampledCallers  # noqa: PLC0415 - the same
+    from otel_dspy.mlflow.autolog_sampler import AutologSampler  # noqa: PLC0415 - the same
 
     instrumentor, own = DSPyInstrumentor(), None
     with _lock:
@@ -164,7 +164,7 @@ def _enable(
             if not silent:
                 progress_display.show_progress(provider, processor)
             if own is None:
-                provider.sampler = UnsampledCallers(provider.sampler)  # the environment's, by default all
+                provider.sampler = AutologSampler(provider.sampler)  # the environment's, by default all
                 excluded = os.environ.get(CONTENT_VARIABLE, "").strip().upper() == "NO_CONTENT"
                 instrumentor.instrument(tracer_provider=provider, capture_content=not excluded)
             _active = _Active(processor, provider)

@@ -60,7 +60,7 @@ class OperationApplier:
         flushing: Callable[[], bool] = lambda: False,
         reports: RunReports | None = None,
     ) -> None:
-        """Create a applier.
+        """Create an applier.
 
         Args:
             writer: the experiment. Where it writes the runs of this process, stale runs of processes that have exited

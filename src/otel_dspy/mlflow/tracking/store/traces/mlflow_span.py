@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Final, cast
 
 from mlflow.entities import Span
 
-from otel_dspy.mlflow.tracking.store.traces.encoded_once import EncodedOnce, may_be_encoded_twice
-from otel_dspy.mlflow.tracking.store.traces.known_span import KnownSpan, answers_alike
+from otel_dspy.mlflow.tracking.store.traces.encoded_attributes import EncodedAttributes, may_be_encoded_twice
+from otel_dspy.mlflow.tracking.store.traces.precomputed_span import PrecomputedSpan, has_equal_values
 from otel_dspy.mlflow.tracking.store.traces.prices import NO_PRICE, may_be_priced, parts_of
 from otel_dspy.mlflow.tracking.store.traces.readable_span import readable_span
 from otel_dspy.serialization.json_text import nesting
@@ -36,13 +36,13 @@ def mlflow_span(logged: LogSpan) -> Span:
     if (costs := cost_of(logged)) is not None:
         attributes[_COST] = json.dumps(costs)
     attributes["mlflow.traceRequestId"] = json.dumps(f"tr-{logged.trace_id}")
-    if logged.events or not answers_alike():
+    if logged.events or not has_equal_values():
         return Span(readable_span(logged, attributes))
     twice = any(
         isinstance(value, str) and attributes[name] is not value and may_be_encoded_twice(value)
         for name, value in logged.attributes.items()
     )
-    return KnownSpan(logged, attributes if twice else EncodedOnce(attributes))
+    return PrecomputedSpan(logged, attributes if twice else EncodedAttributes(attributes))
 
 
 def cost_of(logged: LogSpan) -> dict[str, float] | None:

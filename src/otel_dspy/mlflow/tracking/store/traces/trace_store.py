@@ -13,7 +13,7 @@ from otel_dspy.mlflow.mapping.naming import KILLED_REASON
 from otel_dspy.mlflow.tracking.store import capabilities
 from otel_dspy.mlflow.tracking.store.paging import every_page
 from otel_dspy.mlflow.tracking.store.store_transaction import adding, spans_of
-from otel_dspy.mlflow.tracking.store.traces import encoded_once
+from otel_dspy.mlflow.tracking.store.traces import encoded_attributes
 from otel_dspy.mlflow.tracking.store.traces.mlflow_span import mlflow_span
 from otel_dspy.mlflow.tracking.store.traces.prices import NO_PRICE
 from otel_dspy.mlflow.tracking.store.traces.trace_ends import reverted_end
@@ -103,7 +103,7 @@ class TraceStore:
         models = {span.unpriced_model for span in logged if span.unpriced_model is not None}
         try:
             with unpriced(models | {model + NO_PRICE for model in models}):
-                encoded_once.install()
+                encoded_attributes.install()
                 converted = [mlflow_span(span) for span in logged]
                 with spans_of(self._store, {span.trace_id for span in converted}):
                     self._store.log_spans(experiment_id, converted)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import wrapt
 
-from otel_dspy.mlflow.tracking.store.traces.encoded_once import TRANSLATION
+from otel_dspy.mlflow.tracking.store.traces.encoded_attributes import TRANSLATION
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Generator

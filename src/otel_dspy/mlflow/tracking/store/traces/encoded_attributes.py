@@ -1,6 +1,7 @@
-"""Attributes that MLflow's store on a database need not decode to see whether they were encoded twice.
+"""Attributes as JSON texts, which MLflow's store on a database need not decode.
 
-MLflow decodes each attribute of each span that it stores, and its result once more if it is a text.
+MLflow decodes each attribute of each span that it stores, and its result once more if it is a text, to find attributes
+that were encoded twice.
 """
 
 from __future__ import annotations
@@ -18,11 +19,11 @@ TRANSLATION: Final = "mlflow.tracing.otel.translation"
 _SANITIZE: Final = "sanitize_attributes"
 
 
-class EncodedOnce(dict[str, str]):
+class EncodedAttributes(dict[str, str]):
     """Attributes as JSON texts, none of which is the JSON text of a JSON text, object or array."""
 
 
-_EVERY_KIND: Final = EncodedOnce(
+_EVERY_KIND: Final = EncodedAttributes(
     {"text": '"a"', "empty": '""', "integer": "1", "real": "0.5", "true": "true", "nothing": "null"}
     | {"object": '{"a": "[1]"}', "array": '["a", "1"]', "number": '"1"', "broken": '"a [1]"'}
 )
@@ -34,7 +35,7 @@ def may_be_encoded_twice(value: str) -> bool:
 
 
 def install() -> None:
-    """Let MLflow take attributes of the class `EncodedOnce` as they are, if it would not change them."""
+    """Let MLflow take attributes of the class `EncodedAttributes` as they are, if it would not change them."""
     module = sys.modules.get(TRANSLATION)
     sanitize: Any = getattr(module, _SANITIZE, None)
     # If it is missing, or changes such attributes, MLflow decodes them in its own way.
@@ -48,6 +49,6 @@ def _keeps_all(sanitize: Callable[..., Any]) -> bool:
 
 
 def _sanitize(wrapped: Callable[..., Any], _instance: object, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:  # noqa: ANN401 - passes on what MLflow gives
-    if len(args) == 1 and not kwargs and type(args[0]) is EncodedOnce:
+    if len(args) == 1 and not kwargs and type(args[0]) is EncodedAttributes:
         return dict(args[0])
     return wrapped(*args, **kwargs)

@@ -19,8 +19,8 @@ from otel_dspy.mlflow.mapping.trace_operations import LogSpan, LogTrace
 from otel_dspy.mlflow.records.route import UserEvent
 from otel_dspy.mlflow.records.span import SpanLink, SpanRecord
 from otel_dspy.mlflow.tracking.store.store import Store
-from otel_dspy.mlflow.tracking.store.traces import encoded_once, known_span, mlflow_span
-from otel_dspy.mlflow.tracking.store.traces.known_span import KnownSpan, answers_alike
+from otel_dspy.mlflow.tracking.store.traces import encoded_attributes, mlflow_span, precomputed_span
+from otel_dspy.mlflow.tracking.store.traces.precomputed_span import PrecomputedSpan, has_equal_values
 from otel_dspy.runtime.fork_gate import ForkGate
 from tests.support.blank_store import blank_store
 
@@ -54,9 +54,9 @@ def restored(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         "sanitize_attributes",
         getattr(translation.sanitize_attributes, "__wrapped__", translation.sanitize_attributes),
     )
-    answers_alike.cache_clear()
+    has_equal_values.cache_clear()
     yield
-    answers_alike.cache_clear()
+    has_equal_values.cache_clear()
 
 
 def logged(number: int, attributes: Mapping[str, object], **more: Any) -> LogSpan:
@@ -132,8 +132,8 @@ def test_rows_are_those_of_mlflows_own_class(tmp_path: Path, monkeypatch: pytest
     # A tag of the info, where there is one, is overwritten: MLflow writes the resource's last.
     assert ("service.name", "s", f"tr-{TRACE}") in found["trace_tags"]
     with monkeypatch.context() as patch:
-        patch.setattr(mlflow_span, "answers_alike", lambda: False)
-        patch.setattr(encoded_once, "install", lambda: None)
+        patch.setattr(mlflow_span, "has_equal_values", lambda: False)
+        patch.setattr(encoded_attributes, "install", lambda: None)
         patch.setattr(translation, "sanitize_attributes", translation.sanitize_attributes.__wrapped__)  # type: ignore[attr-defined]
         assert found == rows(tmp_path / "own", new=new)
 
@@ -142,7 +142,7 @@ def test_what_is_not_known_is_mlflows() -> None:
     """Attributes and links; copies of it; a name that it lacks."""
     one = logged(1, {"a": {"b": 1}, "mlflow.spanType": "LLM"}, links=(SpanLink("f" * 32, ROOT),))
     span = mlflow_span.mlflow_span(one)
-    assert type(span) is KnownSpan
+    assert type(span) is PrecomputedSpan
     assert "_span" not in vars(span)
     assert span.attributes["a"] == {"b": 1}
     assert [link.span_id for link in span.links] == [ROOT]
@@ -178,13 +178,13 @@ def test_another_version_of_mlflows_function(monkeypatch: pytest.MonkeyPatch) ->
         return {name.lower(): value.strip('"') for name, value in attributes.items()}
 
     monkeypatch.setattr(translation, "sanitize_attributes", other)
-    encoded_once.install()
+    encoded_attributes.install()
     assert translation.sanitize_attributes is other
     monkeypatch.delattr(translation, "sanitize_attributes")
-    encoded_once.install()
+    encoded_attributes.install()
     assert not hasattr(translation, "sanitize_attributes")
 
 
 def test_the_class_is_compared_with_this_version() -> None:
     """It is used, with the versions that are developed with."""
-    assert known_span.answers_alike()
+    assert precomputed_span.has_equal_values()

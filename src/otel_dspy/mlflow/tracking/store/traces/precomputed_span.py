@@ -1,4 +1,4 @@
-"""MLflow's span whose values are known, where MLflow's own class computes each from OpenTelemetry's span."""
+"""MLflow's span with precomputed values; MLflow's own class computes each of them from OpenTelemetry's span."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from otel_dspy.mlflow.mapping.trace_operations import LogSpan
 from otel_dspy.mlflow.records.span import SpanLink, SpanRecord
 from otel_dspy.mlflow.tracking.store.traces.readable_span import readable_span
 
-_ANSWERED: Final = (
+_COMPARED: Final = (
     "trace_id", "span_id", "parent_id", "name", "start_time_ns", "end_time_ns", "status", "span_type",
 )  # fmt: skip
 """What a store on a database reads, beside the dictionary. The class has these properties."""
@@ -38,7 +38,7 @@ _EXAMPLES: Final = (
 )  # fmt: skip
 
 
-class KnownSpan(Span):
+class PrecomputedSpan(Span):
     """MLflow's span; what has not been computed before is computed by MLflow's own class."""
 
     def __init__(self, logged: LogSpan, attributes: dict[str, str]) -> None:
@@ -132,21 +132,21 @@ def _ok() -> SpanStatus:
 
 
 @cache
-def answers_alike() -> bool:
-    """Return whether a `KnownSpan` has the values that MLflow's own class has, in this version of MLflow."""
+def has_equal_values() -> bool:
+    """Return whether a `PrecomputedSpan` has the values that MLflow's own class has, in this version of MLflow."""
     attributes = {_TYPE: '"LLM"', "mlflow.traceRequestId": json.dumps(f"tr-{_IDS[0]}")}
     try:
         return all(
-            _answers(KnownSpan(logged, attributes)) == _answers(Span(readable_span(logged, attributes)))
+            _values(PrecomputedSpan(logged, attributes)) == _values(Span(readable_span(logged, attributes)))
             for logged in _EXAMPLES
         )
     except Exception:  # noqa: BLE001 - another version has another class
         return False
 
 
-def _answers(span: Span) -> list[object]:
+def _values(span: Span) -> list[object]:
     # As text, which has the order of the keys.
-    return [*(getattr(span, name) for name in _ANSWERED), json.dumps(span.to_dict())]
+    return [*(getattr(span, name) for name in _COMPARED), json.dumps(span.to_dict())]
 
 
 def _hex(span_id: str) -> str:

@@ -20,12 +20,12 @@ if TYPE_CHECKING:
     from opentelemetry.util.types import Attributes
 
 
-class UnsampledCallers(Sampler):
-    """Decides on a span below an application's unsampled span as on a root; `others` makes all decisions.
+class AutologSampler(Sampler):
+    """Delegates to another sampler, and passes it a span below an unsampled span of the application as a root span.
 
-    Without it a parent-based sampler, as the SDK's default is, would drop what runs in a request that the application
-    does not sample for its own backend. Inside a call of DSPy its span decides, whatever is in between, a new trace of
-    the application's included: below one that was dropped, everything is dropped.
+    A parent-based sampler, which is the SDK's default, would otherwise drop the calls in a request that the application
+    does not sample for its own backend. Inside a call of DSPy, the parent is the span of that call, whatever spans are
+    in between, even if the application has started a new trace: below a dropped call, everything is dropped.
 
     Args:
         others: sampler that decides.
