@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 import uuid
 from typing import TYPE_CHECKING
@@ -15,6 +16,7 @@ from otel_dspy.mlflow.mapping.trace_operations import LogTrace
 from otel_dspy.mlflow.records.route import Destination, Experiment
 from otel_dspy.mlflow.tracking.operation_applier import OperationApplier
 from otel_dspy.mlflow.tracking.runs.stale_runs import REASON_TAG
+from otel_dspy.mlflow.tracking.state.process_identity import HOST_TAG, PROCESSES_TAG, host, process
 from otel_dspy.mlflow.tracking.writers.exclusive_writer import ExclusiveWriter
 
 if TYPE_CHECKING:
@@ -66,6 +68,45 @@ def test_the_actual_end_removes_the_reason(
     again.send_all()
     assert (again.lost, again.failed) == (0, 0)
     assert _states(tracking_uri, experiment) == states
+
+
+def test_a_replay_ends_runs_of_which_the_spool_has_no_span(tracking_uri: str) -> None:
+    """A process that is killed has created the run of its last trial, and of a step in it, and delivered their spans.
+
+    A run of a living process, and one of another compile, stay.
+    """
+    experiment = uuid.uuid4().hex
+    step, other = CompileRun("s"), CompileRun("o")
+
+    def applier() -> OperationApplier:
+        destination = Destination(tracking_uri, Experiment(name=experiment))
+        return OperationApplier(ExclusiveWriter(destination, threading.Event(), look_up_runs=True))
+
+    killed = applier()
+    for run, name, parent in (
+        (COMPILE, "compile", None), (TRIAL, "trial", COMPILE), (step, "step", TRIAL), (other, "other", None),
+        (TrialRun("c", 1, COMPILE), "ours", COMPILE),
+    ):  # fmt: skip
+        tags = {HOST_TAG: host(), PROCESSES_TAG: process(os.getpid())} if name == "ours" else {}
+        killed.apply(EnsureRun(key="run", run=run, name=name, start_ms=1, parent=parent, tags=tags))
+    info = LogTrace(key="info", trace_id=uuid.uuid4().hex, run=TRIAL, start_ms=1, name="example")
+    killed.apply(info)
+    killed.send_all()
+    replay = applier()
+    replay.apply(EnsureRun(key="run", run=COMPILE, name="compile", start_ms=1, parent=None, tags={}))
+    replay.send_all()
+    assert replay.end_open_runs(2) == 3
+    replay.send_all()
+    replay.end_interrupted_traces()
+    assert _states(tracking_uri, experiment) == {
+        "compile": ("KILLED", None),
+        "trial": ("KILLED", None),
+        "step": ("KILLED", None),
+        "ours": ("RUNNING", None),
+        "other": ("RUNNING", None),
+        "trace": ("ERROR", None),
+    }
+    assert (replay.lost, replay.failed) == (0, 0)
 
 
 def _states(tracking_uri: str, experiment: str) -> dict[str, tuple[str, str | None]]:

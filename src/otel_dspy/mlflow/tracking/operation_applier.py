@@ -143,7 +143,7 @@ class OperationApplier:
         return self._writer.attempts.failed
 
     def end_open_runs(self, end_ms: int, reason: str | None = None) -> int:
-        """End, as KILLED, the runs that were begun here and are still RUNNING; return their number.
+        """End, as KILLED, the runs that were begun here and are still RUNNING, and those below; return their number.
 
         The reason, if given, becomes a tag of each. `end_interrupted_traces` ends their traces. Runs of another living
         process are not changed.
@@ -158,7 +158,7 @@ class OperationApplier:
             if isinstance(run, CompileRun):
                 self.apply(DescribeStopped(key="stopped", run=run))
             ended += 1
-        return ended
+        return ended + self._open_runs.end_unknown(end_ms, reason)
 
     def end_interrupted_traces(self) -> None:
         """End, as ERROR, the traces in progress of the runs that `end_open_runs` ended; call after `send_all`."""

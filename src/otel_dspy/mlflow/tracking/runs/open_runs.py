@@ -6,6 +6,7 @@ import logging
 import time
 from typing import TYPE_CHECKING
 
+from otel_dspy.mlflow.mapping.naming import PARENT_RUN
 from otel_dspy.mlflow.tracking.runs.stale_runs import (
     REASON_TAG,
     end_stale_runs,
@@ -15,7 +16,7 @@ from otel_dspy.mlflow.tracking.runs.stale_runs import (
 from otel_dspy.mlflow.tracking.state.process_identity import owner_is_running
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Collection, Iterator, Mapping
 
     from otel_dspy.mlflow.mapping.run_keys import RunKey
     from otel_dspy.mlflow.tracking.runs.run_reports import RunReports
@@ -90,6 +91,48 @@ class OpenRuns:
         store, run_id = self._writer.connection.store(), self._writer.runs.handle(run).run_id
         stored = store.stored_run(run_id)
         return stored if stored.running and (self._writer.own or not owner_is_running(stored.tags)) else None
+
+    def end_unknown(self, end_ms: int, reason: str | None) -> int:
+        """End, as KILLED, the RUNNING runs below the `interrupted` ones that no operation here has named.
+
+        A process that was killed may have created the run of a trial of which its spool has no span. The process that
+        creates the runs knows them all.
+
+        Args:
+            end_ms: their end.
+            reason: why they are ended, if known.
+
+        Returns:
+            How many there were.
+        """
+        if self._writer.own:
+            return 0
+        known = {run_id for run_id, _ in self._interrupted}
+        for run_id in sorted(known):
+            below = self._writer.attempts.run("runs below a run", lambda run_id=run_id: self._below(run_id, known))
+            for stored_id, stored in (below or {}).items():
+                self._writer.attempts.run(
+                    "a run's end", lambda run=(stored_id, stored): self._end(*run, end_ms, reason)
+                )
+        return len(self._interrupted) - len(known)
+
+    def _below(self, run_id: str, known: Collection[str]) -> dict[str, dict[str, str]]:
+        """Return the tags of the RUNNING runs below a run, by id; not of `known` ones or those of a living process."""
+        connection, found = self._writer.connection, dict[str, dict[str, str]]()
+        pending = [run_id]
+        while pending:
+            for child, tags in connection.store().running([connection.experiment_id()], PARENT_RUN, pending.pop()):
+                if child not in known and child not in found and not owner_is_running(tags):
+                    found[child] = tags
+                    pending.append(child)
+        return found
+
+    def _end(self, run_id: str, stored: Mapping[str, str], end_ms: int, reason: str | None) -> None:
+        tags = {REASON_TAG: reason} if reason is not None else {}
+        store = self._writer.connection.store()
+        store.log_run(run_id, {}, (), tags | trial_description(stored, reason))
+        store.end_run(run_id, "KILLED", end_ms)
+        self._interrupted.append((run_id, tags))
 
     def end_traces(self) -> None:
         """End, as ERROR, the traces in progress of the `interrupted` runs, after all batches have been sent."""
