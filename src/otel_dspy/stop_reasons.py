@@ -18,6 +18,8 @@ STOPS: Final[Mapping[str, str]] = {
 """What stops a program from outside, or at its budget, by the name of the exception."""
 TERMINATED: Final = "was terminated (SIGTERM)"
 """Part of the reason of a run whose process received the signal."""
+SHUT_DOWN: Final = "the tracer provider was shut down"
+"""Part of the reason of a run whose process may go on."""
 
 
 def stop_text(error: str | None, reason: str | None = None) -> str | None:
@@ -28,5 +30,7 @@ def stop_text(error: str | None, reason: str | None = None) -> str | None:
         reason: why its run was ended without an exception, if it was.
     """
     if error is None and reason is not None:
+        if SHUT_DOWN in reason:
+            return "no longer recorded"
         return "terminated" if TERMINATED in reason else "ended with its process"
     return STOPS.get((error or "").partition(":")[0].rpartition(".")[2])

@@ -13,9 +13,12 @@ class ClosedWarning:
 
     def __init__(self) -> None:
         self._due = True
+        self.canceled = False
+        """Whether the program wants the shutdown, or ends."""
 
     def cancel(self) -> None:
         """Log nothing."""
+        self.canceled = True
         self._due = False
 
     def span_started(self) -> None:

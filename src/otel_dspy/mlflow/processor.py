@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import threading
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -223,12 +224,13 @@ class MlflowSpanProcessor(SpanProcessor):
 
         Args:
             wait: wait for delivery as `drain` does.
-            end_runs: end runs that are still open as KILLED. A provider is shut down when the process ends, after which
-                nothing can end them.
+            end_runs: end open runs as KILLED and traces as ERROR, with the reason: nothing can end them afterwards.
         """
+        exits = self._closed_warning.canceled or not threading.main_thread().is_alive()
         drain_deferred(last=True)
         fluent_tracing.disconnect(self)
-        self._worker.close(DrainTimeout.from_environment() if wait else DrainTimeout(0, 0), end_runs=end_runs)
+        deadline = DrainTimeout.from_environment() if wait else DrainTimeout(0, 0)
+        self._worker.close(deadline, end_runs=end_runs, exits=exits)
 
     def expect_shutdown(self) -> None:
         """Log no warning for what starts after the shutdown: the program wants it, or the process ends."""

@@ -283,3 +283,58 @@ def test_a_process_that_ends_ends_its_runs(
         "trial 1": f"not completed: {how}",
     }
     assert list(spool.glob("*")) == []
+
+
+CALL = """
+import sys, threading, time
+import dspy
+from otel_dspy.mlflow import autolog
+from tests.support.sums import sums_lm
+
+reached = threading.Event()
+
+class Stalling(dspy.Module):
+    def __init__(self):
+        super().__init__()
+        self.answer = dspy.Predict("question -> answer")
+
+    def forward(self, question):
+        self.answer(question=question)
+        reached.set()
+        print("reached", flush=True)
+        for _ in range(6000):
+            time.sleep(0.1)  # In steps: Python handles a signal that comes right before a sleep only after it.
+
+def call():
+    with dspy.context(lm=sums_lm()):
+        Stalling()(question="1+1")
+
+autolog(tracking_uri=sys.argv[1], experiment="ended")
+if sys.argv[2] == "SIGTERM":
+    call()
+threading.Thread(target=call, daemon=True).start()
+reached.wait()
+"""
+
+
+@pytest.mark.parametrize(("end", "how"), [("SIGTERM", "was terminated (SIGTERM)"), ("exit", "exited")])
+def test_a_process_that_ends_in_a_call_ends_its_trace(
+    end: str, how: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An ERROR with the reason, and with the spans that had ended; nothing is in the spool."""
+    spool, uri = tmp_path / "spool", blank_store(tmp_path)
+    monkeypatch.setenv("OTEL_DSPY_SPOOL_DIR", str(spool))
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    with piped_program(uri, end, text=CALL, environment=environment, folder=tmp_path) as (child, output):
+        while "reached" not in (line := output.readline()):
+            assert line, "it ended early"
+        if end == "SIGTERM":
+            child.send_signal(signal.SIGTERM)
+        assert child.wait(120) == (-signal.SIGTERM if end == "SIGTERM" else 0)
+    (trace,) = read_tree(uri, "ended").traces
+    assert (trace.state, trace.tags[REASON_TAG]) == (
+        "ERROR",
+        f"process {child.pid} {how} before it recorded the end of the trace",
+    )
+    assert [span.name for span in trace.spans] == ["module Predict"]
+    assert list(spool.glob("*")) == []

@@ -6,6 +6,7 @@ import logging
 from typing import TYPE_CHECKING, Any, cast
 
 import dspy
+import mlflow
 import pytest
 from dspy.utils.dummies import DummyLM
 from opentelemetry.sdk.trace import TracerProvider
@@ -13,7 +14,10 @@ from opentelemetry.sdk.trace import TracerProvider
 import otel_dspy.mlflow
 from otel_dspy import DSPyInstrumentor
 from otel_dspy.mlflow import MlflowSpanProcessor, autolog
+from otel_dspy.mlflow.tracking.runs.stale_runs import REASON_TAG
 from tests.support.mlflow_tree import read_tree
+from tests.support.optimizers import Rounds
+from tests.support.sums import exact, examples, sums_lm
 from tests.support.wrapping_provider import WrappingProvider
 
 if TYPE_CHECKING:
@@ -131,3 +135,71 @@ def test_what_the_program_has_switched_off(place: CallContext, caplog: pytest.Lo
     ask("after")
     assert logged(caplog) == []
     assert asked(place) == ["before"]
+
+
+class Interrupting(dspy.Module):
+    """Asks twice, and shuts the tracer provider down between."""
+
+    def __init__(self) -> None:
+        """Create it."""
+        super().__init__()
+        self.answer = dspy.Predict("question -> answer")
+
+    def forward(self, question: str) -> dspy.Prediction:
+        """Answer."""
+        self.answer(question=f"{question} first")
+        cast("TracerProvider", DSPyInstrumentor().tracer_provider).shutdown()
+        return self.answer(question=f"{question} second")
+
+
+@pytest.mark.contract_gaps("its parent was never exported")
+def test_a_provider_that_is_shut_down_in_a_call(place: CallContext) -> None:
+    """What has ended is kept; the trace is an ERROR with the reason, since nothing can record its end any more."""
+    autolog(tracking_uri=place.uri, experiment=place.experiment)
+    with dspy.context(lm=DummyLM(cast("Any", [{"answer": "2"}] * 2))):
+        Interrupting()(question="a")
+    ask("lost")
+    (trace,) = read_tree(place.uri, place.experiment).traces
+    assert (trace.state, trace.tags[REASON_TAG]) == (
+        "ERROR",
+        "the tracer provider was shut down before it recorded the end of the trace",
+    )
+    assert [span.name for span in trace.spans] == ["module Predict"]
+
+
+@pytest.mark.contract_gaps("its parent was never exported")
+def test_a_provider_that_is_shut_down_in_a_trace_of_the_programs(place: CallContext) -> None:
+    """The program's own trace goes on, and MLflow records its end."""
+    mlflow.set_tracking_uri(place.uri)
+    mlflow.set_experiment(place.experiment)
+    autolog()
+
+    @mlflow.trace
+    def answer() -> None:
+        with dspy.context(lm=DummyLM(cast("Any", [{"answer": "2"}] * 2))):
+            Interrupting()(question="a")
+
+    answer()
+    mlflow.flush_trace_async_logging()
+    (trace,) = read_tree(place.uri, place.experiment).traces
+    assert (trace.state, REASON_TAG in trace.tags) == ("OK", False)
+
+
+@pytest.mark.contract_gaps("its parent was never exported", "where None encloses it")
+def test_a_provider_that_is_shut_down_in_a_compile(place: CallContext) -> None:
+    """Its run has the reason, too, which is not the end of the process."""
+    autolog(tracking_uri=place.uri, experiment=place.experiment)
+
+    def interrupting(example: dspy.Example, prediction: dspy.Prediction, trace: object = None) -> float:
+        cast("TracerProvider", DSPyInstrumentor().tracer_provider).shutdown()
+        return exact(example, prediction, trace)
+
+    with dspy.context(lm=sums_lm()):
+        Rounds(interrupting).compile(dspy.Predict("question -> answer"), trainset=examples(4))
+    (run,) = read_tree(place.uri, place.experiment).runs
+    reason = "the tracer provider was shut down before it recorded the end of the run"
+    assert (run.status, run.tags[REASON_TAG]) == ("KILLED", reason)
+    assert {one.state for one in (*run.traces, *(trace for child in run.children for trace in child.traces))} <= {
+        "OK",
+        "ERROR",
+    }

@@ -19,7 +19,7 @@ from otel_dspy.mlflow.tracking.requests.retry import Stopped
 from otel_dspy.mlflow.tracking.runs.run_reports import RunReports
 from otel_dspy.mlflow.tracking.writers.exclusive_writer import ExclusiveWriter
 from otel_dspy.runtime import sigterm
-from otel_dspy.stop_reasons import TERMINATED
+from otel_dspy.stop_reasons import SHUT_DOWN, TERMINATED
 
 if TYPE_CHECKING:
     from otel_dspy.mlflow.delivery.drop_policy import DropPolicy
@@ -42,11 +42,13 @@ class WorkerState:
         ready: notified when a span or a flush was added; guards both, and `closed`.
         stop: set when the deadline has passed.
         closed: whether no more spans are accepted.
+        exits: whether the process ends, where open runs are to be ended.
     """
 
     ready: threading.Condition = field(default_factory=threading.Condition)
     stop: threading.Event = field(default_factory=threading.Event)
     closed: bool = False
+    exits: bool = True
 
 
 class DeliveryLoop:
@@ -152,6 +154,8 @@ class DeliveryLoop:
             if any(flush.end_runs for flush in reached):
                 self._end_open_runs()  # the traces of examples create the run of a trial that no control span names yet
             self.pipeline.end_interrupted_traces()
+            if any(flush.end_runs for flush in reached):
+                self.pipeline.end_open_traces(self._reason("trace"))
         if not self.pipeline.waits:
             self.confirm()
         for flush in reached:
@@ -171,6 +175,12 @@ class DeliveryLoop:
         return not self._queues.control.empty or self._flushes.runs_to_end
 
     def _end_open_runs(self) -> None:
-        ending = TERMINATED if sigterm.received() else "exited"
-        reason = f"process {os.getpid()} {ending} before it recorded the end of the run"
-        self.pipeline.end_open_runs(time.time_ns() // 1_000_000, reason)
+        self.pipeline.end_open_runs(time.time_ns() // 1_000_000, self._reason("run"))
+
+    def _reason(self, what: str) -> str:
+        """Return why the end of a run or a trace was not recorded."""
+        terminated = sigterm.received()
+        ending = f"process {os.getpid()} {TERMINATED if terminated else 'exited'}"
+        if not terminated and not self._state.exits:
+            ending = SHUT_DOWN
+        return f"{ending} before it recorded the end of the {what}"

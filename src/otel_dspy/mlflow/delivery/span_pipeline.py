@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from otel_dspy.mlflow.mapping import dispatch as mapping
 from otel_dspy.mlflow.mapping.compile_aggregator import CompileAggregator
+from otel_dspy.mlflow.mapping.context import logs_traces
 from otel_dspy.mlflow.mapping.traces.late_start_scores import LateStartScores
 from otel_dspy.mlflow.records import decode
 from otel_dspy.mlflow.records.payload_joiner import PayloadShelf
 from otel_dspy.mlflow.records.span_records import PayloadPiece
+from otel_dspy.runtime.bounded_dict import BoundedDict
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -17,6 +19,10 @@ if TYPE_CHECKING:
     from otel_dspy.mlflow.records.route import Destination, Route
     from otel_dspy.mlflow.records.span import SpanRecord
     from otel_dspy.mlflow.tracking.operation_applier import OperationApplier
+
+
+MAX_OPEN_TRACES: Final = 10_000
+"""Maximum number of remembered traces that are not known to have ended."""
 
 
 class SpanPipeline:
@@ -38,6 +44,9 @@ class SpanPipeline:
         self._aggregator = CompileAggregator()
         self._start_scores = LateStartScores()
 
+        self._open_traces: BoundedDict[tuple[Destination, str], None] = BoundedDict(MAX_OPEN_TRACES)
+        """Traces whose root, which this process records, has not ended."""
+
     def process(self, span: SpanRecord, route: Route) -> None:
         """Log a span to MLflow.
 
@@ -50,11 +59,21 @@ class SpanPipeline:
             return
         ended = self._aggregator.add(record)
         applier = self.applier(route.destination)
+        self._note_trace(record.span, route)
         for operation in mapping.operations(record, route.options, route.context, ended):
             applier.apply(operation)
         for operation in self._start_scores.add(record, route):
             applier.apply(operation)
         applier.finish_span()
+
+    def _note_trace(self, span: SpanRecord, route: Route) -> None:
+        context = route.context
+        if context.joined or not logs_traces(route.options, context):
+            return
+        if span.span_id == context.root_id:
+            self._open_traces.pop((route.destination, context.trace_id), None)
+        else:
+            self._open_traces[route.destination, context.trace_id] = None
 
     def applier(self, destination: Destination) -> OperationApplier:
         """Return the applier of a destination, which is created if it does not exist."""
@@ -89,6 +108,12 @@ class SpanPipeline:
         """End, as ERROR, the traces in progress of the runs that `end_open_runs` ended; call after `send_all`."""
         for applier in self._appliers.values():
             applier.end_interrupted_traces()
+
+    def end_open_traces(self, reason: str) -> None:
+        """End, as ERROR, the other traces of which spans have arrived and the root has not; call after `send_all`."""
+        for destination, trace_id in list(self._open_traces):
+            self.applier(destination).end_open_trace(trace_id, reason)
+        self._open_traces.clear()
 
     @property
     def waits(self) -> bool:

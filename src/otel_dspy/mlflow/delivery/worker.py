@@ -170,7 +170,7 @@ class Worker:
 
         Args:
             deadline: the deadlines.
-            end_runs: the process ends: end open runs as KILLED.
+            end_runs: nothing can end them any more: end open runs as KILLED, and open traces as ERROR.
 
         Returns:
             False if spans are left.
@@ -184,7 +184,7 @@ class Worker:
             self.queues.release(keep=False)
         return delivered
 
-    def close(self, deadline: DrainTimeout, *, end_runs: bool = False) -> bool:
+    def close(self, deadline: DrainTimeout, *, end_runs: bool = False, exits: bool = True) -> bool:
         """Drain, reject further spans and end the threads; warn which spool files are left.
 
         A call during another one waits for it.
@@ -192,11 +192,13 @@ class Worker:
         Args:
             deadline: see `drain`.
             end_runs: see `drain`.
+            exits: whether the process ends; otherwise the reason of what is ended is that the provider was shut down.
 
         Returns:
             False if spans are left.
         """
         with self._closing:
+            self._state.exits = exits
             return self._state.closed or self._close(deadline, end_runs=end_runs)
 
     def _close(self, deadline: DrainTimeout, *, end_runs: bool) -> bool:

@@ -164,6 +164,10 @@ class OperationApplier:
         """End, as ERROR, the traces in progress of the runs that `end_open_runs` ended; call after `send_all`."""
         self._open_runs.end_traces()
 
+    def end_open_trace(self, trace_id: str, reason: str) -> None:
+        """End a trace as ERROR, with the reason as a tag, if it is in progress; call after `send_all`."""
+        self._open_runs.end_trace(trace_id, reason)
+
     def apply(self, operation: Operation) -> None:  # noqa: C901, PLR0912 - a branch for each operation that waits
         """Apply one operation; a rejected one is logged and counted, and does not block the next."""
         self._open_runs.end_stale()

@@ -140,6 +140,18 @@ class OpenRuns:
             self._writer.attempts.run("a run's traces", self._traces_end(run_id, tags))
         self._interrupted.clear()
 
+    def end_trace(self, trace_id: str, reason: str) -> None:
+        """End, as ERROR, a trace in progress whose end will not be recorded.
+
+        Args:
+            trace_id: 32 hex digits.
+            reason: why not.
+        """
+        connection = self._writer.connection
+        self._writer.attempts.run(
+            "a trace's end", lambda: connection.store().traces.end_open_trace(trace_id, {REASON_TAG: reason})
+        )
+
     def _traces_end(self, run_id: str, tags: Mapping[str, str]) -> Callable[[], None]:
         connection = self._writer.connection
         return lambda: connection.store().traces.end_open_traces([connection.experiment_id()], run_id, tags)

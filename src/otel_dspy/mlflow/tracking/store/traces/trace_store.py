@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
 
@@ -24,7 +25,9 @@ if TYPE_CHECKING or (capabilities.MODELS and capabilities.TRACES):
     from otel_dspy.mlflow.tracking.store.traces import trace_entities
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
+
+    from mlflow.entities import TraceInfo
 
     from otel_dspy.mlflow.mapping.trace_operations import LogSpan, LogTrace
     from otel_dspy.mlflow.tracking.store.traces.trace_ends import TraceEnd
@@ -37,6 +40,15 @@ _SPANS_LOCATION = "mlflow.trace.spansLocation"
 """Tag of a trace that has spans."""
 _WITHOUT_SPANS = "Trace data not stored in tracking store"
 """Error of MLflow 3.17 (store/tracking/sqlalchemy_store.py, `get_trace`) for a trace that has no spans."""
+
+
+@contextmanager
+def _if_it_exists() -> Generator[None]:
+    try:
+        yield
+    except MlflowException as error:
+        if error.error_code != "RESOURCE_DOES_NOT_EXIST":
+            raise
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,11 +98,8 @@ class TraceStore:
         return _SPANS_LOCATION not in getattr(answer, "tags", {_SPANS_LOCATION: ""})
 
     def _remove_tag(self, trace_id: str, name: str) -> None:
-        try:
+        with _if_it_exists():
             self._store.delete_trace_tag(trace_id, name)
-        except MlflowException as error:
-            if error.error_code != "RESOURCE_DOES_NOT_EXIST":
-                raise
 
     def set_tags(self, trace_id: str, tags: Mapping[str, str]) -> None:
         """Set tags of an existing trace, in a request each."""
@@ -145,9 +154,24 @@ class TraceStore:
         )
         # All pages first: a trace that has ended is not found again, which would move the next page.
         for trace in list(pages):
-            trace_id = trace.trace_id.removeprefix("tr-")
-            sums = self.corrected_sums([trace_id]).get(trace_id, {})
-            self._store.start_trace(trace_entities.interrupted(trace, tags, sums))
+            self._end(trace, tags)
+
+    def end_open_trace(self, trace_id: str, tags: Mapping[str, str]) -> None:
+        """End a trace likewise if it is IN_PROGRESS; one that was not written stays so.
+
+        Args:
+            trace_id: 32 hex digits.
+            tags: tags to set on it.
+        """
+        with _if_it_exists():
+            trace = self._store.get_trace_info(f"tr-{trace_id}")
+            if trace.state == "IN_PROGRESS":
+                self._end(trace, tags)
+
+    def _end(self, trace: TraceInfo, tags: Mapping[str, str]) -> None:
+        trace_id = trace.trace_id.removeprefix("tr-")
+        sums = self.corrected_sums([trace_id]).get(trace_id, {})
+        self._store.start_trace(trace_entities.interrupted(trace, tags, sums))
 
     def runs_with_open_traces(self, experiment_ids: Sequence[str]) -> list[str]:
         """Return the ids of the runs of the experiments' IN_PROGRESS traces, each once."""
