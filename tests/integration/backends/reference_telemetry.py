@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import dspy
 from dspy.teleprompt import BootstrapFewShotWithRandomSearch
@@ -24,6 +24,11 @@ if TYPE_CHECKING:
 
     from opentelemetry.sdk.trace import ReadableSpan
     from opentelemetry.sdk.trace.export import SpanExporter
+
+SHAPES: Final = ("linked", "nested")
+"""Shapes of traces."""
+CONVENTIONS: Final = ("plain", "openinference")
+"""The attributes of otel-dspy alone, and those of OpenInference beside them."""
 
 
 @dataclass(frozen=True)

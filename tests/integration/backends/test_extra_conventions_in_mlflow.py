@@ -1,4 +1,4 @@
-"""MLflow through our own processor shows the same, whether spans say more in others' words or not."""
+"""MLflow through our own processor shows the same, with the attributes of other conventions and without."""
 
 from __future__ import annotations
 

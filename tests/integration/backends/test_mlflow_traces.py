@@ -11,7 +11,7 @@ import pytest
 from inline_snapshot import snapshot
 from mlflow import MlflowClient
 
-from tests.integration.backends.reference_telemetry import otlp, send_telemetry
+from tests.integration.backends.reference_telemetry import CONVENTIONS, SHAPES, otlp, send_telemetry
 from tests.support.mlflow_tree import read_tree
 
 if TYPE_CHECKING:
@@ -20,35 +20,20 @@ if TYPE_CHECKING:
     from tests.integration.backends.reference_telemetry import SentTelemetry
     from tests.support.mlflow_tree import ExperimentTree, SpanNode
 
-SHAPES = ["linked", "nested"]
-WORDS = ["plain", "openinference"]
-
-
-@pytest.fixture(params=SHAPES)
-def shape(request: pytest.FixtureRequest) -> str:
-    """Both shapes."""
-    return request.param
-
-
-@pytest.fixture(params=WORDS)
-def words(request: pytest.FixtureRequest) -> str:
-    """Our words alone, and OpenInference's beside them."""
-    return request.param
-
 
 @pytest.fixture(scope="module")
 def all_seen(server_uri: str) -> dict[str, tuple[SentTelemetry, ExperimentTree]]:
     """What was sent in each way, and all that MLflow holds of it."""
     seen: dict[str, tuple[SentTelemetry, ExperimentTree]] = {}
-    for name in (f"{shape}-{words}" for shape in SHAPES for words in WORDS):
+    for name in (f"{shape}-{conventions}" for shape in SHAPES for conventions in CONVENTIONS):
         experiment = MlflowClient(server_uri).create_experiment(name)
-        shape, words = name.split("-")
+        shape, conventions = name.split("-")
         recorded = send_telemetry(
             name,
             [otlp(server_uri, **{"x-mlflow-experiment-id": experiment})],
             trace_shape=shape,
             capture_content=True,
-            extra_conventions=() if words == "plain" else words,
+            extra_conventions=() if conventions == "plain" else conventions,
         )
         seen[name] = (recorded, read_tree(server_uri, name))
     return seen
@@ -56,10 +41,10 @@ def all_seen(server_uri: str) -> dict[str, tuple[SentTelemetry, ExperimentTree]]
 
 @pytest.fixture
 def seen(
-    all_seen: dict[str, tuple[SentTelemetry, ExperimentTree]], shape: str, words: str
+    all_seen: dict[str, tuple[SentTelemetry, ExperimentTree]], shape: str, conventions: str
 ) -> tuple[SentTelemetry, ExperimentTree]:
     """One of them."""
-    return all_seen[f"{shape}-{words}"]
+    return all_seen[f"{shape}-{conventions}"]
 
 
 def test_every_span_is_there_with_all_attributes_of_otel_dspy(seen: tuple[SentTelemetry, ExperimentTree]) -> None:
@@ -103,7 +88,7 @@ def test_traces(seen: tuple[SentTelemetry, ExperimentTree], shape: str) -> None:
     )
 
 
-def test_the_trace_of_a_call(seen: tuple[SentTelemetry, ExperimentTree], shape: str, words: str) -> None:
+def test_the_trace_of_a_call(seen: tuple[SentTelemetry, ExperimentTree], shape: str, conventions: str) -> None:
     """Span types, inputs and outputs, tokens, cost and session of a service's call."""
     trace = next(trace for trace in seen[1].traces if trace.spans[0].name == "module Predict")
     lines = [line for root in trace.spans for line in drawn(root)]
@@ -123,10 +108,10 @@ def test_the_trace_of_a_call(seen: tuple[SentTelemetry, ExperimentTree], shape: 
                     "  chat gpt-4o-mini: LLM '[[ ## question ## ]]\\n0+1\\n\\nRespond with the corresponding -> '[[ ## answer ## ]]\\nwrong\\n\\n[[ ## completed ## ]]\\n'",
                 ]
             ),
-        }[words]
+        }[conventions]
     )
     assert shown == {
-        "mlflow.trace.session": f"{shape}-{words}-alice",
+        "mlflow.trace.session": f"{shape}-{conventions}-alice",
         "mlflow.trace.tokenUsage": snapshot('{"input_tokens": 95, "output_tokens": 11, "total_tokens": 106}'),
         # MLflow reckons by the model that has answered, whose name is in no price list; with OpenInference's words by
         # the one that was asked for.
@@ -136,7 +121,7 @@ def test_the_trace_of_a_call(seen: tuple[SentTelemetry, ExperimentTree], shape: 
                     '{"input_cost": 1.4249999999999999e-05, "output_cost": 6.5999999999999995e-06, "total_cost": 2.085e-05}'
                 )
             }
-            if words == "openinference"
+            if conventions == "openinference"
             else {}
         ),
     }

@@ -1,4 +1,4 @@
-"""Arize Phoenix, a real server: what it shows of our spans, in both shapes, with OpenInference's words and without."""
+"""Arize Phoenix, a real server: what it shows of our spans, in both shapes, with OpenInference's attributes and without."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from inline_snapshot import snapshot
 
-from tests.integration.backends.reference_telemetry import otlp, send_telemetry
+from tests.integration.backends.reference_telemetry import CONVENTIONS, SHAPES, otlp, send_telemetry
 from tests.support.phoenix_server import PYTHON, READY, ROOT, needs_phoenix
 
 if TYPE_CHECKING:
@@ -24,36 +24,20 @@ if TYPE_CHECKING:
 pytestmark = needs_phoenix
 
 
-SHAPES = ["linked", "nested"]
-WORDS = ["plain", "openinference"]
-
-
-@pytest.fixture(params=SHAPES)
-def shape(request: pytest.FixtureRequest) -> str:
-    """Both shapes."""
-    return request.param
-
-
-@pytest.fixture(params=WORDS)
-def words(request: pytest.FixtureRequest) -> str:
-    """Our words alone, and OpenInference's beside them."""
-    return request.param
-
-
 @pytest.fixture(scope="module")
 def all_seen(phoenix: Phoenix) -> dict[str, tuple[SentTelemetry, dict[str, Any]]]:
     """What was sent to Phoenix in each way, and what it holds when it has all of it."""
     recorded = {
-        f"{shape}-{words}": send_telemetry(
-            f"{shape}-{words}",
+        f"{shape}-{conventions}": send_telemetry(
+            f"{shape}-{conventions}",
             [otlp(phoenix.url)],
-            {"openinference.project.name": f"{shape}-{words}"},
+            {"openinference.project.name": f"{shape}-{conventions}"},
             trace_shape=shape,
             capture_content=True,
-            extra_conventions=() if words == "plain" else words,
+            extra_conventions=() if conventions == "plain" else conventions,
         )
         for shape in SHAPES
-        for words in WORDS
+        for conventions in CONVENTIONS
     }
     held = phoenix.read({name: {"spans": len(sent.spans), "tokens": tokens(sent)} for name, sent in recorded.items()})
     return {name: (sent, held[name]) for name, sent in recorded.items()}
@@ -61,10 +45,10 @@ def all_seen(phoenix: Phoenix) -> dict[str, tuple[SentTelemetry, dict[str, Any]]
 
 @pytest.fixture
 def seen(
-    all_seen: dict[str, tuple[SentTelemetry, dict[str, Any]]], shape: str, words: str
+    all_seen: dict[str, tuple[SentTelemetry, dict[str, Any]]], shape: str, conventions: str
 ) -> tuple[SentTelemetry, dict[str, Any]]:
     """One of them."""
-    return all_seen[f"{shape}-{words}"]
+    return all_seen[f"{shape}-{conventions}"]
 
 
 def tokens(recorded: SentTelemetry) -> int:
@@ -102,8 +86,8 @@ def kinds(held: dict[str, Any]) -> dict[str, set[str]]:
     return dict(sorted(found.items()))
 
 
-def test_kinds(seen: tuple[SentTelemetry, dict[str, Any]], words: str) -> None:
-    """Phoenix knows the standard's language model calls by itself, and the rest by OpenInference's words."""
+def test_kinds(seen: tuple[SentTelemetry, dict[str, Any]], conventions: str) -> None:
+    """Phoenix knows the standard's language model calls by itself, and the rest by OpenInference's attributes."""
     assert (
         kinds(seen[1])
         == {
@@ -133,7 +117,7 @@ def test_kinds(seen: tuple[SentTelemetry, dict[str, Any]], words: str) -> None:
                     "trial": {"CHAIN"},
                 }
             ),
-        }[words]
+        }[conventions]
     )
 
 
@@ -149,11 +133,13 @@ def test_tokens_and_cost(seen: tuple[SentTelemetry, dict[str, Any]]) -> None:
             assert texts["llm.model_name"] == "gpt-4o-mini"
 
 
-def test_scores_can_be_filtered_by(seen: tuple[SentTelemetry, dict[str, Any]], words: str) -> None:
-    """`metadata['score'] == 0` in Phoenix's filter finds the examples that went wrong, in OpenInference's words."""
+def test_scores_can_be_filtered_by(seen: tuple[SentTelemetry, dict[str, Any]], conventions: str) -> None:
+    """`metadata['score'] == 0` in Phoenix's filter finds the examples that went wrong, with OpenInference's attributes."""
     recorded, held = seen
     wrong = [span.context for span in recorded.named("example") if attributes(span)["dspy.example.score"] == 0]
-    expected = sorted(f"{context.span_id:016x}" for context in wrong if context) if words == "openinference" else []
+    expected = (
+        sorted(f"{context.span_id:016x}" for context in wrong if context) if conventions == "openinference" else []
+    )
     assert held["wrong"] == expected
     assert wrong
 
@@ -178,10 +164,10 @@ def test_scores_become_annotations(all_seen: dict[str, tuple[SentTelemetry, dict
     )
 
 
-def test_conversations_are_sessions(seen: tuple[SentTelemetry, dict[str, Any]], shape: str, words: str) -> None:
+def test_conversations_are_sessions(seen: tuple[SentTelemetry, dict[str, Any]], shape: str, conventions: str) -> None:
     """Each conversation is a session, each call a turn; messages are there in OpenInference's attributes only."""
     sessions = {session["session_id"]: session["turns"] for session in seen[1]["sessions"]}
-    project = f"{shape}-{words}"
+    project = f"{shape}-{conventions}"
     assert {name: len(turns) for name, turns in sessions.items()} == {f"{project}-alice": 2, f"{project}-bob": 1}
     texts = [
         (turn.get("input", {}).get("value"), turn.get("output", {}).get("value"))
@@ -194,11 +180,11 @@ def test_conversations_are_sessions(seen: tuple[SentTelemetry, dict[str, Any]], 
             "openinference": snapshot(
                 [('{"question":"0+1"}', '{"answer":"wrong"}'), ('{"question":"1+1"}', '{"answer":"2"}')]
             ),
-        }[words]
+        }[conventions]
     )
 
 
-def test_the_tree_of_an_optimization(seen: tuple[SentTelemetry, dict[str, Any]], shape: str, words: str) -> None:
+def test_the_tree_of_an_optimization(seen: tuple[SentTelemetry, dict[str, Any]], shape: str, conventions: str) -> None:
     """`nested` is one tree from compile to call; `linked` has a trace an example, and Phoenix keeps no links."""
     assert not any("links" in span for span in seen[1]["spans"])
     lines = list(drawn(seen[1]["spans"]))
@@ -210,7 +196,7 @@ def test_the_tree_of_an_optimization(seen: tuple[SentTelemetry, dict[str, Any]],
             "nested": snapshot(Counter({"compile": 1, "module": 3})),
         }[shape]
     )
-    if (shape, words) == ("nested", "openinference"):
+    if (shape, conventions) == ("nested", "openinference"):
         assert lines[: lines.index(next(line for line in lines if "trial" in line and "seed -2" in line))] == snapshot(
             [
                 "compile BootstrapFewShotWithRandomSearch CHAIN  metadata.best_score=50.0 metadata.metric=exact metadata.score_unit=percent",
