@@ -8,12 +8,11 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, cast
 
 import dspy
-from opentelemetry.sdk.trace import TracerProvider
 
-from otel_dspy import DSPyInstrumentor
 from otel_dspy.mlflow import MlflowSpanProcessor
 from tests.support.dspy_answers import dspy_script
 from tests.support.in_process_lm import in_process_lm
+from tests.support.instrumented_dspy import instrumented
 from tests.support.mlflow_tree import read_tree
 from tests.support.sums import exact, examples, half_right
 
@@ -33,17 +32,10 @@ _OWN_TAGS = ("mlflow.parentRunId",)
 def exporting_to(*tracking_uris: str) -> Generator[list[MlflowSpanProcessor]]:
     """Record everything that DSPy does in each of these while the block lasts."""
     processors = [MlflowSpanProcessor(tracking_uri=uri, experiment=EXPERIMENT) for uri in tracking_uris]
-    provider = TracerProvider(shutdown_on_exit=False)
-    for processor in processors:
-        provider.add_span_processor(processor)
-    instrumentor = DSPyInstrumentor()
-    instrumentor.instrument(
-        tracer_provider=provider, capture_content=True, capture_programs=True, capture_datasets=True
-    )
     try:
-        yield processors
+        with instrumented(*processors):
+            yield processors
     finally:
-        instrumentor.uninstrument()
         for processor in processors:
             processor.shutdown()
 

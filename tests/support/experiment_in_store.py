@@ -6,13 +6,12 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from mlflow import MlflowClient
-from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
-from otel_dspy import DSPyInstrumentor
 from otel_dspy.mlflow import MlflowSpanProcessor
 from tests.support.blank_store import blank_store
+from tests.support.instrumented_dspy import instrumented
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -32,16 +31,9 @@ def store(folder: Path) -> str:
 def recorded(uri: str, *, capture_programs: bool = True) -> Generator[InMemorySpanExporter]:
     """Record DSPy in the store, and its spans."""
     kept = InMemorySpanExporter()
-    provider = TracerProvider(shutdown_on_exit=False)
     processor = MlflowSpanProcessor(tracking_uri=uri, experiment=EXPERIMENT)
-    for one in (SimpleSpanProcessor(kept), processor):
-        provider.add_span_processor(one)
-    instrumentor = DSPyInstrumentor()
-    instrumentor.instrument(
-        tracer_provider=provider, capture_content=True, capture_programs=capture_programs, capture_datasets=True
-    )
     try:
-        yield kept
+        with instrumented(SimpleSpanProcessor(kept), processor, capture_programs=capture_programs):
+            yield kept
     finally:
-        instrumentor.uninstrument()
         processor.shutdown()

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
-from otel_dspy import DSPyInstrumentor
 from tests.chaos.twins import optimize
+from tests.support.instrumented_dspy import instrumented
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -22,15 +21,7 @@ SPANS_AT_ONCE = 9
 def recorded_optimization() -> list[Sequence[ReadableSpan]]:
     """Optimize, and return the spans in batches of `SPANS_AT_ONCE`, in the order of export."""
     kept = InMemorySpanExporter()
-    provider = TracerProvider(shutdown_on_exit=False)
-    provider.add_span_processor(SimpleSpanProcessor(kept))
-    instrumentor = DSPyInstrumentor()
-    instrumentor.instrument(
-        tracer_provider=provider, capture_content=True, capture_programs=True, capture_datasets=True
-    )
-    try:
+    with instrumented(SimpleSpanProcessor(kept)):
         optimize(trials=2)
-    finally:
-        instrumentor.uninstrument()
     spans = kept.get_finished_spans()
     return [spans[start : start + SPANS_AT_ONCE] for start in range(0, len(spans), SPANS_AT_ONCE)]

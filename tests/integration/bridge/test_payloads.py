@@ -9,13 +9,12 @@ from typing import TYPE_CHECKING
 import dspy
 import pytest
 from opentelemetry.exporter.otlp.proto.common.trace_encoder import encode_spans
-from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
-from otel_dspy import DSPyInstrumentor
 from tests.chaos.twins import record
 from tests.integration.bridge.test_once import deliver
+from tests.support.instrumented_dspy import instrumented
 from tests.support.optimizers import Rounds
 from tests.support.sums import exact, sums_lm
 
@@ -30,18 +29,11 @@ LARGE = 400_000
 def requests() -> list[bytes]:
     """A compile with a large dataset, each span a request of its own."""
     kept = InMemorySpanExporter()
-    provider = TracerProvider(shutdown_on_exit=False)
-    provider.add_span_processor(SimpleSpanProcessor(kept))
     chance = random.Random(1)  # noqa: S311 - chance, no secret
     noise = "".join(chance.choices("abcdefghijklmnopqrstuvwxyz0123456789", k=LARGE))
     rows = [dspy.Example(question="0+1", answer="1", noise=noise).with_inputs("question")]
-    instrumentor = DSPyInstrumentor()
-    instrumentor.instrument(tracer_provider=provider, capture_programs=True, capture_datasets=True)
-    try:
-        with dspy.context(lm=sums_lm()):
-            Rounds(exact).compile(dspy.Predict("question -> answer"), trainset=rows)
-    finally:
-        instrumentor.uninstrument()
+    with instrumented(SimpleSpanProcessor(kept), capture_content=False), dspy.context(lm=sums_lm()):
+        Rounds(exact).compile(dspy.Predict("question -> answer"), trainset=rows)
     spans = kept.get_finished_spans()
     assert sum(span.name == "payload" for span in spans) > 1
     return [encode_spans([span]).SerializeToString() for span in spans]

@@ -10,13 +10,12 @@ from typing import TYPE_CHECKING, Any
 import dspy
 import pytest
 from mlflow import MlflowClient
-from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor
 
-from otel_dspy import DSPyInstrumentor
 from otel_dspy.mlflow import MlflowSpanProcessor
 from tests.chaos.twins import differences, optimize, record
 from tests.support.bridges import exporter, running_bridge
+from tests.support.instrumented_dspy import instrumented
 from tests.support.mlflow_server_app_exporters import app_exporter
 from tests.support.optimizers import Rounds
 from tests.support.sums import exact, examples, sums_lm
@@ -116,17 +115,8 @@ def test_scores_that_are_no_plain_numbers(server_uri: str, new_store: Callable[[
 
 def instrumented_by(processors: list[SpanProcessor], shape: str, work: Callable[[], object]) -> None:
     """Do something while these are exported to."""
-    provider = TracerProvider(shutdown_on_exit=False)
-    for processor in processors:
-        provider.add_span_processor(processor)
-    instrumentor = DSPyInstrumentor()
-    instrumentor.instrument(
-        tracer_provider=provider, trace_shape=shape, capture_content=True, capture_programs=True, capture_datasets=True
-    )
-    try:
+    with instrumented(*processors, trace_shape=shape):
         work()
-    finally:
-        instrumentor.uninstrument()
 
 
 def comparable(recorded: dict[str, Any]) -> dict[str, Any]:

@@ -10,10 +10,9 @@ import dspy
 import pytest
 from dspy.teleprompt import BootstrapFewShotWithRandomSearch
 from inline_snapshot import snapshot
-from opentelemetry.sdk.trace import TracerProvider
 
-from otel_dspy import DSPyInstrumentor
 from tests.support.in_process_lm import in_process_lm
+from tests.support.instrumented_dspy import instrumented
 from tests.support.optimizer_runs import tracked_tree
 from tests.support.optimizers import Rounds
 from tests.support.sums import exact, examples, sums_lm
@@ -74,16 +73,9 @@ def test_ten_thousand_examples_of_which_a_few_are_scored(tmp_path: Path) -> None
 
 def test_a_dataset_that_may_not_leave(tmp_path: Path) -> None:
     """Without `capture_datasets` there is no table of them in MLflow; their names are, and the trials as ever."""
-    instrumentor = DSPyInstrumentor()
-    provider = TracerProvider(shutdown_on_exit=False)
-    instrumentor.instrument(
-        tracer_provider=provider, capture_content=True, capture_programs=True, capture_datasets=False
-    )
-    try:
+    with instrumented(capture_datasets=False):
         student = dspy.Predict("question -> answer")
         _, tree = tracked_tree(tmp_path, lambda: _search(examples(MANY), examples(2), student, sums_lm()))
-    finally:
-        instrumentor.uninstrument()
     (run,) = tree.runs
     assert run.status == "FINISHED"
     assert sorted(_artifacts(run)) == snapshot(

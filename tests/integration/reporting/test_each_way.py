@@ -11,11 +11,10 @@ import dspy
 import mlflow
 import pytest
 from mlflow import MlflowClient
-from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor
 
 import otel_dspy
-from otel_dspy import DSPyInstrumentor, cli, semconv
+from otel_dspy import cli, semconv
 from otel_dspy.environment_variables import REPORT
 from otel_dspy.mlflow import MlflowSpanProcessor
 from tests.chaos.twins import differences
@@ -24,6 +23,7 @@ from tests.support.bridges import exporter, running_bridge
 from tests.support.compared_optimizations import optimize, right
 from tests.support.dspy_answers import dspy_script
 from tests.support.in_process_lm import in_process_lm
+from tests.support.instrumented_dspy import instrumented
 from tests.support.mlflow_server_app_exporters import app_exporter
 from tests.support.sums import examples, half_right
 
@@ -109,18 +109,9 @@ def record(uri: str, experiment: str, sender: SpanExporter) -> None:
     """Optimize twice, recorded by the processor and over OTLP at once, so that times are the same too."""
     own = MlflowSpanProcessor(tracking_uri=uri, experiment=experiment)
     sent = BatchSpanProcessor(sender, schedule_delay_millis=200, max_export_batch_size=64)
-    provider = TracerProvider(shutdown_on_exit=False)
-    for processor in (own, sent):
-        provider.add_span_processor(processor)
-    instrumentor = DSPyInstrumentor()
-    instrumentor.instrument(
-        tracer_provider=provider, capture_content=True, capture_programs=True, capture_datasets=True
-    )
-    try:
+    with instrumented(own, sent) as provider:
         for answer, instruction in ((half_right, "Add."), (right, "Add the numbers.")):
             optimize(answer, instruction, examples(12))
-    finally:
-        instrumentor.uninstrument()
     assert sent.force_flush(240_000)
     assert own.force_flush(240_000)
     provider.shutdown()

@@ -13,11 +13,10 @@ import dspy
 import pytest
 from mlflow import MlflowClient
 from opentelemetry.exporter.otlp.proto.common.trace_encoder import encode_spans
-from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
-from otel_dspy import DSPyInstrumentor, cli
+from otel_dspy import cli
 from otel_dspy.mlflow import MlflowSpanProcessor
 from otel_dspy.mlflow.delivery.spool_line import end_line, span_line
 from otel_dspy.mlflow.records.route import Destination, Experiment
@@ -29,6 +28,7 @@ from otel_dspy.reporting.report import report
 from tests.support.blank_store import blank_store
 from tests.support.dspy_answers import dspy_script
 from tests.support.in_process_lm import in_process_lm
+from tests.support.instrumented_dspy import instrumented
 from tests.support.otlp_json import as_json
 from tests.support.recorded_optimization import recorded_optimization
 from tests.support.sums import exact, examples, half_right
@@ -119,28 +119,19 @@ def test_a_file_of_a_collector_equals_the_run(tmp_path: Path, capsys: pytest.Cap
 def recorded_minibatches(processor: MlflowSpanProcessor) -> list[ReadableSpan]:
     """Optimize with minibatches, recorded by the processor as well; return the spans."""
     kept = InMemorySpanExporter()
-    provider = TracerProvider(shutdown_on_exit=False)
-    provider.add_span_processor(SimpleSpanProcessor(kept))
-    provider.add_span_processor(processor)
-    instrumentor = DSPyInstrumentor()
-    instrumentor.instrument(
-        tracer_provider=provider, capture_content=True, capture_programs=True, capture_datasets=True
-    )
-    try:
-        with dspy.context(lm=in_process_lm(dspy_script({"answer": half_right}))):
-            optimizer: Any = dspy.MIPROv2(
-                exact, auto=None, num_candidates=3, num_threads=2, max_bootstrapped_demos=1, max_labeled_demos=1
-            )
-            optimizer.compile(
-                dspy.ChainOfThought("question -> answer"),
-                trainset=examples(3),
-                valset=examples(6),
-                num_trials=3,
-                minibatch_size=3,
-                minibatch_full_eval_steps=2,
-            )
-    finally:
-        instrumentor.uninstrument()
+    lm = in_process_lm(dspy_script({"answer": half_right}))
+    with instrumented(SimpleSpanProcessor(kept), processor), dspy.context(lm=lm):
+        optimizer: Any = dspy.MIPROv2(
+            exact, auto=None, num_candidates=3, num_threads=2, max_bootstrapped_demos=1, max_labeled_demos=1
+        )
+        optimizer.compile(
+            dspy.ChainOfThought("question -> answer"),
+            trainset=examples(3),
+            valset=examples(6),
+            num_trials=3,
+            minibatch_size=3,
+            minibatch_full_eval_steps=2,
+        )
     return list(kept.get_finished_spans())
 
 
