@@ -110,10 +110,20 @@ class WithoutAnInstance(_Teleprompter):
         return student
 
 
-def test_a_compile_without_an_optimizer_is_none(caplog: pytest.LogCaptureFixture) -> None:
+class OfTheClass(_Teleprompter):
+    """The same as a class method."""
+
+    @classmethod
+    def compile(cls, student: Any, *, trainset: list[Any]) -> Any:
+        """Evaluate the program."""
+        return WithoutAnInstance.compile(student, trainset=trainset)
+
+
+@pytest.mark.parametrize("optimizer", [WithoutAnInstance, OfTheClass])
+def test_a_compile_without_an_optimizer_is_none(optimizer: Any, caplog: pytest.LogCaptureFixture) -> None:
     """Without an instance there are no parameters to record: what it evaluates is recorded on its own."""
     with dspy.context(lm=sums_lm()), recording() as recorder:
-        cast("Any", WithoutAnInstance).compile(_program(), trainset=examples(2))
+        optimizer.compile(_program(), trainset=examples(2))
     assert not recorder.named("compile")
     assert len(recorder.named("evaluate")) == 1
     assert not [record for record in caplog.records if record.name.startswith("otel_dspy")]

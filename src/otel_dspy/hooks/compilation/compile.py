@@ -49,8 +49,8 @@ def install(patches: Patches, telemetry: Telemetry, registry: HookRegistry) -> N
     from dspy.teleprompt.teleprompt import Teleprompter  # noqa: PLC0415 - dspy is imported when it is instrumented
 
     def create_hook(wrapped: Callable[..., Any], instance: Any, args: Args, kwargs: Kwargs) -> CallHook | None:
-        if instance is None:
-            return None  # a static method: there is no optimizer
+        if instance is None or isinstance(instance, type):
+            return None  # a static method or one of the class: there is no optimizer
         call_context = current_call_context()
         if call_context.compile is not None and call_context.compile.key == id(instance):
             return None  # `super().compile()` belongs to the same compile

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from functools import partialmethod
+from typing import TYPE_CHECKING, Any, Final
 
 from otel_dspy.runtime.error_guard import guarded
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
 
     from otel_dspy.hooks.patching.patches import Patches
+
+_INNER: Final[Mapping[type, str]] = {classmethod: "__func__", partialmethod: "func"}
+"""Attribute with the function of a descriptor that is none itself."""
 
 
 def wrap_with_subclasses(
@@ -33,8 +37,16 @@ def _wrap_own(
     patches: Patches, cls: type[Any], name: str, wrapper_for: Callable[[Callable[..., Any]], Callable[..., Any]]
 ) -> None:
     own = vars(cls).get(name)
-    if callable(own):
-        patches.wrap(cls, name, wrapper_for(own))
+    function = _function(own)
+    if callable(function):
+        patches.wrap(cls, name, wrapper_for(function))
+
+
+def _function(own: object) -> Any:
+    """Return the function of a class method or a partial method, which are callable only once they are bound."""
+    while (inner := getattr(own, _INNER.get(type(own), ""), None)) is not None:
+        own = inner
+    return own
 
 
 def _family(base: type[Any]) -> Iterator[type[Any]]:
