@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 _Given = ParamSpec("_Given")
 _SPAN_METHODS: Final = frozenset({"on_start", "on_end"})
 """Methods by which a processor receives spans."""
+_ACCEPTS: Final = ("accepts_deferred_ends", "takes_late_ends")
+"""Attributes by which a processor declares it; the second is the deprecated name of the first."""
 _HOOKED: Final = "_otel_dspy_drains_on_flush"
 
 
@@ -29,7 +31,7 @@ def accepts_deferred_ends(processor: SpanProcessor) -> bool:
     True for the SDK's BatchSpanProcessor, unless a subclass or the object overrides these methods, and for processors
     with the attribute `accepts_deferred_ends = True`.
     """
-    if getattr(processor, "accepts_deferred_ends", False):
+    if any(getattr(processor, name, False) for name in _ACCEPTS):
         return True
     kind = type(processor)
     return (

@@ -11,6 +11,7 @@ import pytest
 from inline_snapshot import snapshot
 from typing_extensions import override
 
+from otel_dspy.hooks import optimizers
 from otel_dspy.hooks.optimizers import (
     OptimizerHook,
     TrialInfo,
@@ -162,3 +163,41 @@ def test_a_hook_that_fails_later_costs_its_own_facts_alone() -> None:
             "    evaluate exact trial.index=1",
         ]
     )
+
+
+@pytest.mark.parametrize(
+    ("former", "current"),
+    [
+        ("DatasetFacts", "DatasetInfo"),
+        ("EvaluateFacts", "EvaluateInfo"),
+        ("PhaseWatch", "PhaseHook"),
+        ("TrialFacts", "TrialInfo"),
+        ("Watch", "CallHook"),
+        ("around", "wrap_call"),
+        ("current_place", "current_call_context"),
+        ("tell_setup", "record_setup"),
+    ],
+)
+def test_a_deprecated_name_is_an_alias_of_the_current_one(former: str, current: str) -> None:
+    """Hooks of other packages that import a former name get the same object, and a DeprecationWarning."""
+    with pytest.warns(DeprecationWarning, match=f"import {current} instead"):
+        found: object = getattr(optimizers, former)
+    assert found is getattr(optimizers, current)
+
+
+class FormerHook(OptimizerHook):
+    """A hook of another package that overrides a method by its former name."""
+
+    optimizer = "tests.support.optimizers.Rounds"
+
+    @override
+    def open_trial_facts(self, scope: CompileScope) -> TrialInfo:
+        return TrialInfo(label="draft")
+
+
+def test_a_method_with_its_former_name_is_called() -> None:
+    """`open_trial_facts` is `open_trial_info` now; overriding the former warns."""
+    scope: Any = None
+    with pytest.warns(DeprecationWarning, match="FormerHook.open_trial_facts is deprecated, name it open_trial_info"):
+        assert FormerHook().open_trial_info(scope) == TrialInfo(label="draft")
+    assert OptimizerHook().open_trial_info(scope) == TrialInfo()

@@ -6,6 +6,9 @@ applies to all other optimizers.
 
 from __future__ import annotations
 
+import warnings
+from typing import Any, Final
+
 from otel_dspy.hooks.optimizers.base import OptimizerHook, arguments_of, compile_of, record_setup
 from otel_dspy.hooks.optimizers.hook_registry import GROUP, register, unregister
 from otel_dspy.hooks.optimizers.phase import PhaseHook
@@ -63,3 +66,29 @@ __all__ = [
     "unregister",
     "wrap_call",
 ]
+
+_RENAMED: Final = {
+    "DatasetFacts": "DatasetInfo",
+    "EvaluateFacts": "EvaluateInfo",
+    "PhaseWatch": "PhaseHook",
+    "TrialFacts": "TrialInfo",
+    "Watch": "CallHook",
+    "around": "wrap_call",
+    "current_place": "current_call_context",
+    "tell_setup": "record_setup",
+}
+"""Deprecated name -> current name, for hooks in other packages."""
+
+
+def __getattr__(name: str) -> Any:
+    """Return the object of a deprecated name, with a DeprecationWarning.
+
+    Raises:
+        AttributeError: the name is neither exported nor deprecated.
+    """
+    if name not in _RENAMED:
+        message = f"module {__name__!r} has no attribute {name!r}"
+        raise AttributeError(message)
+    message = f"{__name__}.{name} is deprecated, import {_RENAMED[name]} instead"
+    warnings.warn(message, DeprecationWarning, stacklevel=2)
+    return globals()[_RENAMED[name]]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import warnings
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from otel_dspy.hooks.optimizers.plans.call_plan import CallPlan
@@ -171,6 +172,13 @@ class OptimizerHook:
 
     def open_trial_info(self, scope: CompileScope) -> TrialInfo:
         """Return the data of a trial that was opened in advance, if the compile ends before it is scored."""
+        if type(self).open_trial_facts is not OptimizerHook.open_trial_facts:
+            message = f"{type(self).__name__}.open_trial_facts is deprecated, name it open_trial_info"
+            warnings.warn(message, DeprecationWarning, stacklevel=2)
+        return self.open_trial_facts(scope)
+
+    def open_trial_facts(self, scope: CompileScope) -> TrialInfo:
+        """Return the data of `open_trial_info`, whose deprecated name this is."""
         del scope
         return TrialInfo()
 
