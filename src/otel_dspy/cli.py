@@ -156,7 +156,7 @@ def _print(text: str) -> None:
 
 
 def _check_command(parser: argparse.ArgumentParser, arguments: Sequence[str]) -> None:
-    """End with status 2 if the first argument is no command, and name the most similar one."""
+    """End with status 2 if the first argument is not a command, and name the most similar one."""
     name = next(iter(arguments), "")
     if not name or name.startswith("-") or name in _COMMANDS:
         return

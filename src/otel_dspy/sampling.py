@@ -41,7 +41,7 @@ _ID_BITS: Final = 64
 class ExampleSampler(Sampler):
     """Samples a share of the examples; `others` decides on all other spans.
 
-    The decision depends on ids only, so that all processes that see the same ids decide alike.
+    The decision depends on ids only, so that all processes that see the same ids make the same decision.
 
     Args:
         ratio: share of examples to sample, 0 to 1.

@@ -1,4 +1,4 @@
-"""Values that the producer and the consumers of spans share, beside the names in `semconv`."""
+"""Values that the producer and the consumers of spans share, in addition to the names in `semconv`."""
 
 from __future__ import annotations
 

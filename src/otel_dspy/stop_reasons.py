@@ -19,7 +19,7 @@ STOPS: Final[Mapping[str, str]] = {
 TERMINATED: Final = "was terminated (SIGTERM)"
 """Part of the reason of a run whose process received the signal."""
 SHUT_DOWN: Final = "the tracer provider was shut down"
-"""Part of the reason of a run whose process may go on."""
+"""Part of the reason of a run whose process may continue."""
 
 
 def stop_text(error: str | None, reason: str | None = None) -> str | None:

@@ -6,7 +6,7 @@ from typing import Any
 
 
 class NoProgramError(Exception):
-    """An object is no DSPy program, and makes none; the message names its type."""
+    """An object is not a DSPy program, and makes none; the message names its type."""
 
 
 def program_of(found: Any, name: str) -> Any:  # noqa: ANN401 - what the user has written
@@ -17,7 +17,7 @@ def program_of(found: Any, name: str) -> Any:  # noqa: ANN401 - what the user ha
         name: how the user has named it, for the message.
 
     Raises:
-        NoProgramError: It is no program, and makes none.
+        NoProgramError: It is not a program, and makes none.
         Exception: Any that the class or the function raises.
     """
     makes = isinstance(found, type) or (callable(found) and not _is_program(found))

@@ -1,7 +1,7 @@
 """Adjustments to an SDK pipeline that was configured by environment variables.
 
 The SDK wraps every exporter of `OTEL_TRACES_EXPORTER` in a BatchSpanProcessor, which drops the oldest spans when 2,048
-are queued. `adopt` replaces an exporter that stands for a span processor with that processor, and makes batch
+are queued. `adopt` replaces an exporter that represents a span processor by that processor, and makes batch
 processors keep control spans (`control_span_queue`). It needs private attributes of the SDK; if they are renamed, the
 pipeline remains unchanged.
 """

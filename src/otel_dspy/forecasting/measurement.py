@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 _SINGULAR: Final = 1e-6
-"""Share of the determinant below which input and output tokens of the runs grow alike, so that they have no fit."""
+"""Share of the determinant below which input and output tokens of the runs are proportional, so that no fit exists."""
 
 
 class MeasuredCall(NamedTuple):

@@ -198,7 +198,7 @@ def _new_processor(provider: object, instrumentor: DSPyInstrumentor) -> MlflowSp
 def _limits() -> SpanLimits:
     """Return the SDK's default limits, whatever the environment sets for exporters.
 
-    A shorter program or table is no JSON, and a span that has lost its attributes belongs to no run.
+    A shorter program or table is not valid JSON, and a span that has lost its attributes belongs to no run.
     """
     return SpanLimits(
         max_attributes=128, max_events=128, max_links=128, max_span_attributes=128, max_event_attributes=128,

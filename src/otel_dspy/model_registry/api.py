@@ -38,7 +38,7 @@ def register(  # noqa: PLR0913 - the parts of a registration, by name
         alias: alias that the version gets, and another version loses.
         prompts: register the predictors' instructions as prompts, where MLflow has a prompt registry.
         code_paths: files that define the program and that no package has.
-        pip_requirements: packages that the program needs beside DSPy and MLflow.
+        pip_requirements: packages that the program needs in addition to DSPy and MLflow.
         tracking_uri: the MLflow store; None for MLflow's current one.
 
     Returns:

@@ -24,7 +24,7 @@ def write_model(program: Any, folder: str, code_paths: Sequence[str], requiremen
         program: the program; the models of its predictors are removed.
         folder: where to write; it is created.
         code_paths: files that the model needs and no package has.
-        requirements: packages beside DSPy and MLflow.
+        requirements: packages other than DSPy and MLflow.
     """
     for _, predictor in program.named_predictors():
         predictor.lm = None

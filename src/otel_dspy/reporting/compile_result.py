@@ -81,7 +81,7 @@ class Phase:
 
 @dataclass(frozen=True)
 class Trial:
-    """A trial: its row of the trials table, and what belongs to it beside that."""
+    """A trial: its row of the trials table, and further data."""
 
     row: TrialRow
     results: tuple[ExampleResult, ...] = ()

@@ -14,7 +14,7 @@ def check_packages(*further: str) -> None:
     """Check that the packages of the extra `report` are installed.
 
     Args:
-        *further: names of modules that are needed beside those of all reports.
+        *further: names of modules that are needed in addition to those of all reports.
 
     Raises:
         ReportError: One is missing.

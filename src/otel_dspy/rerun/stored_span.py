@@ -33,10 +33,10 @@ class StoredCall(NamedTuple):
 
 
 def stored_call(span: Any) -> StoredCall | None:
-    """Read a span of MLflow; None if it is no language model call."""
+    """Read a span of MLflow; None if it is not a language model call."""
     stored = _stored(span)
     if stored is None:
-        # MLflow parses all attributes of a span when they are read, and most spans are no calls.
+        # MLflow parses all attributes of a span when they are read, and most spans are not calls.
         if not is_call(span.get_attribute(OPERATION)):
             return None
         failed = str(span.status.status_code.value) == "ERROR"

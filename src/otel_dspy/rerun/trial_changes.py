@@ -75,7 +75,7 @@ def examples_in(path: Path) -> list[dict[str, Any]]:
 
 
 def _text(given: str) -> str:
-    """Return an instruction; `@FILE` stands for the text of a file.
+    """Return an instruction; `@FILE` is replaced by the text of the file.
 
     Raises:
         RerunError: The file cannot be read.

@@ -20,7 +20,7 @@ class UserCode:
         """Return a program: the object itself, or what its class or a function returns without arguments.
 
         Raises:
-            RerunError: It is no DSPy program, or see `load`.
+            RerunError: It is not a DSPy program, or see `load`.
             Exception: Any that the file, the class or the function raises.
         """
         try:

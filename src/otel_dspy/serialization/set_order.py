@@ -55,6 +55,6 @@ def _members(original: object) -> Mapping[str, object]:
     """Return the values of a mapping, of a `dspy.Example` or of a pydantic model, by the names that a dump has."""
     if isinstance(original, Mapping):
         return {str(name): item for name, item in cast("Mapping[object, object]", original).items()}
-    if callable(getattr(original, "toDict", None)):  # a `dspy.Example`, which is no mapping
+    if callable(getattr(original, "toDict", None)):  # a `dspy.Example`, which is not a mapping
         return dict(cast("Any", original).items())
     return getattr(original, "__dict__", {})

@@ -77,7 +77,7 @@ class CallContext(NamedTuple):
     instructions: str | None = None
     """Docstring of the running predictor's signature; None outside predictors."""
     within_example: bool = False
-    """Whether an example runs. An evaluation that its program or its metric starts is no trial, nor part of one."""
+    """Whether an example runs. An evaluation that its program or its metric starts is not a trial, nor part of one."""
 
     @property
     def prompt(self) -> Prompt | None:

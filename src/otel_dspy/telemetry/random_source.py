@@ -20,7 +20,7 @@ if hasattr(os, "register_at_fork"):
 
 
 def random_id(bits: int) -> int:
-    """Return a random id of that many bits; not 0, which is no valid id."""
+    """Return a random id of that many bits; not 0, which is not a valid id."""
     return chance.getrandbits(bits) or random_id(bits)
 
 

@@ -43,7 +43,7 @@ def switch(text: str, flag: str) -> bool:
     """Parse a boolean; the empty text is False.
 
     Raises:
-        BridgeSettingError: the text is no boolean.
+        BridgeSettingError: the text is not a boolean.
     """
     try:
         return bool(text) and boolean(text)
@@ -55,7 +55,7 @@ def seconds(text: str, flag: str) -> float:
     """Parse a number of seconds above 0.
 
     Raises:
-        BridgeSettingError: the text is no such number.
+        BridgeSettingError: the text is not such a number.
     """
     try:
         value = number_of_seconds(text)
@@ -75,7 +75,7 @@ def size(text: str, flag: str, highest: int) -> int:
         highest: largest number of bytes that is accepted.
 
     Raises:
-        BridgeSettingError: the text is no such number.
+        BridgeSettingError: the text is not such a number.
     """
     try:
         value = number_of_bytes(text)
@@ -93,7 +93,7 @@ def number(text: str, flag: str, highest: int) -> int:
         highest: largest number that is accepted.
 
     Raises:
-        BridgeSettingError: the text is no such number.
+        BridgeSettingError: the text is not such a number.
     """
     return _in_range(int(text) if text.isdecimal() else 0, text, flag, highest)
 

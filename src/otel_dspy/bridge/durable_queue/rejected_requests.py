@@ -1,4 +1,4 @@
-"""Table of the requests that MLflow rejected, which a queue keeps apart until the next start of the bridge.
+"""Table of the requests that MLflow rejected, which a queue keeps separately until the next start of the bridge.
 
 All functions run in a transaction of the caller's.
 """

@@ -10,7 +10,7 @@ from otel_dspy.bridge.experiment_routing import ExperimentRouter
 from otel_dspy.bridge.pending_request import PendingRequest
 
 OVERHEAD: Final = 256
-"""Bytes that a request counts beside its body, so that many small ones are bounded too."""
+"""Bytes that are added to the size of a request's body, so that many small requests are bounded too."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +47,7 @@ class QueuedRequest:
 
 
 def routing_text(request: PendingRequest) -> str:
-    """Return what is stored beside the body: settings may change before it is written, and no other header is kept."""
+    """Return the headers and settings to store with the body: settings may change before the request is written."""
     experiments = request.experiments
     return json.dumps(
         {

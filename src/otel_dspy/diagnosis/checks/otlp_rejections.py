@@ -32,7 +32,7 @@ def rejected_credentials(endpoint: OtlpEndpoint, status: str) -> Finding:
 
 
 def no_receiver(endpoint: OtlpEndpoint, behavior: str) -> Finding:
-    """Return a finding for something that is no receiver of this signal and protocol.
+    """Return a finding for something that is not a receiver of this signal and protocol.
 
     Args:
         endpoint: the endpoint.

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 _ROLE_AND_CONTENT: Final = {"role", "content"}
 _TEXT: Final = frozenset({str})
 _ANSWER_FIELDS: Final = ("logprobs", "citations")
-"""Fields of an output that are no parts of a message."""
+"""Fields of an output that are not parts of a message."""
 
 
 CapturedMessage = ChatMessage | dict[str, str] | str

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from otel_dspy.telemetry.genai.inference_template import Request
 
 MAX_TARGETS: Final = 256
-"""Targets that are kept; then all are determined anew."""
+"""Maximum number of cached targets; beyond it the cache is cleared."""
 _known: Final[dict[object, RequestTarget]] = {}
 
 

@@ -166,7 +166,7 @@ def _reported_cost(responses: Sequence[Any]) -> float | None:
 
 
 def read_cost(cost: object) -> float | None:
-    """Return a cost in USD; None if it is no number. Rejects NaN, which would turn every total into NaN."""
+    """Return a cost in USD; None if it is not a number. Rejects NaN, which would turn every total into NaN."""
     if isinstance(cost, bool) or not isinstance(cost, int | float):
         return None
     return float(cost) if 0 <= cost < math.inf else None

@@ -133,7 +133,7 @@ class OptimizerHook:
 
         Args:
             info: the generic data.
-            program: snapshot of the evaluated program; None if it is no `dspy.Module`.
+            program: snapshot of the evaluated program; None if it is not a `dspy.Module`.
         """
         del program
         return info

@@ -1,7 +1,7 @@
 """Hook for BootstrapFinetune: phases `bootstrap` and `finetune`, and a trial for each training job.
 
 Source: `dspy/teleprompt/bootstrap_finetune.py` of dspy 3.4.1. The bootstrap is an evaluation whose traces become the
-training data; it scores no candidate, so it is no trial. `finetune_lms` starts a job for each model, or with
+training data; it scores no candidate, so it is not a trial. `finetune_lms` starts a job for each model, or with
 `multitask=False` for each of its predictors, and then waits for them. A job runs in a thread of the provider; its
 result is a new model or an exception. Jobs have no score.
 """

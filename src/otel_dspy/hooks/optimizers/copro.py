@@ -60,7 +60,7 @@ class COPROHook(OptimizerHook):
 
         Candidates are unique by predictor and text. One that is scored again keeps its position, and takes the new
         score only if that is larger. The sort is stable, and undefined if a score is NaN, as in COPRO. An evaluation
-        that raised ends the compile, and is no candidate.
+        that raised ends the compile, and is not a candidate.
         """
         kept: dict[Hashable, Entry] = {}
         scored = [entry for entry in entries if entry.score is not None]

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def predictors(program: Any) -> list[tuple[str, Any]]:
-    """Return the program's predictors with their paths, in DSPy's order; empty if it is no `dspy.Module`."""
+    """Return the program's predictors with their paths, in DSPy's order; empty if it is not a `dspy.Module`."""
     named = cast("Callable[[], list[tuple[str, Any]]] | None", getattr(program, "named_predictors", None))
     return named() if callable(named) else []
 

@@ -130,7 +130,7 @@ class Source(Protocol):
     def placeholder_span(self, span: SpanContext) -> trace.Span | None:
         """Return the span that MLflow uses as its active one while this one is current.
 
-        None if it is no otel-dspy span and in no call, or if a span of MLflow is active inside the call.
+        None if it is not a span of otel-dspy and not in a call, or if a span of MLflow is active inside the call.
         """
         ...
 

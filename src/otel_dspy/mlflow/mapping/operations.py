@@ -202,7 +202,7 @@ class EndRun:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LogReport:
-    """Log the report on the ended compile, once all else of its run is logged."""
+    """Log the report on the ended compile, once everything else of its run is logged."""
 
     key: str
     run: RunKey

@@ -98,7 +98,7 @@ class PayloadShelf:
 
 def _reference(value: AttributeValue) -> str | None:
     """Return the digest if the attribute's text is a reference and not the payload itself."""
-    # A reference has some 100 characters; a real text that begins alike is longer or has other keys.
+    # A reference has some 100 characters; a real text with the same beginning is longer or has other keys.
     if not isinstance(value, str) or not value.startswith('{"$payload"') or len(value) > 200:  # noqa: PLR2004 - above
         return None
     try:

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from otel_dspy.reporting.trials.trial_row import TrialRow
 
 _RUNNING: Final = frozenset({"RUNNING", "SCHEDULED"})
-"""Statuses of a run that goes on."""
+"""Statuses of a run that has not ended."""
 _SHORTEST: Final = 0.1
 """Shortest pause between two looks, in seconds."""
 _LONGEST: Final = 200

@@ -1,4 +1,4 @@
-"""Figures of one run beside others: scores, curve, cost for each point gained."""
+"""Figures of one run, for a comparison with others: scores, curve, cost for each point gained."""
 
 from __future__ import annotations
 

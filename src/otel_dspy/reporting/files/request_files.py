@@ -46,7 +46,7 @@ class FileRequest(NamedTuple):
 
 
 def files_at(path: Path) -> list[Path]:
-    """Return the files of a folder whose names have one of `SUFFIXES`, by name; or the path, if it is no folder.
+    """Return the files of a folder whose names have one of `SUFFIXES`, by name; or the path, if it is not a folder.
 
     Raises:
         OSError: The folder cannot be read.

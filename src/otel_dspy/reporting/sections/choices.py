@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 _PARAMETER: Final = "{}_predictor_{}"
 _BOOKKEEPING: Final = frozenset({"iteration", "candidate", "parents", "minibatch", "components"})
-"""Parameters of GEPA's trials that are no choice; see the lineage."""
+"""Parameters of GEPA's trials that are not a choice; see the lineage."""
 _MAX_OPTIONS: Final = 12
 _MAX_GRID: Final = 40
 
@@ -80,7 +80,7 @@ def choices(found: Compile) -> Choices | None:
     pairs = sorted({match["predictor"] for name in names if (match := CHOICE_PARAMETER.fullmatch(name))})
     grids = tuple(_grid(found, trials, predictor) for predictor in pairs)
     parameters = [_parameter(trials, name) for name in names if not CHOICE_PARAMETER.fullmatch(name)]
-    kept = tuple(parameter for parameter in parameters if 2 <= len(parameter.options) <= _MAX_OPTIONS)  # noqa: PLR2004 - one value is no choice
+    kept = tuple(parameter for parameter in parameters if 2 <= len(parameter.options) <= _MAX_OPTIONS)  # noqa: PLR2004 - one value is not a choice
     apart = tuple(trial.row.index for trial in found.trials if trial.results and not trial.row.parameters)
     return Choices(grids, kept, apart) if grids or kept else None
 

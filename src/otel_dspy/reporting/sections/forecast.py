@@ -1,4 +1,4 @@
-"""Forecast language model calls beside those that were made."""
+"""Comparison of the forecast language model calls with those that were made."""
 
 from __future__ import annotations
 

@@ -21,7 +21,7 @@ _NUMBER, _SCOPE, _SCORE, _TRIED = "trial", "scope", "score", "tried"
 _USE: Final = ("tokens", "seconds")
 _FOR_USE: Final = 70
 _FOR_SCOPE: Final = 50
-"""Columns of a terminal from which on there is room for these beside twelve characters of what was tried."""
+"""Width of a terminal, in characters, that has room for these and for twelve characters of what was tried."""
 _MINIBATCH: Final = "minibatch: some of the examples; only full scores compete."
 
 

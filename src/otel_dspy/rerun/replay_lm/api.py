@@ -24,7 +24,7 @@ RECORD_CONTENT: Final = (
 """How to record messages, for errors."""
 _FILES: Final = (".json", ".jsonl")
 _NOT_DEFAULT: Final = frozenset({"rollout_id", "n", "tools", "stop", "response_format", "tool_choice"})
-"""Settings that a program chooses for a call, so that they are no default of the model."""
+"""Settings that a program chooses for a call, so that they are not defaults of the model."""
 
 
 def replay_lm(  # noqa: PLR0913 - where the record is, and what the model is
@@ -46,7 +46,7 @@ def replay_lm(  # noqa: PLR0913 - where the record is, and what the model is
         run: id of the optimization's run in MLflow, or `latest` for the one that started last; or a path: a file of
             the Collector's file exporter in OTLP JSON, a spool file, or a folder of such files. A text is a path if it
             ends with .json or .jsonl, or has a separator.
-        model: name of the recorded model that it stands for; needed if the record has several.
+        model: name of the recorded model whose calls it answers; needed if the record has several.
         like: the model that was used: its name, settings and supported features are taken.
         fallback: the model that gets calls that are not in the record, and is as `like`; None to raise an error.
         tracking_uri: the MLflow store; None for MLflow's current one.

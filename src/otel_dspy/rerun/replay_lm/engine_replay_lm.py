@@ -132,7 +132,7 @@ class EngineReplayLM(Replaying, dspy.LM):
 
     @override
     def dump_state(self) -> dict[str, Any]:
-        """Return the model's name and settings. The record is no part of it."""
+        """Return the model's name and settings. The record is not part of it."""
         return dspy.BaseLM.dump_state(self)
 
 

@@ -1,1 +1,1 @@
-"""Conventions beside the project's own: OpenInference, extra attribute names, conversations."""
+"""Conventions other than the project's own: OpenInference, extra attribute names, conversations."""

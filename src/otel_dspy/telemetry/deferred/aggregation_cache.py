@@ -30,7 +30,7 @@ _INFINITE: Final = math.inf
 _MOST_UNIONS: Final = 16
 """Unions of an `AttributeSet` that are kept."""
 _MOST_SETS: Final = 256
-"""Attribute sets that are kept for an instrument; then the lookup starts anew."""
+"""Attribute sets that are kept for an instrument; then the lookup starts from scratch."""
 _VALUES: Final = frozenset({str, int, float, bool})
 """Types of values that the SDK leaves unchanged."""
 _TEXT: Final = frozenset({str})
@@ -161,7 +161,7 @@ class KnownAggregations:
 def _sampling_rule(exemplar_filter: Any) -> Callable[..., bool]:  # noqa: ANN401 - of the SDK, private
     from opentelemetry.sdk.metrics import TraceBasedExemplarFilter  # noqa: PLC0415 - the SDK is optional
 
-    # The default filter has an isinstance check against an abstract class, which takes longer than all else in it.
+    # The default filter has an isinstance check against an abstract class, which takes longer than the rest of it.
     return _in_sampled_span if type(exemplar_filter) is TraceBasedExemplarFilter else exemplar_filter.should_sample
 
 

@@ -29,7 +29,7 @@ _FIRST: Final[tuple[tuple[Literal["provider", "request_model", "server_address",
 )
 """(argument, attribute) of the attributes that the library sets at the start of a call."""
 _MOST: Final = 64
-"""Templates that are kept; then all are created anew."""
+"""Maximum number of cached templates; beyond it the cache is cleared."""
 
 
 class Request(TypedDict):

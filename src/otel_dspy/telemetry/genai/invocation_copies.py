@@ -2,7 +2,7 @@
 
 An invocation and its data have some eighty fields; those of calls to the same model differ in few. Whatever fields a
 version of the library has are copied by their types. An invocation is not copied if a field is of an unknown type, or
-differs between two that are created alike, as a time does.
+differs between two that are created in the same way, as a time does.
 """
 
 from __future__ import annotations

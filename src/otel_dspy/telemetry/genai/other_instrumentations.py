@@ -64,7 +64,7 @@ class OtherInstrumentations:
 
     def reusable(self, operation: str, context: Context | None) -> Span | None:
         """Return the parent span, if another instrumentation of the same provider has started it for this call."""
-        # Not by `get_current_span`, whose check against an abstract class takes longer than all else here.
+        # Not by `get_current_span`, whose check against an abstract class takes longer than everything else here.
         around: Any = (get_current() if context is None else context).get(SPAN)
         other = self._other(around)
         if other is None or not self._same_provider(around) or not _has_operation(around, operation):

@@ -92,7 +92,7 @@ def emit_setup(telemetry: Telemetry, scope: CompileScope, info: SetupInfo) -> No
         semconv.SPAN_DSPY_SETUP.format(scope.optimizer_name), context=scope.context, attributes=attributes
     )
     put_program(telemetry, scope, span, info.program)
-    # Ended before the datasets: whatever receives the spans one by one knows whose datasets they are.
+    # Ended before the datasets, so that a receiver of single spans knows which compile they belong to.
     telemetry.end_span(span)
     for dataset in info.datasets:
         with guarded("a dataset"):

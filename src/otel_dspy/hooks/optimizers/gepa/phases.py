@@ -41,7 +41,7 @@ _STEP: Final = create_key("otel_dspy.gepa.step")
 
 
 def events_here() -> GepaEvents | None:
-    """Return the events of the innermost compile; None if it is no run of gepa."""
+    """Return the events of the innermost compile; None if it is not a run of gepa."""
     scope = current_call_context().compile
     return None if scope is None else scope.state.get(EVENTS)
 

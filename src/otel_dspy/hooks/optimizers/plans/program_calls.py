@@ -18,8 +18,8 @@ _SINGLE: Final = frozenset({"Predict", "ChainOfThought", "MultiChainComparison"}
 def calls_of_a_run(program: Any) -> tuple[Amount, str]:
     """Return the number of LM calls of one run of the program, and what it is based on.
 
-    Modules of the user are assumed to call each of their predictors once. Agents and the like of DSPy, and programs
-    without predictors, have no upper bound. Neither has what is no module: Ensemble compiles without a student.
+    Modules of the user are assumed to call each of their predictors once. DSPy's agents and similar modules, programs
+    without predictors, and objects that are not modules have no upper bound: Ensemble compiles without a student.
     """
     if not callable(getattr(program, "predictors", None)):
         return Amount.between(0, None), UNKNOWN

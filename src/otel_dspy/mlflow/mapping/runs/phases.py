@@ -27,7 +27,7 @@ _STEP: Final = ("SIMBA", "step")
 def phase_operations(phase: PhaseRecord, options: Options) -> Iterator[Operation]:
     """Log each proposed instruction and demo set by predictor: `2` in a trial's parameter is the third.
 
-    The run of the compile is described anew where the next phase of the whole optimization begins.
+    The run of the compile is described again when the next phase of the whole optimization begins.
     """
     run = compile_run(options, phase.compile_id)
     if run is None:

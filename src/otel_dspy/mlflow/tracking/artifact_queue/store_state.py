@@ -49,7 +49,7 @@ class QueuedStore:
     gate: ForkGate = field(default_factory=ForkGate)
 
     def reset(self) -> None:
-        """Begin anew: the first queued artifact is written or given up."""
+        """Reset the failures: the first queued artifact is written or given up."""
         self.failures, self.next_at, self.failing_since, self.backoff = 0, 0.0, None, Backoff()
 
     def report_recovery(self, now: float) -> None:

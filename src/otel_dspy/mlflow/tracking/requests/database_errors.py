@@ -14,7 +14,7 @@ from typing import Final
 from mlflow.exceptions import MlflowException
 
 _OTHER_ERROR: Final = "failed to log opentelemetry spans"
-"""MLflow's answer, in lower case, to any error that is no `MlflowException` while it stores spans."""
+"""MLflow's answer, in lower case, to any error that is not a `MlflowException` while it stores spans."""
 _LINK: Final = "sqlalche.me/e/"
 """Part of the message of SQLAlchemy's errors."""
 _MODULE: Final = "sqlalchemy.exc"

@@ -59,7 +59,7 @@ _NO_EXPERIMENT: Final = re.compile(
     r"no experiment with id=?\s?\S+ exists|could not find experiment with id|the experiment \S+ must be in the 'active'"
     r"|^(?:invalid_parameter_value: )?invalid experiment id '"
 )
-"""Messages of MLflow's database stores, of its file stores, and of both; and of an id that is no number."""
+"""Messages of MLflow's database stores, of its file stores, and of both; and of an id that is not a number."""
 _NO_WORKSPACE: Final = re.compile(
     r"workspace '[^']*' not found|active workspace '[^']*' cannot be used|active workspace is required"
     r"|workspaces are not enabled on this server|workspace name '[^']*' (?:must|cannot|is reserved)"
@@ -152,7 +152,7 @@ def classify(error: BaseException, status: int | None = None) -> ErrorClass:
         status: HTTP status of the response that it was raised for, if there was one.
     """
     if isinstance(error, ArtifactStoreError):
-        # Without a cause it stands for an earlier failure of the store.
+        # Without a cause it represents an earlier failure of the store.
         return ErrorClass.RETRY if error.__cause__ is None else _of_artifacts(error.__cause__, status)
     found = _by_destination(error)
     if found is not None:

@@ -167,7 +167,7 @@ class Retrier:
                 return Result(Outcome.FAILED)
             if found not in {ErrorClass.RACED, ErrorClass.AMBIGUOUS} and not apart:
                 self._log.failed(error)
-            # Ambiguous answers count with them: a server that gives both in turn would be retried forever.
+            # Ambiguous answers count as such: a server that alternates between both would be retried forever.
             own_failures = own_failures + 1 if found in {ErrorClass.RETRY, ErrorClass.AMBIGUOUS} else 0
             if found is ErrorClass.RETRY and own_failures >= self._tries and self._server_answers():
                 self._give_up(what, f"failed to store {what}", error)

@@ -1,4 +1,4 @@
-"""Runs that accept no further data: deleted in MLflow, or removed for good by `mlflow gc`."""
+"""Runs that accept no further data: deleted in MLflow, or removed permanently by `mlflow gc`."""
 
 from __future__ import annotations
 

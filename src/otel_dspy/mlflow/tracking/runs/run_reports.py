@@ -90,7 +90,7 @@ class RunReports:
         stopped: bool = False,
         compile_id: str | None = None,
     ) -> None:
-        """Request a report, which `start` writes once all else of the run is written.
+        """Request a report, which `start` writes once everything else of the run is written.
 
         Args:
             connection: connection to the run's experiment.

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 _UNUSUAL: Final = len(str(2**31))
 """Digits of an id that the store is asked for first: PostgreSQL takes 31 bits, SQLite 63, and what they answer to more
-is no rejection of the experiment, unlike the answer to an id that does not exist.
+is not a rejection of the experiment, unlike the answer to an id that does not exist.
 """
 
 

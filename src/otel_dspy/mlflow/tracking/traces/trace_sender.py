@@ -108,7 +108,7 @@ class TraceSender:
         return self._together.overlaps and self._flushing()
 
     def send_all(self) -> None:
-        """Send the batch, whatever else is queued."""
+        """Send the batch, even if urgent operations are queued."""
         self._send(postpone=False)
         self._correct_shared_sums()
 

@@ -1,1 +1,1 @@
-"""Writers of runs and traces: alone or beside other processes."""
+"""Writers of runs and traces, for one process or several."""

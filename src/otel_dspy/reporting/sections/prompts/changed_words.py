@@ -88,7 +88,7 @@ def _whole(pieces: Sequence[Piece], length: int) -> list[Piece]:
 
 
 def _near(piece: Piece, *, first: bool, last: bool) -> Piece:
-    """Return what is beside changes of a text that is the same in both."""
+    """Return a piece on one line; of unchanged text only the words next to a change."""
     text = _line(piece.text)
     parts = words(text)
     if piece.kind != "same" or len(parts) <= _CONTEXT * (2 - first - last) + 1:

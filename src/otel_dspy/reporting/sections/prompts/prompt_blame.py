@@ -154,7 +154,7 @@ def _passages(text: Sequence[str], origins: Sequence[int | None]) -> tuple[Passa
 
 
 def _has_content(text: str) -> bool:
-    """Return whether a text has a word that is no function word: any two English texts share these."""
+    """Return whether a text has a word that is not a function word: any two English texts share these."""
     return any(_WORD.search(word) and word.casefold() not in _FUNCTION_WORDS for word in words(text))
 
 

@@ -1,4 +1,4 @@
-"""Instructions of the winner that are no instructions: empty, or a marker of DSPy's chat template."""
+"""Instructions of the winner that are not instructions: empty, or a marker of DSPy's chat template."""
 
 from __future__ import annotations
 

@@ -44,7 +44,7 @@ def repeated_programs(found: Compile) -> tuple[RepeatedProgram, ...]:
 
 
 def _tried(trial: Trial) -> tuple[object, object]:
-    """Return the program and, if the optimizer trains one, the model: it is no part of the program's state."""
+    """Return the program and, if the optimizer trains one, the model: it is not part of the program's state."""
     return trial.program, trial.row.parameters.get("model")
 
 

@@ -1,4 +1,4 @@
-"""Texts on an optimization that ended before it returned: how, and how to go on."""
+"""Texts on an optimization that ended before it returned: how, and how to continue."""
 
 from __future__ import annotations
 

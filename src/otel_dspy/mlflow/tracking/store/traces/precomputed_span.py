@@ -17,7 +17,7 @@ from otel_dspy.mlflow.tracking.store.traces.readable_span import readable_span
 _COMPARED: Final = (
     "trace_id", "span_id", "parent_id", "name", "start_time_ns", "end_time_ns", "status", "span_type",
 )  # fmt: skip
-"""What a store on a database reads, beside the dictionary. The class has these properties."""
+"""What a store on a database reads, in addition to the dictionary. The class has these properties."""
 _TYPE: Final = "mlflow.spanType"
 _IDS: Final = ("0123456789abcdef0123456789abcdef", "0123456789abcdef")
 _ROOT: Final = SpanRecord(

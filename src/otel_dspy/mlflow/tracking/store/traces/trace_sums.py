@@ -64,7 +64,7 @@ def _total(spans: Iterable[Any], attribute: str) -> dict[str, float]:
 
 
 def are_plain(spans: Iterable[LogSpan]) -> bool:
-    """Return whether no span with tokens or a cost is below another such: every version of MLflow sums these alike."""
+    """Return whether no span with tokens or a cost is below another such: all versions of MLflow sum these equally."""
     given = list(spans)
     parents = {logged.span.span_id: logged.parent_id for logged in given}
     counted = {
