@@ -11,6 +11,7 @@ import dspy
 import pytest
 from dspy.teleprompt import BetterTogether, InferRules, LabeledFewShot
 
+from otel_dspy import Budget, BudgetExceeded
 from tests.support.gepa_task import Pair, questions, reflection_lm, task_lm
 from tests.support.learning_lm import learning_lm
 from tests.support.span_recorder import recording
@@ -264,3 +265,40 @@ def test_a_nan_that_stops_the_optimizer(optimize: Callable[[], Any], error: type
     (compiled,) = (recorded for recorded in recorder.attributes_of("compile") if "compile.parent.id" not in recorded)
     assert compiled["error.type"] == error.__name__
     assert "program.id" not in compiled
+
+
+class Stopping(Scripted):
+    """One that stops the optimization with its third evaluation."""
+
+    def __call__(self, gold: Any, pred: Any, trace: object = None) -> float:
+        """The value, or an interruption."""
+        value = super().__call__(gold, pred, trace)
+        if value < 0:
+            raise KeyboardInterrupt
+        return value
+
+
+@pytest.mark.parametrize("first", [NAN, INF])
+def test_an_optimization_that_is_stopped_leaves_a_best_trial_with_a_score(first: float) -> None:
+    """It returns nothing: the first trial, which the search would keep whatever follows, is not the best."""
+    with (
+        recording(capture_programs=True) as recorder,
+        dspy.context(lm=learning_lm()),
+        pytest.raises(KeyboardInterrupt),
+    ):
+        _random_search(Stopping([first, 0.5, -1.0]))
+    (compiled,) = (recorded for recorded in recorder.attributes_of("compile") if "compile.parent.id" not in recorded)
+    assert (compiled["compile.best_trial.index"], compiled["compile.best_score"]) == (1, 50.0)
+
+
+def test_a_budget_that_stops_an_optimization_names_a_trial_with_a_score() -> None:
+    """In the exception as well as in the span."""
+    with (
+        recording(capture_programs=True, budget=Budget(lm_calls=2 * SIZE, on_exceeded="stop")) as recorder,
+        dspy.context(lm=learning_lm()),
+        pytest.raises(BudgetExceeded) as raised,
+    ):
+        _random_search(Scripted([NAN, 0.5]))
+    (compiled,) = (recorded for recorded in recorder.attributes_of("compile") if "compile.parent.id" not in recorded)
+    assert (raised.value.best_trial, raised.value.best_score) == (1, 50.0)
+    assert (compiled["compile.best_trial.index"], compiled["compile.best_score"]) == (1, 50.0)

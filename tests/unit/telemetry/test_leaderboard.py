@@ -100,3 +100,18 @@ def test_a_returned_program_that_scored_nan_has_that_score() -> None:
     board.enter(Trial(index=1, score=math.nan, program_id="b"), full=True, baseline=False)
     board.returned("b")
     assert (board.best_index, repr(board.best_score)) == (1, "nan")
+
+
+@given(st.lists(st.floats(), min_size=1))
+def test_a_compile_that_was_stopped_has_a_best_trial_with_a_finite_score(scores: list[float]) -> None:
+    """Whatever the rule keeps first; where no score is finite, the best trial stays."""
+    board = Leaderboard(first_unless_greater)
+    for number, score in enumerate(scores):
+        board.enter(Trial(index=number, score=score), full=True, baseline=not number)
+    before = board.best_index
+    board.stopped()
+    finite = [score for score in scores if math.isfinite(score)]
+    if finite and not math.isfinite(scores[before or 0]):
+        assert (board.best_index, board.best_score) == (scores.index(max(finite)), max(finite))
+    else:
+        assert board.best_index == before

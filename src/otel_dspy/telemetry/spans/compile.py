@@ -132,6 +132,8 @@ def _record_compile(
         scope.budget.ended()
     if error is None:
         board.returned(None if result is None else result.id)
+    else:
+        board.stopped()
     measured: dict[str, AttributeValue] = {
         semconv.DSPY_COMPILE_TRIAL_COUNT: scope.trial_count,
         **scope.usage.split_attributes(),

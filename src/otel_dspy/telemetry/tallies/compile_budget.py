@@ -79,14 +79,15 @@ class CompileBudget:
         if self._reached is None:
             return
         limit, spent = self._reached
+        best = self._leaderboard.best_until_stop
         raise BudgetExceeded(
             limit=limit,
             allowed=self._limits[limit],
             spent=spent,
             optimizer=self._optimizer,
             compile_id=self._compile_id,
-            best_trial=self._leaderboard.best_index,
-            best_score=self._leaderboard.best_score,
+            best_trial=None if best is None else best.index,
+            best_score=None if best is None else best.score,
         )
 
     def ended(self) -> None:

@@ -121,6 +121,23 @@ class Leaderboard:
                 self._best = self._select(self._entries)
             return Standing(self.best_score, self._best is entry, known)
 
+    @property
+    def best_until_stop(self) -> Entry | None:
+        """The best trial if the compile ends now without a program: one with a finite score, where there is one.
+
+        A rule that keeps a leading NaN is that of the program to return.
+        """
+        best = self._best
+        if best is not None and best.score is not None and math.isfinite(best.score):
+            return best
+        finite = [entry for entry in self._entries if entry.score is not None and math.isfinite(entry.score)]
+        return greatest(finite) or best
+
+    def stopped(self) -> None:
+        """Select the best trial of a compile that returned nothing."""
+        with self._lock:
+            self._best = self.best_until_stop
+
     def returned(self, program_id: str | None) -> None:
         """Select the best trial of the program that the compile has returned.
 
