@@ -114,6 +114,11 @@ class Trial:
         """Whether it is complete, with a score over the whole validation set."""
         return self.row.state == "complete" and self.row.scope == "full" and self.row.score is not None
 
+    @property
+    def has_no_finite_score(self) -> bool:
+        """Whether its score over the whole validation set is NaN or infinite, which the record has as no score."""
+        return (self.row.state, self.row.scope, self.row.score, self.row.failure) == ("complete", "full", None, None)
+
 
 @dataclass(frozen=True)
 class Candidates:

@@ -221,6 +221,19 @@ def test_parameters_that_differ() -> None:
     )
 
 
+def test_a_winner_whose_score_is_no_finite_number() -> None:
+    """The optimizer kept the first trial, which scored NaN: it was scored on the whole set, and its content recorded."""
+    first = questions(run("011"), "x", "y", "z")
+    kept = questions(run("011", "b"), "x", "y", "z")
+    unscored = [replace(one, row=replace(one.row, score=None), results=()) for one in kept.trials]
+    kept = replace(kept, trials=tuple(unscored), best_score=None)
+    compared = compare_runs([first, kept])
+    assert compared.warnings == ()
+    assert f"cannot be compared by example: the score of the winner of run {'b' * 32} is not a finite number" in text(
+        compared
+    )
+
+
 def test_warnings() -> None:
     """Runs in progress, failed runs, minibatches, sets that differ, and several comparisons."""
     first = questions(run("011"), "x", "y", "z")

@@ -219,6 +219,21 @@ def test_trials_that_were_in_progress_have_not_failed() -> None:
     assert not any("failed" in warning for warning in judged.warnings)
 
 
+def test_scores_that_are_no_finite_numbers() -> None:
+    """The record has none for NaN and infinity: the optimizer has scored the trial, and may have returned its program."""
+    start, other = trial(0, "", scope="full"), trial(1, "0111")
+    kept = verdict(optimization(start, other, best=0, best_score=None, initial_score=None, labels=LABELS[:4]))
+    assert kept.headline == "MIPROv2 on Classify: trial 0 won (start), whose score is not a finite number"
+    assert kept.evidence == (
+        "The optimizer returned the initial program. The winner's score is not a finite number: no test of chance."
+    )
+    left = verdict(optimization(start, other, best=1, initial_score=None, labels=LABELS[:4]))
+    assert left.headline == "MIPROv2 on Classify: 75.0 %, trial 1 won (candidate)"
+    assert left.evidence == (
+        "The score of the initial program is not a finite number: there is nothing to compare the winner with."
+    )
+
+
 def test_a_candidate_is_not_taken_for_the_start() -> None:
     """Without a baseline the start is the trial of the initial program; if there is none, nothing is compared."""
     initial, other = (Predictor("a", "Old."),), (Predictor("a", "New."),)

@@ -87,7 +87,7 @@ def _warnings(runs: Sequence[Compile], pairs: Sequence[RunPair]) -> Iterator[str
             yield f"{run_name(found)} is running: its winner is the best trial so far."
         elif found.error is not None:
             yield f"{run_name(found)} failed ({error_text(found.error)}): its winner is the best trial until then."
-        if found.winner is not None and not found.winner.is_full:
+        if found.winner is not None and not (found.winner.is_full or found.winner.has_no_finite_score):
             yield f"The winner of {run_name(found)} was not scored on the whole {found.scored_set}."
     for pair in pairs:
         if pair.examples.test is not None and pair.examples.pairing.difference is not None:

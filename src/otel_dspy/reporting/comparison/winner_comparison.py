@@ -77,6 +77,8 @@ def _no_results(found: Compile) -> str | None:
     """Return why a run has no results by example of its winner; None if it has."""
     if found.winner is None:
         return f"run {found.run_id} has no trial with the returned program"
+    if found.winner.has_no_finite_score:
+        return f"the score of the winner of run {found.run_id} is not a finite number"
     if not found.winner.results:
         return (
             f"run {found.run_id} has no results by example of its winner: record the optimization with "

@@ -30,9 +30,12 @@ def best_trial(summary: Mapping[str, Any]) -> int | None:
 
 def _rows(trials: list[dict[str, Any]], summary: Mapping[str, Any]) -> Iterator[TrialRow]:
     best: float | None = None
+    kept = False  # whether the best trial has no finite score: nothing was better for the optimizer from then on
     best_index = best_trial(summary)
     for trial in trials:
         score, usage = number(trial.get("score")), mapping(trial.get("usage"))
+        returned = trial["index"] == best_index
+        kept = kept or (returned and score is None)
         if score is not None and trial.get("scope") == "full" and trial.get("state") == "complete":
             best = score if best is None else max(best, score)
         yield TrialRow(
@@ -43,8 +46,8 @@ def _rows(trials: list[dict[str, Any]], summary: Mapping[str, Any]) -> Iterator[
             scope=trial.get("scope"),
             score=score,
             unit=trial.get("unit") or summary.get("score_unit"),
-            best_score=best,
-            is_best=trial["index"] == best_index,
+            best_score=None if kept else best,
+            is_best=returned,
             parameters=mapping(trial.get("parameters")),
             input_tokens=int(usage.get("input_tokens") or 0),
             output_tokens=int(usage.get("output_tokens") or 0),

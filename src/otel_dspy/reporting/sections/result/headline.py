@@ -36,7 +36,9 @@ def _result(found: Compile) -> str:
     initial, best = (score_value_text(score, found.unit) for score in (found.initial_score, found.best_score))
     start, winner = found.start, found.winner
     if found.best_score is None:
-        return "no score was recorded"
+        if winner is None or not winner.has_no_finite_score:
+            return "no score was recorded"
+        return f"trial {winner.row.index} won ({choice_text(winner.row)}), whose score is not a finite number"
     if winner is None:
         return f"from {initial} to {best}; no trial has the returned program"
     if start is not None and start.row.index == winner.row.index:

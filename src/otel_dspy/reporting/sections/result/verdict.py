@@ -105,10 +105,8 @@ def _evidence(found: Compile, comparison: Comparison | None) -> str:
         return "The optimizer scored no candidates."
     if winner is None:
         return _without_winner(found)
-    if start is None:
-        return "The initial program was not scored: there is nothing to compare the winner with."
-    if comparison is None:
-        return "Results by example are not recorded for both the start and the winner: no test of chance."
+    if start is None or comparison is None:
+        return _without_comparison(found, winner)
     test = comparison.test
     changes = (
         f"Against the start, {counted(test.gained, 'example')} improved and {test.lost} got worse, "
@@ -121,6 +119,18 @@ def _without_winner(found: Compile) -> str:
     if all(trial.row.failure is not None for trial in found.trials):
         return "No trial won: every example failed."
     return "No trial won." if found.best_score is None else "The winner is none of the trials: no test of chance."
+
+
+def _without_comparison(found: Compile, winner: Trial) -> str:
+    if winner.has_no_finite_score:
+        returned = found.status == "FINISHED" and winner.row.kind == "baseline"
+        text = "The winner's score is not a finite number: no test of chance."
+        return f"The optimizer returned the initial program. {text}" if returned else text
+    if found.start is not None:
+        return "Results by example are not recorded for both the start and the winner: no test of chance."
+    if any(trial.row.kind == "baseline" and trial.has_no_finite_score for trial in found.trials):
+        return "The score of the initial program is not a finite number: there is nothing to compare the winner with."
+    return "The initial program was not scored: there is nothing to compare the winner with."
 
 
 def _needed(comparison: Comparison | None) -> str | None:
