@@ -5,14 +5,19 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
+import time
 from concurrent.futures import ProcessPoolExecutor
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 import dspy
 import pytest
+from mlflow import MlflowClient
 
 import otel_dspy.mlflow
+from otel_dspy.environment_variables import REPORT
+from otel_dspy.mlflow.mapping.naming import DESCRIPTION
+from otel_dspy.mlflow.tracking.runs import run_reports
 from otel_dspy.runtime.deferred_queue import drain_deferred
 from tests.chaos.twins import EXPERIMENT, exporting_to, record
 from tests.support.optimizers import Rounds
@@ -160,6 +165,40 @@ def test_multiprocessing(method: str, store: str, spool: Path) -> None:
     assert exit_code(beget, method, store) == 0
     assert sizes(store) == [5]
     assert list(spool.glob("*")) == []
+
+
+def optimize_in_a_child(store: str) -> None:
+    """Compile in a forked process whose report takes a second."""
+
+    def optimize() -> None:
+        os.environ[REPORT] = "true"
+        write = run_reports._write
+
+        def slowly(request: Any) -> None:
+            time.sleep(1)
+            write(request)
+
+        run_reports._write = slowly
+        run_reports.MAX_WAIT = 120.0  # the machine may be busy
+        autolog_there(store)
+        with dspy.context(lm=sums_lm()):
+            Rounds(exact).compile(dspy.Predict("question -> answer"), trainset=examples(2))
+
+    child = multiprocessing.get_context("fork").Process(target=optimize)
+    child.start()
+    child.join(180)
+    assert child.exitcode == 0
+
+
+def test_a_forked_process_waits_for_its_report(store: str) -> None:
+    """Python runs no exit handlers there. The run would keep the description of a compile in progress."""
+    assert exit_code(optimize_in_a_child, store) == 0
+    client = MlflowClient(store)
+    experiment = client.get_experiment_by_name(EXPERIMENT)
+    assert experiment is not None
+    (run,) = client.search_runs([experiment.experiment_id], "tags.`dspy.optimizer.name` = 'Rounds'")
+    assert "report.html" in [artifact.path for artifact in client.list_artifacts(run.info.run_id)]
+    assert "so far" not in run.data.tags[DESCRIPTION]
 
 
 def autolog_there(store: str) -> None:

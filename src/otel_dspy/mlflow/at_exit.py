@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import math
 import os
 import sys
 import threading
@@ -72,7 +73,16 @@ def _drain_all() -> None:
     with _ending:
         for processor, in_vain in list(_gave_up.items()):
             if not in_vain:
-                _gave_up[processor] = not processor.drain()
+                delivered = processor.drain()
+                _gave_up[processor] = not delivered
+                if delivered and _skips_exit_handlers():
+                    processor.wait_for_reports(math.inf)
+
+
+def _skips_exit_handlers() -> bool:
+    """Return whether this is a process of multiprocessing: forked ones end without running `_close_all`."""
+    processes: Any = sys.modules.get("multiprocessing.process")
+    return processes is not None and processes.parent_process() is not None
 
 
 def _close_all() -> None:
