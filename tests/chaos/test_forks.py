@@ -172,13 +172,13 @@ def optimize_in_a_child(store: str) -> None:
 
     def optimize() -> None:
         os.environ[REPORT] = "true"
-        write = run_reports._write
+        save = run_reports.save_trials_view
 
-        def slowly(request: Any) -> None:
+        def slowly(connection: Any) -> None:
             time.sleep(1)
-            write(request)
+            save(connection)
 
-        run_reports._write = slowly
+        run_reports.save_trials_view = slowly
         run_reports.MAX_WAIT = 120.0  # the machine may be busy
         autolog_there(store)
         with dspy.context(lm=sums_lm()):
