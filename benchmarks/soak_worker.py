@@ -38,8 +38,6 @@ DELIVERY: Final = 600_000
 """Milliseconds that the last delivery may take."""
 EXPORT: Final = 600
 """Seconds that OpenTelemetry's exporter spends on a batch at most."""
-EXPORT_PAUSE: Final = 2.0
-"""Seconds between two exports of a batch."""
 QUEUE: Final = 32_768
 BATCH: Final = 64
 """Spans that wait for it, and that it sends at once."""
@@ -69,10 +67,11 @@ def instrument(mlflow: str, bridges: Sequence[str], counts: Counts) -> Callable[
     """
     from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExporter
     from opentelemetry.sdk.trace import SpanProcessor, TracerProvider
-    from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter, SpanExportResult
+    from opentelemetry.sdk.trace.export import BatchSpanProcessor
 
     from otel_dspy import DSPyInstrumentor
     from otel_dspy.mlflow import MlflowSpanProcessor
+    from tests.support.persistent_exporter import PersistentExporter
 
     class Roots(SpanProcessor):
         """Counts traces."""
@@ -83,36 +82,13 @@ def instrument(mlflow: str, bridges: Sequence[str], counts: Counts) -> Callable[
             """Count one."""
             counts.traces += span.parent is None
 
-    class Persistent(SpanExporter):
-        """Exports a batch until it is accepted, as a Collector with a queue on disk does.
-
-        OpenTelemetry's exporter makes six attempts, half a minute in all while nothing listens: less than a bridge
-        takes to start on a busy machine.
-        """
-
-        def __init__(self, exporter: SpanExporter) -> None:
-            self._exporter = exporter
-            self._ended = threading.Event()
-
-        def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
-            """A failure only once it is shut down."""
-            while (result := self._exporter.export(spans)) is not SpanExportResult.SUCCESS:
-                if self._ended.wait(EXPORT_PAUSE):
-                    break
-            return result
-
-        def shutdown(self) -> None:
-            """Give up."""
-            self._ended.set()
-            self._exporter.shutdown()
-
     processor = MlflowSpanProcessor(tracking_uri=mlflow, experiment="soak")
     provider = TracerProvider(shutdown_on_exit=False)
     provider.add_span_processor(Roots())
     provider.add_span_processor(processor)
     batches = [
         BatchSpanProcessor(
-            Persistent(OTLPSpanExporter(f"http://{address}", timeout=EXPORT)),
+            PersistentExporter(OTLPSpanExporter(f"http://{address}", timeout=EXPORT)),
             max_queue_size=QUEUE,
             max_export_batch_size=BATCH,
         )

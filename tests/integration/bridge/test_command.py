@@ -20,6 +20,7 @@ from tests.support.blank_store import blank_store
 from tests.support.bridge_process import bridge_process
 from tests.support.gated_optimization import GatedOptimization
 from tests.support.mlflow_server import free_port
+from tests.support.persistent_exporter import PersistentExporter
 from tests.support.waiting import awaited
 
 if TYPE_CHECKING:
@@ -52,9 +53,8 @@ def test_the_bridge_as_a_process(
         found = client.get_experiment_by_name(experiment)
         return {str(run.info.run_name): run for run in client.search_runs([found.experiment_id])} if found else {}
 
-    processor = BatchSpanProcessor(
-        OTLPSpanExporter(f"http://127.0.0.1:{port}", timeout=EXPORT), schedule_delay_millis=200
-    )
+    exporter = PersistentExporter(OTLPSpanExporter(f"http://127.0.0.1:{port}", timeout=EXPORT))
+    processor = BatchSpanProcessor(exporter, schedule_delay_millis=200)
     program = threading.Thread(target=lambda: instrumented_by([processor], "linked", optimization))
     with optimization.released():
         with bridge_process(uri, experiment, port, queue=queue, forked=False) as first:
