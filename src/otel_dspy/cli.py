@@ -73,7 +73,7 @@ _COMMANDS: Final[Mapping[str, _Command]] = {
     "watch": _Command(
         watch_command,
         "follow an optimization while it runs",
-        "Follow an optimization that another process runs, by its record in MLflow: a line for each trial "
+        "Follow an optimization that another process runs, by reading MLflow: print a line for each trial "
         "as it ends, then the report. The exit status is 0 if the optimization has finished, 1 if it failed or was "
         "killed. Ctrl-C leaves it running.",
     ),
@@ -94,8 +94,8 @@ _COMMANDS: Final[Mapping[str, _Command]] = {
         register_command,
         "register the best program of an optimization in MLflow",
         "Create a version of a registered model from an optimization's best program, loadable by "
-        "mlflow.dspy.load_model, and register its instructions as prompts. Repeated, it creates nothing, and moves "
-        "the alias.",
+        "mlflow.dspy.load_model, and register its instructions as prompts. Running it again creates nothing new, and "
+        "moves the alias.",
     ),
     "rerun": _Command(
         rerun_command,

@@ -7,6 +7,7 @@ import sys
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
+from otel_dspy.command_arguments import add_tracking_uri
 from otel_dspy.model_registry.api import register
 from otel_dspy.model_registry.errors import RegistryError
 from otel_dspy.rerun.errors import RerunError
@@ -30,9 +31,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="the program that was optimized: FILE.py:NAME or package.module:NAME, of a class, a function or an "
         "instance; the record has its predictors' state, not its code",
     )
-    parser.add_argument("--alias", help="alias that the version gets")
+    parser.add_argument("--alias", help="alias to set on the version")
     parser.add_argument("--no-prompts", action="store_true", help="do not register the instructions as prompts")
-    parser.add_argument("--tracking-uri", help="MLflow store; defaults to MLflow's own setting (MLFLOW_TRACKING_URI)")
+    add_tracking_uri(parser)
     parser.add_argument("--json", action="store_true", help="print a JSON object")
 
 

@@ -7,6 +7,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from otel_dspy.command_arguments import add_tracking_uri
 from otel_dspy.rerun.errors import RerunError
 from otel_dspy.tracking_uri import without_passwords
 
@@ -52,8 +53,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="MODEL",
         help="model of the program, if the record has several; with --from-trial it may be another one",
     )
-    parser.add_argument("--threads", type=int, default=1, metavar="N", help="examples that run at the same time")
-    parser.add_argument("--tracking-uri", help="MLflow store; defaults to MLflow's own setting (MLFLOW_TRACKING_URI)")
+    parser.add_argument(
+        "--threads",
+        type=int,
+        default=1,
+        metavar="N",
+        help="number of examples that run at the same time (default: %(default)s)",
+    )
+    add_tracking_uri(parser)
     parser.add_argument("--json", action="store_true", help="print a JSON object")
 
 

@@ -15,9 +15,9 @@ MEBIBYTE: Final = 1024 * 1024
 FLAGS: Final = (
     # flag, metavar (None for a switch), default, meaning
     ("tracking-uri", "URI", None, "MLflow tracking URI to write to (or MLFLOW_TRACKING_URI)"),
-    ("experiment", "NAME", "Default", "experiment of spans that name none"),
-    ("experiment-by-service", None, None, "use `service.name` as the experiment if nothing else names one"),
-    ("workspace", "NAME", None, "MLflow workspace of spans that name none (or MLFLOW_WORKSPACE)"),
+    ("experiment", "NAME", "Default", "experiment for spans that do not name one"),
+    ("experiment-by-service", None, None, "use `service.name` as the experiment for spans that do not name one"),
+    ("workspace", "NAME", None, "MLflow workspace for spans that do not name one (or MLFLOW_WORKSPACE)"),
     ("http", "HOST:PORT", "127.0.0.1:4318", "address to listen on for OTLP/HTTP; `off` disables it"),
     ("grpc", "HOST:PORT", "127.0.0.1:4317", "address to listen on for OTLP/gRPC; `off` disables it"),
     ("token-file", "FILE", None, f"file with the bearer token that clients must send (or {TOKEN_VARIABLE})"),
@@ -36,7 +36,7 @@ FLAGS: Final = (
         "queue",
         "DIR",
         None,
-        "folder of the queue on disk; `none` to do without (default: bridge/GRPC-HTTP, the ports, beside the spool)",
+        "folder of the queue on disk; `none` disables it (default: next to the spool, bridge/GRPC_PORT-HTTP_PORT)",
     ),
     (
         "max-queue-bytes",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING
 
+from otel_dspy.command_arguments import add_tracking_uri
 from otel_dspy.reporting.commands.read_error import read_error_text
 from otel_dspy.reporting.compare import compare
 from otel_dspy.reporting.errors import ReportError
@@ -18,9 +19,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the command's arguments."""
     parser.add_argument("first", metavar="RUN", help="id of the run to compare with, or `latest`")
     parser.add_argument("others", metavar="RUN", nargs="+", help="ids of the runs that are compared with it")
-    parser.add_argument("--tracking-uri", help="MLflow store; defaults to MLflow's own setting (MLFLOW_TRACKING_URI)")
-    parser.add_argument("--html", action="store_true", help="write a page too: comparison.html here, or --out")
-    parser.add_argument("--out", metavar="FILE", help="where to write the page")
+    add_tracking_uri(parser)
+    parser.add_argument(
+        "--html", action="store_true", help="also write a page: comparison.html in the current folder, or --out"
+    )
+    parser.add_argument("--out", metavar="FILE", help="file of the page")
     parser.add_argument("--json", action="store_true", help="print the comparison as a JSON object")
 
 

@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from otel_dspy.command_arguments import add_tracking_uri
 from otel_dspy.reporting.commands.read_error import read_error_text
 from otel_dspy.reporting.errors import ReportError
 from otel_dspy.reporting.required_packages import check_packages
@@ -36,11 +37,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="POINTS",
         type=_positive,
         default=2.0,
-        help="points that the score may be below the baseline's (default: 2); a larger drop passes if it is noise",
+        help="number of points by which the score may be lower than the baseline's (default: 2); a larger drop passes "
+        "if it may be noise",
     )
-    parser.add_argument("--max-cost", metavar="USD", type=_positive, help="what the optimization may cost")
+    parser.add_argument("--max-cost", metavar="USD", type=_positive, help="maximum cost of the optimization")
     parser.add_argument("--strict", action="store_true", help="fail on a larger drop even if it may be noise")
-    parser.add_argument("--tracking-uri", help="MLflow store; defaults to MLflow's own setting (MLFLOW_TRACKING_URI)")
+    add_tracking_uri(parser)
     parser.add_argument("--json", action="store_true", help="print a JSON object instead of one line")
     parser.add_argument("--junit", metavar="FILE", help="write JUnit XML")
     parser.add_argument("--markdown", metavar="FILE", help="write GitHub-flavored Markdown: $GITHUB_STEP_SUMMARY")

@@ -7,6 +7,7 @@ import webbrowser
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from otel_dspy.command_arguments import add_tracking_uri
 from otel_dspy.reporting.commands.read_error import read_error_text
 from otel_dspy.reporting.errors import ReportError
 from otel_dspy.reporting.files.file_report import report_on_files
@@ -33,14 +34,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="run id, or `latest` (the default); or files, or folders of them, that are read without MLflow: spool "
         "files of a program, OTLP JSON files of a Collector",
     )
-    parser.add_argument("--tracking-uri", help="MLflow store; defaults to MLflow's own setting (MLFLOW_TRACKING_URI)")
+    add_tracking_uri(parser)
     parser.add_argument("--experiment", metavar="NAME", help="search for the latest optimization in this experiment")
     parser.add_argument("--against", metavar="RUN", help="compare with this optimization, on the page and in the text")
-    parser.add_argument("--out", metavar="FILE", help="where to write the page; defaults to report-RUN.html here")
+    parser.add_argument(
+        "--out", metavar="FILE", help="file of the page; defaults to report-RUN.html in the current folder"
+    )
     parser.add_argument("--open", action="store_true", help="open the page in a browser")
     formats = parser.add_mutually_exclusive_group()
-    formats.add_argument("--text", action="store_true", help="print the verdict and the table of trials; no page")
-    formats.add_argument("--json", action="store_true", help="print the report as a JSON object; no page")
+    formats.add_argument(
+        "--text", action="store_true", help="print the verdict and the table of trials, and write no page"
+    )
+    formats.add_argument("--json", action="store_true", help="print the report as a JSON object, and write no page")
 
 
 def run(chosen: argparse.Namespace, write_line: Callable[[str], None]) -> int:

@@ -7,6 +7,7 @@ import sys
 import time
 from typing import TYPE_CHECKING, Any, Final
 
+from otel_dspy.command_arguments import add_tracking_uri
 from otel_dspy.exit_status import INTERRUPTED
 from otel_dspy.quantities import number_of_seconds
 from otel_dspy.reporting.commands.read_error import read_error_text
@@ -36,9 +37,11 @@ _LONGEST: Final = 200
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the command's arguments."""
     parser.add_argument("run", nargs="?", default=LATEST, metavar="RUN", help="run id, or `latest` (the default)")
-    parser.add_argument("--tracking-uri", help="MLflow store; defaults to MLflow's own setting (MLFLOW_TRACKING_URI)")
+    add_tracking_uri(parser)
     parser.add_argument("--experiment", metavar="NAME", help="search for the latest optimization in this experiment")
-    parser.add_argument("--interval", default="5s", metavar="TIME", help="pause between two looks (default: 5s)")
+    parser.add_argument(
+        "--interval", default="5s", metavar="TIME", help="pause between two reads of MLflow (default: 5s)"
+    )
     parser.add_argument(
         "--json", action="store_true", help="print JSON objects: for each phase and trial, and one at the end"
     )
