@@ -19,7 +19,7 @@ from otel_dspy.tracer_provider_check import PROVIDERS, provider_given
 from otel_dspy.version import __version__
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping
+    from collections.abc import Callable, Collection, Mapping
 
     from opentelemetry.trace import TracerProvider
 
@@ -81,6 +81,11 @@ class DSPyInstrumentor(BaseInstrumentor):
         if self._telemetry is None:
             return None
         return self._telemetry.tracer_provider or get_tracer_provider()
+
+    def before_next_span(self, callback: Callable[[], object]) -> None:
+        """Call `callback`, once or twice, before the next spans of DSPy; has no effect if DSPy is not instrumented."""
+        if self._telemetry is not None:
+            self._telemetry.before_next_span(callback)
 
     def use_budget(self, budget: Budget | Mapping[str, float | str]) -> None:
         """Set the budget of the optimizations that start from now on; see `otel_dspy.Budget`.

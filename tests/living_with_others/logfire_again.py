@@ -1,4 +1,4 @@
-"""Configures Logfire, records a call in MLflow, configures it again and calls `autolog` again, and shuts it down twice.
+"""Configures Logfire, records a call in MLflow, configures it again and calls `autolog` again, shuts it down twice, calls.
 
 Prints the traces and the lines of the log as JSON.
 """
@@ -31,7 +31,7 @@ def configure() -> None:
 def main() -> None:
     """Record a call before, between and after."""
     uri, lines = os.environ["MLFLOW_TRACKING_URI"], Lines()
-    lm: Any = DummyLM([{"answer": "1"}] * 3)
+    lm: Any = DummyLM([{"answer": "1"}] * 4)
     configure()
     DSPyInstrumentor().instrument(capture_content=True)
     otel_dspy.mlflow.autolog(experiment=EXPERIMENT)
@@ -52,7 +52,10 @@ def main() -> None:
     assert logfire.shutdown()
     assert logfire.shutdown()
     assert otel_dspy.mlflow.flush(120)
-    sys.stdout.write(json.dumps(found | {"log of shutdowns": lines.taken()}) + "\n")
+    found["log of shutdowns"] = lines.taken()
+    with dspy.context(lm=lm):
+        dspy.Predict("question -> answer")(question="lost")
+    sys.stdout.write(json.dumps(found | {"log after shutdowns": lines.taken()}) + "\n")
 
 
 if __name__ == "__main__":

@@ -192,7 +192,7 @@ def _new_processor(provider: object, instrumentor: DSPyInstrumentor) -> MlflowSp
     if provider is None or isinstance(provider, TracerProvider):
         # The SDK's provider keeps its processors: a program that shuts it down ends its recording.
         return MlflowSpanProcessor()
-    return JoinedProcessor(lambda: instrumentor.tracer_provider is not None)
+    return JoinedProcessor(instrumentor.before_next_span)
 
 
 def _limits() -> SpanLimits:

@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from opentelemetry.trace import Tracer
 from typing_extensions import override
+
+from otel_dspy.runtime.error_guard import guarded
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from opentelemetry.trace import Span
 
 
 class DelegatingTracer(Tracer):
@@ -17,6 +24,30 @@ class DelegatingTracer(Tracer):
     @override
     def start_as_current_span(self, *args: Any, **kwargs: Any) -> Any:
         return self._tracer.start_as_current_span(*args, **kwargs)
+
+    def before_next_span(self, callback: Callable[[], object]) -> None:
+        """Call `callback` once, before the next span starts."""
+        self._tracer = _Calling(self, self._tracer, callback)
+
+    def continue_with(self, tracer: Tracer) -> None:
+        """Delegate to another tracer from now on."""
+        self._tracer = tracer
+
+
+class _Calling(DelegatingTracer):
+    """Calls a function before the first span, and then leaves the place to the tracer that it wraps."""
+
+    def __init__(self, holder: DelegatingTracer, tracer: Tracer, callback: Callable[[], object]) -> None:
+        super().__init__(tracer)
+        self._holder = holder
+        self._callback = callback
+
+    @override
+    def start_span(self, *args: Any, **kwargs: Any) -> Span:
+        self._holder.continue_with(self._tracer)
+        with guarded("a callback before a span"):
+            self._callback()
+        return self._tracer.start_span(*args, **kwargs)
 
 
 def innermost(tracer: Tracer) -> object:

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
     from opentelemetry._logs import LoggerProvider
     from opentelemetry.metrics import MeterProvider
-    from opentelemetry.trace import Span, Tracer, TracerProvider
+    from opentelemetry.trace import Span, TracerProvider
     from opentelemetry.util.types import AnyValue
 
     from otel_dspy.settings import Settings
@@ -68,7 +68,7 @@ class Telemetry:
         own_ids(tracer)
         self.deferred_queue = DeferredQueue()
         self.ends = SpanEnds(tracer, self.deferred_queue, observed=settings.redact is not None)
-        self.tracer: Tracer = ConversationTracer(with_extra_conventions(tracer, settings.extra_conventions))
+        self.tracer = ConversationTracer(with_extra_conventions(tracer, settings.extra_conventions))
         self.instruments = Instruments(meter_provider, self.deferred_queue)
         self.events = Events(logger_provider)
         self.secrets = SecretKeeper()
@@ -104,6 +104,11 @@ class Telemetry:
             args: arguments of `record`.
         """
         self.ends.before_end(span, part, record, *args)
+
+    def before_next_span(self, callback: Callable[[], object]) -> None:
+        """Call `callback` before the next span, perhaps a second time before the next one of a language model."""
+        self.tracer.before_next_span(callback)
+        self.genai.before_next_span(callback)
 
     def end_span(self, span: Span, error: BaseException | None = None) -> None:
         """End a span as of now, on the deferred queue if possible; as failed, where what it records raised an error."""

@@ -107,7 +107,7 @@ def test_a_processor_that_is_used_again(place: CallContext, caplog: pytest.LogCa
 
 
 def test_a_provider_that_autolog_has_joined(place: CallContext, caplog: pytest.LogCaptureFixture) -> None:
-    """Logfire's: the warning comes with the shutdown, which may be the last chance; there is no second one."""
+    """Logfire's: the warning comes with the first call that is not recorded; there is no second one."""
     provider = WrappingProvider(TracerProvider(shutdown_on_exit=False))
     DSPyInstrumentor().instrument(tracer_provider=provider, capture_content=True)
     autolog(tracking_uri=place.uri, experiment=place.experiment)
@@ -115,10 +115,38 @@ def test_a_provider_that_autolog_has_joined(place: CallContext, caplog: pytest.L
     assert otel_dspy.mlflow.flush(120)
     provider.shutdown()
     provider.shutdown()
+    assert logged(caplog) == []
     ask("lost")
     (line,) = logged(caplog)
     assert "as logfire.shutdown() and each further logfire.configure() do" in line
     assert asked(place) == ["before"]
+
+
+@pytest.mark.parametrize("model_alone", [False, True])
+def test_a_provider_that_drops_what_it_has_shut_down(
+    place: CallContext, caplog: pytest.LogCaptureFixture, *, model_alone: bool
+) -> None:
+    """As each further `logfire.configure()`: the warning comes with the next call, also with one of a model alone.
+
+    It does not if `autolog` is called before.
+    """
+    provider = WrappingProvider(TracerProvider(shutdown_on_exit=False))
+    DSPyInstrumentor().instrument(tracer_provider=provider, capture_content=True)
+    autolog(tracking_uri=place.uri, experiment=place.experiment)
+    ask("before")
+    for restarts in (True, False):
+        provider.replace(TracerProvider(shutdown_on_exit=False))
+        if restarts:
+            autolog(tracking_uri=place.uri, experiment=place.experiment)
+            ask("after")
+    assert logged(caplog) == []
+    if model_alone:
+        DummyLM(cast("Any", [{"answer": "2"}]))("lost")
+    else:
+        ask("lost")
+    (line,) = logged(caplog)
+    assert "as logfire.shutdown() and each further logfire.configure() do" in line
+    assert asked(place) == ["after", "before"]
 
 
 def test_what_the_program_has_switched_off(place: CallContext, caplog: pytest.LogCaptureFixture) -> None:

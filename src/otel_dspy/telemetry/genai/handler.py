@@ -26,7 +26,7 @@ from otel_dspy.telemetry.genai.other_instrumentations import CoexistingTracer, O
 from otel_dspy.version import __version__
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Callable, Collection
 
     from opentelemetry._logs import LoggerProvider
     from opentelemetry.context import Context
@@ -144,8 +144,12 @@ class GenAIHandler(TelemetryHandler):
         """
         self._others = OtherInstrumentations(tracer, self._scope)
         translating = with_extra_conventions(tracer, conventions)
-        self._tracer = ConversationTracer(CoexistingTracer(translating, self._others))
+        self._tracer = self._own_tracer = ConversationTracer(CoexistingTracer(translating, self._others))
         return self._others
+
+    def before_next_span(self, callback: Callable[[], object]) -> None:
+        """Call `callback` before the next span; call after `use_tracer`."""
+        self._own_tracer.before_next_span(callback)
 
     def defer_measurements(self, queue: DeferredQueue) -> None:
         """Record metrics through the deferred queue (see `telemetry.deferred.measurements`)."""
