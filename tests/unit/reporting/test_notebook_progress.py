@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sys
 from dataclasses import replace
 from types import SimpleNamespace
@@ -14,7 +15,7 @@ from otel_dspy.reporting.notebook import notebook_progress
 from otel_dspy.reporting.notebook.kernel import running_shell
 from otel_dspy.reporting.notebook.notebook_progress import CompileDisplay
 from otel_dspy.reporting.notebook.progress_table import progress_html, progress_text
-from otel_dspy.reporting.terminal.compile_lines import Place
+from otel_dspy.reporting.terminal.compile_lines import Place, result_text
 from otel_dspy.reporting.terminal.compile_observers import CompileObservers
 from otel_dspy.reporting.terminal.compile_progress import CompileResult, CompileView
 from otel_dspy.reporting.trials.trial_row import ModelUse
@@ -74,6 +75,23 @@ def test_states() -> None:
             "$0.5000, in 12.0 s"
         ),
     ]
+
+
+@pytest.mark.parametrize(
+    ("initial", "best", "text"),
+    [
+        (math.nan, 75.0, "score 75.0 %, trial 1 won (<b>&)"),
+        (math.inf, 75.0, "score 75.0 %, trial 1 won (<b>&)"),
+        (50.0, math.nan, "trial 1 won (<b>&), whose score is not a finite number"),
+        (math.nan, math.inf, "trial 1 won (<b>&), whose score is not a finite number"),
+        (None, 75.0, "score 75.0 %, trial 1 won (<b>&)"),
+    ],
+)
+def test_a_result_without_a_finite_score(initial: float | None, best: float, text: str) -> None:
+    """There is no gain from or to NaN, as in the report."""
+    result = replace(RESULT, initial_score=initial, best_score=best)
+    view = replace(VIEW, ended=True, trials=ROWS, result=result)
+    assert result_text(view, result) == f"{text}; 8 calls, 80 tokens, $0.5000, in 12.0 s"
 
 
 def test_html() -> None:

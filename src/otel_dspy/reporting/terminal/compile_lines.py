@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sys
 import threading
 from dataclasses import dataclass
@@ -161,6 +162,15 @@ def forecast_text(low: int, high: int | None) -> str:
     return counted(low, "language model call") if low == high else f"{low:,} to {counted(high, 'language model call')}"
 
 
+def _gain(won: str, initial: float | None, best: float, unit: str | None) -> str:
+    if not math.isfinite(best):
+        return f"{won}, whose score is not a finite number"
+    score = score_value_text(best, unit)
+    if initial is None or not math.isfinite(initial):
+        return f"score {score}, {won}"
+    return f"from {score_value_text(initial, unit)} to {score}, {won}"
+
+
 def result_text(view: CompileView, result: CompileResult) -> str:
     """Format the result of an ended optimization: scores, the trial that won, usage, duration."""
     used = f"{use_text(result.usage)}, in {duration_text(result.seconds)}"
@@ -169,8 +179,6 @@ def result_text(view: CompileView, result: CompileResult) -> str:
     if result.failure is not None:
         parts.append(f"every example failed: {result.failure}")
     elif best is not None and result.best_score is not None:
-        score = score_value_text(result.best_score, result.unit)
-        start = score_value_text(result.initial_score, result.unit)
-        gain = f"from {start} to {score}" if result.initial_score is not None else f"score {score}"
-        parts.append(f"{gain}, trial {best.index} {'won' if result.error is None else 'leads'} ({choice_text(best)})")
+        won = f"trial {best.index} {'won' if result.error is None else 'leads'} ({choice_text(best)})"
+        parts.append(_gain(won, result.initial_score, result.best_score, result.unit))
     return "; ".join([*parts, used])
