@@ -5,12 +5,15 @@ from __future__ import annotations
 import math
 import time
 import weakref
-from typing import Final, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
 
 from otel_dspy.mlflow.delivery.drain_timeout import DrainTimeout
 from otel_dspy.quantities import MOST_SECONDS
 from otel_dspy.runtime.deferred_queue import drain_deferred
 from otel_dspy.runtime.fork_gate import ForkGate
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 
 class FlushableProcessor(Protocol):
@@ -58,13 +61,31 @@ def flush(timeout: float | None = None) -> bool:
         message = "timeout=nan is not a number of seconds"
         raise ValueError(message)
     deadline = time.monotonic() + min(seconds, MOST_SECONDS)
-    flushed = drain_deferred(seconds=max(0.0, deadline - time.monotonic()))
-    with _gate:
-        processors = list(_processors)
-    for processor in processors:
-        left = max(0.0, deadline - time.monotonic())
-        flushed = processor.force_flush(round(left * 1000)) and flushed
+    processors = _registered()
+    flushed = _flush_spans(processors, deadline)
     if flushed:
         for processor in processors:
             processor.wait_for_reports(max(0.0, deadline - time.monotonic()))
+    return flushed
+
+
+def flush_before_reading() -> None:
+    """Wait as `flush` does by default, but for no report: MLflow is about to be read in this process.
+
+    A process that records nothing does not wait. What MLflow has not accepted by then is not read.
+    """
+    _flush_spans(_registered(), time.monotonic() + DrainTimeout.from_environment().timeout)
+
+
+def _registered() -> list[FlushableProcessor]:
+    with _gate:
+        return list(_processors)
+
+
+def _flush_spans(processors: Sequence[FlushableProcessor], deadline: float) -> bool:
+    """Return False if the deadline, by `time.monotonic()`, has passed before all spans were delivered."""
+    flushed = drain_deferred(seconds=max(0.0, deadline - time.monotonic()))
+    for processor in processors:
+        left = max(0.0, deadline - time.monotonic())
+        flushed = processor.force_flush(round(left * 1000)) and flushed
     return flushed

@@ -66,6 +66,8 @@ class Comparison(HtmlResult):
 def compare(first: str, *others: str, tracking_uri: str | None = None) -> Comparison:
     """Compare optimizations that MLflow has recorded: the first one with each of the others.
 
+    MLflow is read once it has what this process has recorded.
+
     Args:
         first: id of the run to compare with; `latest` is the optimization that started last.
         *others: ids of the runs that are compared, at least one.
@@ -84,7 +86,9 @@ def compare(first: str, *others: str, tracking_uri: str | None = None) -> Compar
     check_packages()
     import mlflow  # noqa: PLC0415 - seconds
 
+    from otel_dspy.mlflow.flushing import flush_before_reading  # noqa: PLC0415 - MLflow: seconds
     from otel_dspy.reporting.runs.read_compile import read_compile  # noqa: PLC0415 - MLflow: seconds
 
+    flush_before_reading()
     uri = tracking_uri or mlflow.get_tracking_uri()
     return Comparison(tuple(read_compile(uri, run, only_winner=True) for run in (first, *others)))

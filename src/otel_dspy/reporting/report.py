@@ -82,7 +82,7 @@ def report(
     experiment: str | None = None,
     against: str | None = None,
 ) -> Report:
-    """Read the report on an optimization from MLflow.
+    """Read the report on an optimization from MLflow, once it has what this process has recorded.
 
     Args:
         run: id of the optimization's run, or `latest` for the one that started last.
@@ -98,6 +98,17 @@ def report(
             the extra `report` is missing.
         mlflow.exceptions.MlflowException: The store did not answer.
     """
+    check_packages()
+    from otel_dspy.mlflow.flushing import flush_before_reading  # noqa: PLC0415 - MLflow: seconds
+
+    flush_before_reading()
+    return read_report(run, tracking_uri=tracking_uri, experiment=experiment, against=against)
+
+
+def read_report(
+    run: str, *, tracking_uri: str | None = None, experiment: str | None = None, against: str | None = None
+) -> Report:
+    """Read the report from MLflow as it is now, without what this process has not delivered; else as `report`."""
     check_packages()
     import mlflow  # noqa: PLC0415 - seconds
 

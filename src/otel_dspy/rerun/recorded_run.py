@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 import mlflow
 
 from otel_dspy import semconv
+from otel_dspy.mlflow.flushing import flush_before_reading
 from otel_dspy.mlflow.mapping.artifacts.summary import SUMMARY
 from otel_dspy.reporting.errors import ReportError
 from otel_dspy.reporting.runs.connection import connected
@@ -100,6 +101,8 @@ class RecordedRun:
 def recorded_run(run: str, tracking_uri: str | None = None, experiment: str | None = None) -> RecordedRun:
     """Read the run of an optimization that has finished, failed, was killed or is still running.
 
+    MLflow is read once it has what this process has recorded.
+
     Args:
         run: id of the run, or `latest` for the optimization that started last.
         tracking_uri: the MLflow store; None for MLflow's current one.
@@ -109,6 +112,7 @@ def recorded_run(run: str, tracking_uri: str | None = None, experiment: str | No
         RerunError: There is no such run, or it is not that of an optimization.
         mlflow.exceptions.MlflowException: The store did not answer.
     """
+    flush_before_reading()
     uri = tracking_uri or mlflow.get_tracking_uri()
     try:
         client = connected(uri)

@@ -13,6 +13,7 @@ from dspy.utils.dummies import DummyLM
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor
 
+import otel_dspy
 from otel_dspy import DSPyInstrumentor
 from otel_dspy.mlflow import MlflowSpanProcessor, autolog, flush
 from otel_dspy.mlflow.delivery.pending_flushes import PendingFlushes
@@ -21,11 +22,13 @@ from tests.chaos.faulty_proxy import faulty_proxy
 from tests.integration.mlflow.contract_spans import SpanEmitter, provider
 from tests.support.mlflow_server import free_port
 from tests.support.mlflow_tree import read_tree
-from tests.support.sums import exact, examples
+from tests.support.optimizers import Rounds
+from tests.support.sums import exact, examples, sums_lm
 
 if TYPE_CHECKING:
     from collections.abc import Generator
 
+    from otel_dspy.reporting.report import Report
     from tests.chaos.faulty_proxy import FaultyProxy
     from tests.integration.mlflow.conftest import CallContext
     from tests.support.mlflow_server import MlflowServer
@@ -88,6 +91,30 @@ def test_what_has_ended_is_there_after_flush(how: str, place: CallContext, monke
     assert (run.status, "score/best" in run.metrics, "best_model.json" in run.artifacts) == ("FINISHED", True, True)
     trials = [child for child in run.children if child.name.startswith("trial")]
     assert [[len(trace.assessments) for trace in trial.traces] for trial in trials] == [[1, 1], [1, 1], [1, 1]]
+
+
+@pytest.mark.parametrize("place", ["sqlite"], indirect=True)
+@pytest.mark.usefixtures("undone")
+def test_what_reads_a_run_waits_for_what_the_process_has_recorded(
+    place: CallContext, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The next cell of a notebook: the report, the comparison and the best program of a compile that has just ended."""
+    monkeypatch.setenv("OTEL_DSPY_MLFLOW_FLUSH_TIMEOUT", str(DELIVERY))
+    set_up("autolog", place, monkeypatch)
+    student = dspy.Predict("question -> answer")
+    found: list[Report] = []
+    for _ in range(2):
+        with dspy.context(lm=sums_lm()):
+            Rounds(exact).compile(student, trainset=examples(2))
+        found.append(otel_dspy.report(tracking_uri=place.uri, experiment=place.experiment))
+    first, second = (report.compile for report in found)
+    assert (first.status, second.status, len(second.trials)) == ("FINISHED", "FINISHED", 2)
+    with dspy.context(lm=sums_lm()):
+        Rounds(exact).compile(student, trainset=examples(2))
+    best = otel_dspy.best_program("latest", student, tracking_uri=place.uri, experiment=place.experiment)
+    assert best.run_id not in {first.run_id, second.run_id}
+    compared = otel_dspy.compare(first.run_id, best.run_id, tracking_uri=place.uri)
+    assert [compiled.status for compiled in compared.compiles] == ["FINISHED", "FINISHED"]
 
 
 def test_flush_returns_false_at_a_timeout_and_after_the_end() -> None:

@@ -198,7 +198,7 @@ def test_the_verdict_is_passed_on(monkeypatch: pytest.MonkeyPatch, *, readable: 
             raise ConnectionError
         return SimpleNamespace(verdict=SimpleNamespace(evidence="It is chance."), description="d", html="h")
 
-    monkeypatch.setattr(reporting, "report", report)
+    monkeypatch.setattr(reporting, "read_report", report)
     store = _Store()
 
     def opened(_connection: Connection) -> _Store:

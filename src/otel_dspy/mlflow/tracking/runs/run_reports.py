@@ -48,7 +48,7 @@ MAX_WAIT: Final = 10.0
 MAX_WAIT_IF_STOPPED: Final = 2.0
 """The same for reports on compiles that were stopped: a program that is interrupted ends as soon as it can."""
 _MAX_KNOWN: Final = 1000
-_REPORT: Final = "otel_dspy.reporting.report:report"
+_REPORT: Final = "otel_dspy.reporting.report:read_report"
 _DESCRIBE: Final = "otel_dspy.reporting.run_description:describe_running"
 """Loaded by name: that package reads MLflow by means of this one."""
 
