@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from functools import cached_property
 from html import escape
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 
 class HtmlResult(ABC):
@@ -40,3 +40,8 @@ class HtmlResult(ABC):
             f'<iframe title="{escape(self.frame_title)}" sandbox style="width:100%;height:800px;border:0" '
             f'srcdoc="{escape(self.html)}"></iframe>'
         )
+
+    def _repr_pretty_(self, printer: Any, cycle: bool) -> None:  # noqa: FBT001 - IPython's protocol
+        """Print the plain text in IPython, and in a notebook that shows no HTML, instead of all data."""
+        del cycle
+        printer.text(str(self))

@@ -108,7 +108,21 @@ def report(
 def read_report(
     run: str, *, tracking_uri: str | None = None, experiment: str | None = None, against: str | None = None
 ) -> Report:
-    """Read the report from MLflow as it is now, without what this process has not delivered; else as `report`."""
+    """Read the report from MLflow as it is now, without what this process has not delivered.
+
+    Args:
+        run: see `report`.
+        tracking_uri: see `report`.
+        experiment: see `report`.
+        against: see `report`.
+
+    Returns:
+        The report.
+
+    Raises:
+        ReportError: see `report`.
+        mlflow.exceptions.MlflowException: The store did not answer.
+    """
     check_packages()
     import mlflow  # noqa: PLC0415 - seconds
 

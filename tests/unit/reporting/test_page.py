@@ -310,6 +310,13 @@ def test_in_a_notebook_the_page_is_framed(tmp_path: Path) -> None:
     assert report.save(tmp_path / "report.html").read_text(encoding="utf-8") == report.html
 
 
+def test_in_ipython_the_text_is_printed() -> None:
+    """A terminal shows no HTML, and the data of a report fill several screens."""
+    report = Report(optimization(trial(0, "01"), best=0, labels=("yes", "no")))
+    pretty = pytest.importorskip("IPython.lib.pretty").pretty
+    assert pretty(report) == report.text
+
+
 @pytest.mark.parametrize(
     ("unit", "scale", "shown", "hidden"),
     [
