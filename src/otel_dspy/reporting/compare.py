@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from otel_dspy.reporting.compile_result import Compile
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Comparison(HtmlResult):
     """The comparison of two optimizations or more, in several formats."""
 

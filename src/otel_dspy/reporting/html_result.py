@@ -6,7 +6,13 @@ from abc import ABC, abstractmethod
 from functools import cached_property
 from html import escape
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import ClassVar, Protocol
+
+
+class _Printer(Protocol):
+    """IPython's pretty printer."""
+
+    def text(self, obj: str) -> None: ...
 
 
 class HtmlResult(ABC):
@@ -41,7 +47,7 @@ class HtmlResult(ABC):
             f'srcdoc="{escape(self.html)}"></iframe>'
         )
 
-    def _repr_pretty_(self, printer: Any, cycle: bool) -> None:  # noqa: FBT001 - IPython's protocol
+    def _repr_pretty_(self, printer: _Printer, cycle: bool) -> None:  # noqa: FBT001 - IPython's protocol
         """Print the plain text in IPython, and in a notebook that shows no HTML, instead of all data."""
         del cycle
         printer.text(str(self))

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from otel_dspy.reporting.sections.result.verdict import Verdict
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Report(HtmlResult):
     """The report on one optimization, in several formats."""
 
