@@ -1,4 +1,4 @@
-"""Table of the licenses in a CycloneDX SBOM: `python -m tools.licenses build/sbom.cdx.json`.."""
+"""Table of the licenses in a CycloneDX SBOM: `python -m tools.licenses build/sbom.cdx.json`."""
 
 from __future__ import annotations
 

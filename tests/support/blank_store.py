@@ -29,6 +29,18 @@ def blank_store(folder: Path, name: str = "mlflow.db") -> str:
     return f"sqlite:///{shutil.copy(_laid_out(), folder / name)}"
 
 
+def store_with_experiment(folder: Path, name: str) -> str:
+    """Copy an empty store into the folder, with an experiment; return its tracking URI.
+
+    Args:
+        folder: the artifacts are below it, in `artifacts`.
+        name: the experiment's name.
+    """
+    uri = blank_store(folder)
+    MlflowClient(uri).create_experiment(name, artifact_location=(folder / "artifacts").as_uri())
+    return uri
+
+
 @functools.cache
 def _laid_out() -> Path:
     """The template of the installed MLflow version: kept for the next process and the next run of the tests."""

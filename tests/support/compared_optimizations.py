@@ -9,7 +9,7 @@ import dspy
 from mlflow import MlflowClient
 
 import otel_dspy.mlflow
-from tests.support.blank_store import blank_store
+from tests.support.blank_store import store_with_experiment
 from tests.support.dspy_answers import dspy_script
 from tests.support.in_process_lm import in_process_lm
 from tests.support.sums import exact, examples, half_right
@@ -41,8 +41,7 @@ class Recorded:
 
 def recorded(folder: Path) -> Recorded:
     """Record the optimizations."""
-    uri = blank_store(folder)
-    MlflowClient(uri).create_experiment(EXPERIMENT, artifact_location=(folder / "artifacts").as_uri())
+    uri = store_with_experiment(folder, EXPERIMENT)
     otel_dspy.mlflow.autolog(tracking_uri=uri, experiment=EXPERIMENT)
     try:
         for answer, instruction, valset in (

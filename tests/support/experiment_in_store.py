@@ -5,12 +5,11 @@ from __future__ import annotations
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from mlflow import MlflowClient
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
 from otel_dspy.mlflow import MlflowSpanProcessor
-from tests.support.blank_store import blank_store
+from tests.support.blank_store import store_with_experiment
 from tests.support.instrumented_dspy import instrumented
 
 if TYPE_CHECKING:
@@ -22,9 +21,7 @@ EXPERIMENT = "reported"
 
 def store(folder: Path) -> str:
     """An empty store with an experiment, whose artifacts are below the folder; its tracking URI."""
-    uri = blank_store(folder)
-    MlflowClient(uri).create_experiment(EXPERIMENT, artifact_location=(folder / "artifacts").as_uri())
-    return uri
+    return store_with_experiment(folder, EXPERIMENT)
 
 
 @contextmanager

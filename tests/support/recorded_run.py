@@ -5,13 +5,12 @@ from __future__ import annotations
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from mlflow import MlflowClient
 from opentelemetry.sdk.trace import TracerProvider
 
 import otel_dspy.mlflow
 from otel_dspy import DSPyInstrumentor
 from otel_dspy.mlflow import MlflowSpanProcessor
-from tests.support.blank_store import blank_store
+from tests.support.blank_store import store_with_experiment
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -21,7 +20,7 @@ if TYPE_CHECKING:
 @contextmanager
 def recording_into(folder: Path) -> Generator[str]:
     """Record in a store in the folder; what has ended is in MLflow when the block ends. Gives its tracking URI."""
-    uri = _store(folder)
+    uri = store_with_experiment(folder, "recorded")
     otel_dspy.mlflow.autolog(tracking_uri=uri, experiment="recorded")
     try:
         yield uri
@@ -33,7 +32,7 @@ def recording_into(folder: Path) -> Generator[str]:
 @contextmanager
 def instrumented_into(folder: Path, **settings: Any) -> Generator[str]:
     """The same with settings of `instrument()`: without them no content is recorded."""
-    uri = _store(folder)
+    uri = store_with_experiment(folder, "recorded")
     provider = TracerProvider(shutdown_on_exit=False)
     provider.add_span_processor(MlflowSpanProcessor(tracking_uri=uri, experiment="recorded"))
     DSPyInstrumentor().instrument(tracer_provider=provider, **settings)
@@ -43,9 +42,3 @@ def instrumented_into(folder: Path, **settings: Any) -> Generator[str]:
     finally:
         DSPyInstrumentor().uninstrument()
         provider.shutdown()
-
-
-def _store(folder: Path) -> str:
-    uri = blank_store(folder)
-    MlflowClient(uri).create_experiment("recorded", artifact_location=(folder / "artifacts").as_uri())
-    return uri

@@ -6,10 +6,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from mlflow import MlflowClient
 
 from tests.docs.code_blocks import blocks
-from tests.support.blank_store import blank_store
+from tests.support.blank_store import store_with_experiment
 from tests.support.instrumented_process import ROOT, run_instrumented
 from tests.support.mlflow_tree import read_tree
 from tests.support.otlp_receiver import otlp_receiver
@@ -50,8 +49,7 @@ def test_mlflow_by_file(tmp_path: Path) -> None:
     """MLflow as an exporter in the file is MLflow as in the environment, texts included."""
     file = tmp_path / "otel.yaml"
     file.write_text(the_file("mlflow").text)
-    uri = blank_store(tmp_path)
-    MlflowClient(uri).create_experiment("by file", artifact_location=(tmp_path / "artifacts").as_uri())
+    uri = store_with_experiment(tmp_path, "by file")
     done = run_instrumented(
         PROGRAM, OTEL_CONFIG_FILE=str(file), MLFLOW_TRACKING_URI=uri, MLFLOW_EXPERIMENT_NAME="by file"
     )

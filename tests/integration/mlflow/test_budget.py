@@ -6,12 +6,11 @@ from typing import TYPE_CHECKING, Any
 
 import dspy
 import pytest
-from mlflow import MlflowClient
 from mlflow.artifacts import download_artifacts
 
 import otel_dspy.mlflow
 from otel_dspy import BudgetExceeded
-from tests.support.blank_store import blank_store
+from tests.support.blank_store import store_with_experiment
 from tests.support.learning_lm import learning_lm
 from tests.support.mlflow_tree import read_tree
 from tests.support.sums import exact, examples
@@ -22,8 +21,7 @@ if TYPE_CHECKING:
 
 def test_the_run_is_killed_and_its_best_program_loads(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The run has the reason; the best trial so far is in a tag, and its program answers as it did in that trial."""
-    uri = blank_store(tmp_path)
-    MlflowClient(uri).create_experiment("budget", artifact_location=(tmp_path / "artifacts").as_uri())
+    uri = store_with_experiment(tmp_path, "budget")
     optimizer: Any = dspy.BootstrapFewShotWithRandomSearch(
         exact, num_candidate_programs=2, num_threads=1, max_bootstrapped_demos=1, max_labeled_demos=1
     )

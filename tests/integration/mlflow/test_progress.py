@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 import dspy
 import pytest
 from inline_snapshot import snapshot
-from mlflow import MlflowClient
 from opentelemetry.sdk.trace import TracerProvider
 from typing_extensions import override
 
@@ -22,7 +21,7 @@ from otel_dspy.reporting import required_packages
 from otel_dspy.reporting.terminal.compile_lines import Place
 from otel_dspy.reporting.terminal.progress_mode import ProgressMode, progress_mode
 from otel_dspy.reporting.terminal.terminal_progress import TerminalProgress
-from tests.support.blank_store import blank_store
+from tests.support.blank_store import store_with_experiment
 from tests.support.learning_lm import learning_lm
 from tests.support.mlflow_tree import read_tree
 from tests.support.optimizers import Rounds
@@ -79,8 +78,7 @@ def test_the_mode_in_a_notebook(value: str, mode: ProgressMode) -> None:
 @pytest.fixture
 def store(tmp_path: Path) -> Iterator[str]:
     """An empty store, in which `autolog` may be called; it is disabled at the end."""
-    uri = blank_store(tmp_path)
-    MlflowClient(uri).create_experiment("sums", artifact_location=(tmp_path / "artifacts").as_uri())
+    uri = store_with_experiment(tmp_path, "sums")
     yield uri
     otel_dspy.mlflow.autolog(disable=True)
 

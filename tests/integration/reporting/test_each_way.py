@@ -18,7 +18,7 @@ from otel_dspy import cli, semconv
 from otel_dspy.environment_variables import REPORT
 from otel_dspy.mlflow import MlflowSpanProcessor
 from tests.chaos.twins import differences
-from tests.support.blank_store import blank_store
+from tests.support.blank_store import store_with_experiment
 from tests.support.bridges import exporter, running_bridge
 from tests.support.compared_optimizations import optimize, right
 from tests.support.dspy_answers import dspy_script
@@ -65,10 +65,10 @@ def test_the_same_answers(
     monkeypatch.delenv("MLFLOW_EXPERIMENT_ID", raising=False)
     (tmp_path / "users.py").write_text(USERS, encoding="utf-8")
     experiment = f"each-{uuid.uuid4().hex[:8]}"
-    own = store(tmp_path / "own", experiment)
+    own = store_with_experiment(tmp_path / "own", experiment)
     with ExitStack() as open_ones:
         if way == "bridge":
-            other = store(tmp_path / "other", experiment)
+            other = store_with_experiment(tmp_path / "other", experiment)
             sender = exporter(open_ones.enter_context(running_bridge(other, experiment)), "http")
         else:
             server: MlflowServer = request.getfixturevalue("app_server")
@@ -95,14 +95,6 @@ def test_the_same_answers(
     assert (rerun["score"], rerun["changed"]) == (100.0, [])
     assert rerun["calls"] == {"answered": 12, "unknown": 0, "sent": 0}
     assert (registered["version"], registered["metrics"], registered["answer"]) == (1, {"score/best": 100.0}, "5")
-
-
-def store(folder: Path, experiment: str) -> str:
-    """A store with an experiment."""
-    folder.mkdir()
-    uri = blank_store(folder)
-    MlflowClient(uri).create_experiment(experiment, artifact_location=(folder / "artifacts").as_uri())
-    return uri
 
 
 def record(uri: str, experiment: str, sender: SpanExporter) -> None:

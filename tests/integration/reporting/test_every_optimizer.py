@@ -6,13 +6,12 @@ from typing import TYPE_CHECKING, Any, cast
 import dspy
 import pytest
 from dspy.teleprompt import BootstrapFewShotWithOptuna
-from mlflow import MlflowClient
 
 import otel_dspy
 import otel_dspy.mlflow
 from otel_dspy.reporting.sections.lineage import lineage
 from tests.support import sums
-from tests.support.blank_store import blank_store
+from tests.support.blank_store import store_with_experiment
 from tests.support.gepa_task import TRAINSET, VALSET, Pair, graded, reflection_lm, task_lm
 from tests.support.learning_lm import learning_lm
 from tests.support.optimizers import Rounds
@@ -30,8 +29,7 @@ EXPERIMENT = "optimizations"
 
 def reported(folder: Path, optimize: Callable[[], object]) -> Report:
     """Record an optimization and read its report."""
-    uri = blank_store(folder)
-    MlflowClient(uri).create_experiment(EXPERIMENT, artifact_location=(folder / "artifacts").as_uri())
+    uri = store_with_experiment(folder, EXPERIMENT)
     otel_dspy.mlflow.autolog(tracking_uri=uri, experiment=EXPERIMENT)
     try:
         optimize()

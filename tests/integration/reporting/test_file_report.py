@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 
 import dspy
 import pytest
-from mlflow import MlflowClient
 from opentelemetry.exporter.otlp.proto.common.trace_encoder import encode_spans
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
@@ -25,7 +24,7 @@ from otel_dspy.otlp_requests.protobuf_spans import ReceivedSpan
 from otel_dspy.otlp_requests.span_route import routed
 from otel_dspy.reporting.files.file_report import report_on_files
 from otel_dspy.reporting.report import report
-from tests.support.blank_store import blank_store
+from tests.support.blank_store import store_with_experiment
 from tests.support.dspy_answers import dspy_script
 from tests.support.in_process_lm import in_process_lm
 from tests.support.instrumented_dspy import instrumented
@@ -95,8 +94,7 @@ def test_a_file_of_a_collector_equals_the_run(tmp_path: Path, capsys: pytest.Cap
 
     A file has no run, so run ids, store and experiment are empty there; everything else is the same, by field.
     """
-    uri = blank_store(tmp_path)
-    MlflowClient(uri).create_experiment("E", artifact_location=(tmp_path / "artifacts").as_uri())
+    uri = store_with_experiment(tmp_path, "E")
     processor = MlflowSpanProcessor(tracking_uri=uri, experiment="E")
     spans = recorded_minibatches(processor)
     processor.shutdown()

@@ -6,11 +6,10 @@ import json
 from typing import TYPE_CHECKING, Any
 
 import dspy
-from mlflow import MlflowClient
 
 import otel_dspy
 import otel_dspy.mlflow
-from tests.support.blank_store import blank_store
+from tests.support.blank_store import store_with_experiment
 from tests.support.dspy_answers import dspy_script
 from tests.support.in_process_lm import in_process_lm
 
@@ -35,8 +34,7 @@ def same(example: Any, prediction: Any, trace: object = None) -> bool:
 
 def test_the_text_none_differs_from_the_label(tmp_path: Path) -> None:
     """DSPy's chat adapter returns the text 'None': the answer is shown as such, beside the label `null`, with a warning."""
-    uri = blank_store(tmp_path)
-    MlflowClient(uri).create_experiment(EXPERIMENT, artifact_location=(tmp_path / "artifacts").as_uri())
+    uri = store_with_experiment(tmp_path, EXPERIMENT)
     mails = [
         dspy.Example(mail=f"Mail {number}", name="Ann" if number % 2 else None).with_inputs("mail")
         for number in range(6)

@@ -15,7 +15,7 @@ import otel_dspy.mlflow
 from otel_dspy import forecast
 from otel_dspy.forecasting.error import ForecastError
 from otel_dspy.hooks.optimizers.plans.call_plan import Amount
-from tests.support.blank_store import blank_store
+from tests.support.blank_store import store_with_experiment
 from tests.support.dspy_answers import dspy_script
 from tests.support.in_process_lm import in_process_lm
 from tests.support.learning_lm import learning_lm
@@ -204,8 +204,7 @@ def test_rates_of_a_run_that_the_cache_answered(tmp_path: Path) -> None:
 
 def test_rates_of_a_past_run(tmp_path: Path) -> None:
     """The forecast of the same optimization has its calls and tokens; MLflow has forecast beside actual."""
-    uri = blank_store(tmp_path)
-    MlflowClient(uri).create_experiment("forecast", artifact_location=(tmp_path / "artifacts").as_uri())
+    uri = store_with_experiment(tmp_path, "forecast")
     program, trainset = dspy.Predict("question -> answer"), examples(4)
     otel_dspy.mlflow.autolog(tracking_uri=uri, experiment="forecast")
     try:
