@@ -167,15 +167,15 @@ class RunReports:
         """
         end = time.monotonic() + min(timeout, MAX_WAIT)
         with self._changed:
-            self._changed.wait_for(lambda: not self._is_writing(stopped=True), min(timeout, MAX_WAIT_IF_STOPPED))
-            self._changed.wait_for(lambda: not self._is_writing(stopped=False), max(0.0, end - time.monotonic()))
+            self._changed.wait_for(lambda: not self._has_pending(stopped=True), min(timeout, MAX_WAIT_IF_STOPPED))
+            self._changed.wait_for(lambda: not self._has_pending(stopped=False), max(0.0, end - time.monotonic()))
 
     @property
     def is_writing(self) -> bool:
         """Whether a started report has neither been written nor given up."""
         return self._thread is not None
 
-    def _is_writing(self, *, stopped: bool) -> bool:
+    def _has_pending(self, *, stopped: bool) -> bool:
         requests = (self._current, *self._started.values())
         return self._thread is not None and any(
             request is not None and request.ended and request.stopped is stopped for request in requests
