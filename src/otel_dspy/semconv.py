@@ -40,7 +40,7 @@ continues with the stored ones.
 """
 DSPY_COMPILE_IN_CALL: Final = "dspy.compile.in_call"
 """True where an optimizer without trials runs inside a program's call (KNNFewShot compiles at each one). It is a part
-of that call: it has no setup, and nothing inside names it.
+of that call: it has no setup, and no span inside has its id.
 """
 DSPY_COMPILE_STEP_FAILED: Final = "dspy.compile.step_failed"
 """Whether a step of the optimizer's plan failed, so that it stopped and returned the best that it had (BetterTogether's
@@ -135,7 +135,7 @@ DSPY_LM_REQUESTS: Final = "dspy.lm.requests"
 `n`. Absent where it is one.
 """
 DSPY_LM_RETRIES: Final = "dspy.lm.retries"
-"""How many attempts failed and were made again."""
+"""How many attempts failed and were repeated."""
 DSPY_LM_REQUEST_SETTINGS: Final = "dspy.lm.request.settings"
 """Settings of the request that the GenAI conventions have no attribute for, from a fixed list (rollout_id,
 response_format as a JSON schema, logprobs, reasoning_effort, tool_choice, ...): a JSON object. Never a key or header.
@@ -166,9 +166,10 @@ Absent where no example declares its inputs.
 DSPY_DATASET_ROWS: Final = "dspy.dataset.rows"
 """The rows as a JSON array of objects. A payload."""
 DSPY_PHASE_NAME: Final = "dspy.phase.name"
-"""bootstrap, select, propose, induce, search, reflect, merge, step, sample, validate, finetune, ..."""
+"""Name of the phase: bootstrap, select, propose, induce, search, reflect, merge, step, sample, validate, finetune, ...
+"""
 DSPY_PHASE_INDEX: Final = "dspy.phase.index"
-"""Which of the compile's phases of that name it is, from 0, where the optimizer goes through it again and again."""
+"""Index of the phase among the compile's phases of that name, from 0, where the optimizer repeats it."""
 DSPY_PHASE_INSTRUCTIONS: Final = "dspy.phase.instructions"
 """Instructions that the phase produced: JSON object of predictor path, in the program's order, to array of texts. A
 payload.
@@ -206,9 +207,9 @@ DSPY_TRIAL_STATE: Final = "dspy.trial.state"
 DSPY_TRIAL_DERIVED: Final = "dspy.trial.derived"
 """True where the trial is inferred from an evaluation, not reported by the optimizer."""
 DSPY_TRIAL_REASON: Final = "dspy.trial.reason"
-"""Why the optimizer refused the trial's candidate or made none, in its own words."""
+"""Why the optimizer rejected the trial's candidate or made none, in its own words."""
 DSPY_TRIAL_MEASURE: Final = "dspy.trial.measure."
-"""A number that the optimizer measured in the trial in addition to its score; the name contains its unit."""
+"""A number that the optimizer measured in the trial in addition to its score, by name."""
 DSPY_TRIAL_SCORES: Final = "dspy.trial.scores"
 """What the optimizer scored the trial on, as a JSON array, a row an example: `on` (minibatch or validation), id, score;
 of a minibatch (a merge takes its own from the validation set) also `before`, the scores of the parents. Unit as
@@ -238,8 +239,8 @@ of a bootstrap also round and accepted, of sampled trajectories program and roll
 prediction, feedback, error_message. A payload.
 """
 DSPY_EVALUATE_WITHIN_EXAMPLE: Final = "dspy.evaluate.within_example"
-"""True where an example of another evaluation, its program or its metric, makes the evaluation: it is no trial nor part
-of one, nor a run of its own.
+"""True where an example of another evaluation, its program or its metric, makes the evaluation: it is neither a trial
+nor a part of one, and has no run of its own.
 """
 DSPY_EXAMPLE_INDEX: Final = "dspy.example.index"
 """Position in the validation set of the nearest enclosing compile, from 0, so that an example has the same index in all
@@ -276,7 +277,7 @@ DSPY_FAILURES_EXAMPLES: Final = "dspy.failures.examples"
 compiles too.
 """
 DSPY_FAILURES_ALL: Final = "dspy.failures.all"
-"""Whether every example inside failed, so that a score is none."""
+"""Whether every example inside failed, so that no score is meaningful."""
 DSPY_FAILURES_FIRST_TYPE: Final = "dspy.failures.first.type"
 """`error.type` of the example that failed first."""
 DSPY_FAILURES_FIRST_MESSAGE: Final = "dspy.failures.first.message"
@@ -304,7 +305,7 @@ DSPY_RETRIEVAL_PASSAGES: Final = "dspy.retrieval.passages"
 DSPY_EMBEDDINGS_COUNT: Final = "dspy.embeddings.count"
 """How many texts were embedded."""
 DSPY_INTERPRETER_OPERATION: Final = "dspy.interpreter.operation"
-"""The code or command that the interpreter received."""
+"""Whether the interpreter was started, executed code or was shut down."""
 DSPY_INTERPRETER_TYPE: Final = "dspy.interpreter.type"
 """Class name of the interpreter."""
 DSPY_INTERPRETER_CODE: Final = "dspy.interpreter.code"
@@ -364,7 +365,7 @@ DSPY_USAGE_MODEL: Final = "dspy.usage.model."
 that was called; the models add up to the whole. The first eight have parts of their own, `other` has the rest.
 """
 OPENINFERENCE_SPAN_KIND: Final = "openinference.span.kind"
-"""What the span is: of `dspy.operation.name` or `gen_ai.operation.name`."""
+"""Kind of the span, derived from `dspy.operation.name` or `gen_ai.operation.name`."""
 INPUT_VALUE: Final = "input.value"
 """What went in: a module's, an example's or a tool's inputs, an interpreter's code, a retriever's query, a language
 model's last message.
@@ -500,14 +501,14 @@ SPAN_DSPY_COMPILE: Final = "compile {}"
 SPAN_DSPY_SETUP: Final = "setup {}"
 """The inputs of a compile, ended as soon as they are known. Filled with `dspy.optimizer.name`."""
 SPAN_DSPY_DATASET: Final = "dataset {}"
-"""A dataset that a compile or an evaluation was given. Filled with `dspy.dataset.role`."""
+"""A dataset that was passed to a compile or an evaluation. Filled with `dspy.dataset.role`."""
 SPAN_DSPY_PHASE: Final = "phase {}"
-"""A stretch of a compile that the optimizer has a name for. Filled with `dspy.phase.name`."""
+"""A part of a compile, as the optimizer divides it. Filled with `dspy.phase.name`."""
 SPAN_DSPY_TRIAL: Final = "trial {}"
 """One candidate tried, or one evaluation of it. Filled with `dspy.optimizer.name`."""
 SPAN_DSPY_EVALUATE: Final = "evaluate {}"
-"""One call of Evaluate, or what an optimizer does in its place - candidates or bootstrapped traces scored by the
-metric, an example each. Filled with `dspy.metric.name`.
+"""One call of Evaluate, or the optimizer's own equivalent, which scores candidates or bootstrapped traces by the
+metric, one for each example. Filled with `dspy.metric.name`.
 """
 SPAN_DSPY_EXAMPLE: Final = "example {}"
 """One example of an evaluation, program call and metric together. Shape `linked` - a root that links to its evaluation;
@@ -567,7 +568,7 @@ METRIC_DSPY_TRIAL_SCORE: Final = "dspy.trial.score"
 METRIC_DSPY_EVALUATE_DURATION: Final = "dspy.evaluate.duration"
 """How long an evaluation took. Histogram, unit `s`."""
 METRIC_DSPY_EVALUATE_EXAMPLES: Final = "dspy.evaluate.examples"
-"""Examples evaluated; those that raised carry error.type. Counter, unit `{example}`."""
+"""Examples evaluated; those that raised have error.type. Counter, unit `{example}`."""
 METRIC_DSPY_MODULE_DURATION: Final = "dspy.module.duration"
 """How long a module call took. Histogram, unit `s`."""
 METRIC_DSPY_USAGE_COST: Final = "dspy.usage.cost"
