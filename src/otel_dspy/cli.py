@@ -73,9 +73,9 @@ _COMMANDS: Final[Mapping[str, _Command]] = {
     "watch": _Command(
         watch_command,
         "follow an optimization while it runs",
-        "Follow an optimization that another process runs, by reading MLflow: print a line for each trial "
-        "as it ends, then the report. The exit status is 0 if the optimization has finished, 1 if it failed or was "
-        "killed. Ctrl-C leaves it running.",
+        "Follow an optimization that another process runs, by reading MLflow: print a line for each phase as "
+        "it begins and each trial as it ends, then the report. The exit status is 0 if the optimization has "
+        "finished, 1 if it failed or was killed. Ctrl-C leaves it running.",
     ),
     "compare": _Command(
         compare_command,
@@ -94,8 +94,8 @@ _COMMANDS: Final[Mapping[str, _Command]] = {
         register_command,
         "register the best program of an optimization in MLflow",
         "Create a version of a registered model from an optimization's best program, loadable by "
-        "mlflow.dspy.load_model, and register its instructions as prompts. Running it again creates nothing new, and "
-        "moves the alias.",
+        "mlflow.dspy.load_model, and register its instructions as prompts. Running it again for the same program of a "
+        "run only sets the alias.",
     ),
     "rerun": _Command(
         rerun_command,

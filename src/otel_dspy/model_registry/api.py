@@ -29,7 +29,7 @@ def register(  # noqa: PLR0913 - the parts of a registration, by name
 ) -> Registered:
     """Register the best program of an optimization, loadable by `mlflow.dspy.load_model`.
 
-    Registering the same run again creates nothing, and moves the alias.
+    Registering the same program of a run again creates nothing new and only sets the alias.
 
     Args:
         run: id of the optimization's run, or `latest` for the one that started last.

@@ -29,7 +29,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--baseline",
         metavar="RUN|MODEL",
         required=True,
-        help="id of the run to compare with, or the registered model whose run it is: "
+        help="id of the run to compare with, or a registered model, whose run is used: "
         "models:/NAME@ALIAS, models:/NAME/VERSION",
     )
     parser.add_argument(
@@ -45,7 +45,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_tracking_uri(parser)
     parser.add_argument("--json", action="store_true", help="print a JSON object instead of one line")
     parser.add_argument("--junit", metavar="FILE", help="write JUnit XML")
-    parser.add_argument("--markdown", metavar="FILE", help="write GitHub-flavored Markdown: $GITHUB_STEP_SUMMARY")
+    parser.add_argument(
+        "--markdown", metavar="FILE", help="write GitHub-flavored Markdown, such as to $GITHUB_STEP_SUMMARY"
+    )
 
 
 def run(chosen: argparse.Namespace, write_line: Callable[[str], None]) -> int:
