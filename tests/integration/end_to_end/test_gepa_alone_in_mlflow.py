@@ -135,6 +135,7 @@ def test_mlflows_optimize_prompts(store: str, monkeypatch: pytest.MonkeyPatch) -
     tree = read_tree(store, "prompts")
     (parent,) = tree.runs
     assert parent.params["optimizer"] == "GepaPromptOptimizer"
+    assert len(parent.metrics["eval_score"]) == 1  # MLflow itself logs the validation of the given prompt alone
     (run,) = parent.children
     assert (run.name, run.status) == ("gepa MlflowGEPAAdapter", "FINISHED")
     assert run.params["reflection_lm"] == "openai/reflecting"
@@ -155,3 +156,5 @@ def test_mlflows_optimize_prompts(store: str, monkeypatch: pytest.MonkeyPatch) -
         "index", "example_inputs", "example_outputs", "pred_value", "score", "objective/right", "example_id",
     ]  # fmt: skip
     assert table["data"][1][:-1] == [1, {"question": "a1"}, "1", "no idea", 0.0, 0.0]
+    accepted = run.children[1].artifacts["result_table.json"]
+    assert accepted["data"][1][:-1] == [1, {"question": "a1"}, "1", "1", 1.0, 1.0]
