@@ -32,10 +32,10 @@ def server() -> Generator[LMServer]:
         yield running
 
 
-def _lm(server: LMServer, **kwargs: Any) -> dspy.LM:
+def _lm(server: LMServer, model: str = "gpt-4o-mini", **kwargs: Any) -> dspy.LM:
     settings: dict[str, Any] = {"api_key": SECRET, "cache": False, "num_retries": 0, **kwargs}
-    # DSPy knows the price of this name, so its cost is recorded as for the hosted model.
-    return dspy.LM("openai/gpt-4o-mini", api_base=server.api_base, **settings)
+    # DSPy knows the price of gpt-4o-mini, so its cost is recorded as for the hosted model.
+    return dspy.LM(f"openai/{model}", api_base=server.api_base, **settings)
 
 
 def _no_wait(_seconds: float) -> None:
@@ -156,11 +156,15 @@ def test_a_price_of_one_model_object(
     assert [entry["cost"] for entry in plain.history] == [costs[0], costs[2]]
 
 
+@pytest.mark.parametrize("model", ["claude-sonnet-99", "gpt-5.9"])
 @pytest.mark.parametrize(("engine", "cost"), [("litellm", 0.0), ("auto", None)])
-def test_a_claude_model_that_no_price_list_has(server: LMServer, engine: str, cost: float | None) -> None:
-    """LiteLLM's engine prices it at 0, which is recorded as its cost; with DSPy's own engine the call is unpriced."""
+def test_a_claude_model_that_no_price_list_has(server: LMServer, engine: str, cost: float | None, model: str) -> None:
+    """LiteLLM's engine prices it at 0, which is recorded as its cost; with DSPy's own engine the call is unpriced.
+
+    So for a newer model of OpenAI.
+    """
     lm: Any = dspy.LM(
-        "openai/claude-sonnet-99", api_base=server.api_base, api_key="-", cache=False, num_retries=0,
+        f"openai/{model}", api_base=server.api_base, api_key="-", cache=False, num_retries=0,
         engine=engine,
     )  # fmt: skip
     with dspy.context(lm=lm), recording() as recorder:
