@@ -176,6 +176,18 @@ def test_a_claude_model_that_no_price_list_has(server: LMServer, engine: str, co
     assert evaluate.get("dspy.usage.unpriced_calls") == (1 if cost is None else None)
 
 
+@pytest.mark.parametrize(("model", "priced"), [("gpt-4.1", True), ("gpt-5.4", False)])
+def test_an_answer_of_a_snapshot_that_no_price_list_has(server: LMServer, model: str, *, priced: bool) -> None:
+    """DSPy has the price of the requested model for the one, and none for the other, whose call is unpriced."""
+    with dspy.context(lm=_lm(server, model)), recording() as recorder:
+        dspy.Evaluate(devset=examples(1), metric=exact, num_threads=1)(dspy.Predict("question -> answer"))
+    (chat,) = _chat(recorder)
+    assert chat["gen_ai.response.model"] == f"{model}-2026"
+    assert ("dspy.lm.cost" in chat) == priced
+    evaluate = dict(recorder.named("evaluate")[0].attributes or {})
+    assert evaluate.get("dspy.usage.unpriced_calls") == (None if priced else 1)
+
+
 def test_a_busy_server_is_retried(server: LMServer, monkeypatch: pytest.MonkeyPatch) -> None:
     """Two refusals and an answer are one span with two retries."""
     monkeypatch.setattr("dspy.clients.execution.time.sleep", _no_wait)
