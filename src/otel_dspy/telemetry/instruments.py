@@ -69,7 +69,7 @@ class Instruments:
         examples = meter.create_counter(
             semconv.METRIC_DSPY_EVALUATE_EXAMPLES,
             unit="{example}",
-            description="Examples evaluated; those that raised carry error.type.",
+            description="Examples evaluated; those that raised have error.type.",
         )
         self.evaluate_examples = DeferredCounter(queue, examples)
         module_duration = meter.create_histogram(
