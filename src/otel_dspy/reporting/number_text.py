@@ -14,7 +14,9 @@ UNOBSERVED: Final = "model calls were not observed"
 
 
 def duration_text(seconds: float) -> str:
-    """Format a duration: `4.2 s`, `2 min 15 s`, `1 h 03 min`."""
+    """Format a duration: `4.2 s`, `2 min 15 s`, `1 h 03 min`. A negative one is unknown: the clock was set back."""
+    if seconds < 0:
+        return "an unknown time"
     if seconds < 60:  # noqa: PLR2004 - seconds of a minute
         return f"{seconds:.1f} s"
     minutes, rest = divmod(round(seconds), 60)

@@ -28,6 +28,10 @@ QUIET: Final = 1.0
 """Seconds before the first progress line, and the initial interval between lines."""
 STALLED: Final = 3.0
 """Seconds without a delivered span from which the progress line has these instead of a rate."""
+SHOWN: Final = 0.05
+"""Share of the spans that must be delivered before the progress line has a rate. Runs are written first, which are few
+spans and most of the requests: the rest would seem to take minutes.
+"""
 POLL: Final = 0.1
 
 
@@ -118,14 +122,16 @@ class _Progress:
         _write(f"\r{text}\x1b[K" if terminal else f"{text}\n")
 
     def _rest(self, elapsed: float, left: int) -> str:
-        """Return the rate so far, and how long the rest takes at that rate; nothing before the first spans.
+        """Return the rate so far, and how long the rest takes at that rate; nothing before `SHOWN` of the spans.
 
         If none has been delivered lately, return for how long: MLflow's database may be locked by another process.
         """
         if (stalled := elapsed - self._changed) >= STALLED:
             return f", none of them for {stalled:.0f} s"
-        rate = (self._first - left) / elapsed
-        return f", {rate:.0f} a second, about {left / rate:.0f} s left" if rate > 0 else ""
+        delivered = self._first - left
+        if delivered <= 0 or delivered < self._first * SHOWN:
+            return ""
+        return f", {delivered / elapsed:.0f} a second, about {left * elapsed / delivered:.0f} s left"
 
     def end(self) -> None:
         if self._shown and _is_terminal():

@@ -74,6 +74,18 @@ def test_no_estimate_before_anything_is_delivered(
     ]
 
 
+def test_no_estimate_from_the_first_few_spans(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Requests for runs take seconds and have few spans; those of traces follow, hundreds at once."""
+    assert not drained(Draining(900, 10), 8, monkeypatch)
+    assert capsys.readouterr().err.splitlines() == [
+        "otel-dspy: 890 spans not yet delivered to MLflow (1 s)",
+        "otel-dspy: 870 spans not yet delivered to MLflow (3 s)",
+        "otel-dspy: 830 spans not yet delivered to MLflow (7 s, 10 a second, about 83 s left)",
+    ]
+
+
 def test_no_estimate_once_nothing_is_delivered_any_more(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
