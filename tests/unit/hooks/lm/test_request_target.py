@@ -23,6 +23,12 @@ def test_calls_of_a_model_have_one_target() -> None:
     }
 
 
+@pytest.mark.parametrize("provider", ["bedrock", "mistral", "vertex_ai", "a-company"])
+def test_the_provider_is_dspys_prefix_of_the_model(provider: str) -> None:
+    """Also where the GenAI conventions have another name of the provider, which MLflow finds no prices by."""
+    assert request_target(SimpleNamespace(model=f"{provider}/large"), {}).request["provider"] == provider
+
+
 def test_a_model_that_changes_has_another_target() -> None:
     """A program may set another model, server or type between two calls."""
     lm = SimpleNamespace(model="openai/gpt-4o", model_type="chat")
