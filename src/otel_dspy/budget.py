@@ -33,7 +33,8 @@ class Budget:
         tokens: input and output tokens, as reported by the provider. Answers from DSPy's cache use none.
         lm_calls: calls of language models, including those that DSPy's cache answers.
         seconds: time since the start of the compile.
-        on_exceeded: "warn" logs a warning; "stop" also raises `BudgetExceeded` from the next language model call.
+        on_exceeded: "warn" logs a warning at 80 % of a limit and one when it is reached; "stop" also raises
+            `BudgetExceeded` from the next language model call.
 
     Raises:
         ValueError: a value is invalid. Text of a valid value is read as that value.

@@ -21,12 +21,13 @@ class GepaBudgetStopper:
     """Stop condition for `gepa_kwargs={"stop_callbacks": …}` of `dspy.GEPA`, and for `gepa.optimize`.
 
     GEPA calls it between two iterations and then returns its best candidate: nothing is raised, and the iteration that
-    reaches the limit is completed. It uses the totals that otel-dspy records, so DSPy must be instrumented.
+    reaches the limit is completed. It uses the totals that otel-dspy records: if DSPy is not instrumented, a warning is
+    logged and only `seconds` is limited.
 
     Args:
         cost: USD, of the calls whose price is known.
-        tokens: input and output tokens.
-        lm_calls: calls of language models.
+        tokens: input and output tokens, as reported by the provider.
+        lm_calls: calls of language models, including those that DSPy's cache answers.
         seconds: time since the first call of the stopper in the optimization.
         roles: roles whose calls count (`task`, `reflection`, `judge`, `prompt`); None: all.
 

@@ -56,7 +56,8 @@ class DSPyInstrumentor(BaseInstrumentor):
     def instrument(self, **kwargs: Any) -> None:
         """Instrument DSPy.
 
-        If a package lacks a name that otel-dspy needs, this is logged as an error, and DSPy is not instrumented.
+        An unsupported version of DSPy, or a package that lacks a name that otel-dspy needs, is logged as an error, and
+        DSPy is not instrumented. A call while DSPy is instrumented logs a warning and changes nothing.
         `opentelemetry-instrument` calls this again after it has loaded a configuration file; the second call does
         nothing.
 

@@ -1,4 +1,4 @@
-"""Sampler that samples a share of the examples and always keeps the spans of an optimization.
+"""Sampler that samples a share of the examples and keeps the other spans of an optimization.
 
 The SDK's ratio samplers drop whole compiles together with their scores. `ExampleSampler` decides by the kind of span:
 it samples a share of the examples, each with all calls inside, in both trace shapes, and delegates all other spans to
@@ -45,7 +45,8 @@ class ExampleSampler(Sampler):
 
     Args:
         ratio: share of examples to sample, 0 to 1.
-        others: sampler for spans that are not an example's root. Default: `ParentBased(ALWAYS_ON)`.
+        others: sampler for all spans but those of examples, and for examples whose parent is not sampled. Default:
+            `ParentBased(ALWAYS_ON)`.
 
     Raises:
         ValueError: the ratio is not between 0 and 1.

@@ -41,14 +41,17 @@ def forecast(  # noqa: PLR0913 - compile's arguments, and where the rates come f
         valset: the validation set; None if compile gets none.
         measure: number of training examples to run the program and the metric on, once. These calls are made and paid.
         run: id of an optimization's run in MLflow to take the rates from, or `latest` for the last finished one of a
-            program of this class.
+            program of this class. Not used if `measure` is given.
         tracking_uri: the MLflow store of `run`; None for MLflow's current one.
         experiment: name of the experiment in which `latest` searches; None for all.
         **compile_arguments: further arguments of the optimizer's compile, such as `num_trials`.
 
     Raises:
-        ForecastError: the optimizer's arithmetic is unknown, a count is invalid, DSPy is not instrumented but examples
-            are to be measured, or there is no such run.
+        ForecastError: the optimizer's arithmetic is unknown, a count is invalid, DSPy is not instrumented or the
+            training set is empty but examples are to be measured, there is no such run, it made no calls, or MLflow is
+            missing.
+        mlflow.exceptions.MlflowException: the store of `run` did not answer.
+        Exception: what the program or the metric raised on a measured example.
     """
     from otel_dspy.forecasting.forecast import Forecast  # noqa: PLC0415 - a hook imports DSPy's dependencies
     from otel_dspy.hooks.compilation import requested_forecasts  # noqa: PLC0415 - as above

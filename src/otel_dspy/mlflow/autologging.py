@@ -79,12 +79,16 @@ def autolog(  # noqa: PLR0913, PLR0917 - the flags of mlflow.dspy.autolog, by na
         log_traces_from_compile: log traces of compiles, including their examples.
         log_traces_from_eval: log example traces of stand-alone evaluations.
         log_compiles: log a run for each compile.
-        log_evals: log a child run for each trial, and a run for each stand-alone evaluation.
+        log_evals: log a child run for each trial, and a run for each stand-alone evaluation, unless a run is open: the
+            evaluation is then part of it.
         disable: undo an earlier call.
-        silent: disable the log messages of `otel_dspy.mlflow`, and progress in the terminal.
+        silent: disable the log messages of `otel_dspy.mlflow`, and in the first call the progress in the terminal or
+            notebook, which a later call does not change.
         tracking_uri: tracking URI or path to use instead of MLflow's.
         experiment: name of the experiment, created if it does not exist. An open run is then not written to. Defaults
-            to MLflow's experiment; for a tracking URI other than MLflow's, to MLFLOW_EXPERIMENT_NAME, else "Default".
+            to MLflow's experiment; for a tracking URI or a workspace other than MLflow's, to MLFLOW_EXPERIMENT_NAME, to
+            MLFLOW_EXPERIMENT_ID if the program has set neither a tracking URI nor an experiment in MLflow, or to
+            "Default".
         workspace: name of the MLflow workspace; defaults to that of `mlflow.set_workspace` or MLFLOW_WORKSPACE.
         budget: limits of each optimization by name (`cost` in USD, `tokens`, `lm_calls`, `seconds`), and `on_exceeded`:
             "warn" or "stop". Defaults to `OTEL_DSPY_BUDGET_*`.

@@ -72,17 +72,18 @@ class MlflowSpanProcessor(SpanProcessor):
 
         Args:
             tracking_uri: tracking URI; defaults to MLflow's when a compile, evaluation or call starts.
-            experiment: name of the experiment, created if it does not exist; defaults to MLflow's. For a tracking URI
-                other than MLflow's it defaults to MLFLOW_EXPERIMENT_NAME, else "Default".
+            experiment: name of the experiment, created if it does not exist; an open run is then not written to.
+                Defaults to MLflow's experiment; for a tracking URI or a workspace other than MLflow's, as in `autolog`.
             workspace: name of the MLflow workspace; defaults to that of `mlflow.set_workspace` or MLFLOW_WORKSPACE
                 when a compile, evaluation or call starts.
             log_traces: log traces.
             log_traces_from_compile: log traces of compiles, including their examples.
             log_traces_from_eval: log example traces of stand-alone evaluations.
             log_compiles: log a run for each compile.
-            log_evals: log a run for each trial and each stand-alone evaluation.
+            log_evals: log a run for each trial, and for each stand-alone evaluation, unless a run is open: the
+                evaluation is then part of it.
             log_evaluation_datasets: log training and validation sets as evaluation datasets, where MLflow's store has
-                them; defaults to OTEL_DSPY_MLFLOW_EVALUATION_DATASETS, else off.
+                them and content is captured; defaults to OTEL_DSPY_MLFLOW_EVALUATION_DATASETS, else off.
         """
         self.configure(
             Options(
@@ -194,6 +195,9 @@ class MlflowSpanProcessor(SpanProcessor):
     def force_flush(self, timeout_millis: int = 30_000) -> bool:
         """Wait until all ended spans have been delivered to MLflow.
 
+        Args:
+            timeout_millis: milliseconds to wait at most.
+
         Returns:
             False if the timeout expired.
         """
@@ -211,7 +215,7 @@ class MlflowSpanProcessor(SpanProcessor):
         self._worker.wait_for_reports(timeout)
 
     def drain(self) -> bool:
-        """Wait for delivery, for at most OTEL_DSPY_MLFLOW_FLUSH_TIMEOUT seconds (60).
+        """Wait for delivery, for at most OTEL_DSPY_MLFLOW_FLUSH_TIMEOUT (60 s), and 5 s while MLflow does not respond.
 
         Returns:
             False if spans are left, which are then in the spool.

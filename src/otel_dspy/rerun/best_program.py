@@ -51,8 +51,8 @@ def best_program(
         A copy of the program, with its score and trial.
 
     Raises:
-        RerunError: There is no such run, no trial has a score on the whole validation set, programs were not recorded,
-            or the recorded program has other predictors.
+        RerunError: There is no such run, no trial of an unfinished optimization has a score on the whole validation
+            set, programs were not recorded, the recorded program has other predictors, or MLflow is missing.
         mlflow.exceptions.MlflowException: The store did not answer.
     """
     if find_spec("mlflow") is None:

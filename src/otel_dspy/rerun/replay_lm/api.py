@@ -51,12 +51,12 @@ def replay_lm(  # noqa: PLR0913 - where the record is, and what the model is
         fallback: the model that gets calls that are not in the record, and is as `like`; None to raise an error.
         tracking_uri: the MLflow store; None for MLflow's current one.
         experiment: name of the experiment in which `latest` searches; None for all.
-        **settings: default settings of the model, such as `temperature`. Without these, `like` and `fallback`, those
-            of the model's first recorded call in the program itself.
+        **settings: default settings of the model, such as `temperature`. Others are those of `like`, of `fallback`, or
+            without both, those of the model's first recorded call in the program itself.
 
     Raises:
-        RerunError: There is no such run or file, it has no recorded calls with messages, or none of this model, or the
-            model must be named.
+        RerunError: There is no such run or file, it has no recorded calls with messages, or none of this model, the
+            model must be named, or DSPy or MLflow is missing.
         mlflow.exceptions.MlflowException: The store did not answer.
     """
     if find_spec("dspy") is None:

@@ -34,7 +34,8 @@ def conversation(identity: str) -> Generator[None]:
 
     Args:
         identity: any text, the same for every turn. It is exported on spans only: unlike baggage it is not sent to the
-            servers that are called. MLflow accepts up to 250 characters.
+            servers that are called. One of more than 250 characters, which MLflow rejects, is not logged to MLflow. An
+            empty text sets none.
     """
     token = attach(set_value(_KEY, identity))
     try:
