@@ -12,15 +12,20 @@ from tests.support.loopback_server import serving
 if TYPE_CHECKING:
     from collections.abc import Generator
 
-    from tests.integration.bridge.certificates import Signed
+    from tests.integration.bridge.certificates import Authority, Signed
 
 
 @contextmanager
-def answering(signed: Signed | None, authorization: str | None = None) -> Generator[int]:
-    """Serve empty objects on a port, with TLS and to those with this header, where they are given."""
+def answering(
+    signed: Signed | None, authorization: str | None = None, *, clients_of: Authority | None = None
+) -> Generator[int]:
+    """Serve empty objects on a port, with TLS and to those with this header or certificate, where they are given."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     if signed is not None:
         context.load_cert_chain(signed.certificate, signed.key)
+    if clients_of is not None:
+        context.verify_mode = ssl.CERT_REQUIRED
+        context.load_verify_locations(clients_of.certificate)
 
     class Handler(BaseHTTPRequestHandler):
         def setup(self) -> None:

@@ -108,12 +108,17 @@ def _post(url: str, resource_spans: list[Any]) -> int:
 
     body = json.dumps({"resourceSpans": resource_spans}, ensure_ascii=False).encode()
     headers = {"Content-Type": "application/json", **_headers()}
+    authority, client, key = (_certificate(what) for what in ("CERTIFICATE", "CLIENT_CERTIFICATE", "CLIENT_KEY"))
+    trusted = authority or True  # requests then reads REQUESTS_CA_BUNDLE
+    cert = (client, key) if client and key else client
     pause, reason = 0.5, ""
     for left in reversed(range(TRIES)):
         retry_after = 0.0
         try:
             # A redirected POST would become a GET without a body, which many servers answer with 200.
-            answer = requests.post(url, body, headers=headers, timeout=TIMEOUT, allow_redirects=False)
+            answer = requests.post(
+                url, body, headers=headers, timeout=TIMEOUT, allow_redirects=False, verify=trusted, cert=cert
+            )
         except ValueError as error:  # the URL or a header
             reason = f"the request failed: {address_without_passwords(str(error))}"
             break
@@ -148,6 +153,20 @@ def _rejected(body: bytes) -> int:
         return int(json.loads(body)["partialSuccess"]["rejectedSpans"])
     except (KeyError, TypeError, ValueError):
         return 0
+
+
+def _certificate(what: str) -> str | None:
+    """Return the file that the variable of traces names, or else that of all signals; None if neither is set.
+
+    Raises:
+        EndpointError: the variable does not name a file.
+    """
+    for name in (f"OTEL_EXPORTER_OTLP_TRACES_{what}", f"OTEL_EXPORTER_OTLP_{what}"):
+        if file := os.environ.get(name):
+            if not Path(file).is_file():
+                raise EndpointError(f"{name} names {file!r}, which is not a file")
+            return file
+    return None
 
 
 def _headers() -> dict[str, str]:

@@ -13,7 +13,9 @@ import pytest
 from otel_dspy.cli import main
 from otel_dspy.mlflow.delivery import spool_line
 from otel_dspy.mlflow.spool_replay.replay_to_otlp import EndpointError, traces_url
+from tests.integration.bridge.certificates import Authority
 from tests.support.blank_store import blank_store
+from tests.support.encrypted_server import answering
 from tests.support.loopback_server import running
 from tests.unit.mlflow.delivery.test_spool_line import ROUTE, SPAN
 
@@ -119,6 +121,43 @@ def test_what_is_no_url_is_one_line(url: str, spooled: Path, capsys: pytest.Capt
     assert "is not an http:// or https:// URL" in line
     assert line.endswith("Write it as http://HOST:PORT; nothing was sent.")
     assert "me:" not in line
+    assert spooled.exists()
+
+
+@pytest.mark.parametrize("variable", ["OTEL_EXPORTER_OTLP_CERTIFICATE", "OTEL_EXPORTER_OTLP_TRACES_CERTIFICATE"])
+def test_an_endpoint_with_an_authority_of_its_own(
+    variable: str, spooled: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The variables of OpenTelemetry's exporters name it; that of the traces has precedence."""
+    authority = Authority(tmp_path, "authority")
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_CERTIFICATE", str(Authority(tmp_path, "another").certificate))
+    monkeypatch.setenv(variable, str(authority.certificate))
+    with answering(authority.sign("server")) as port:
+        assert main(["replay", "--otlp", f"https://127.0.0.1:{port}", str(spooled)]) == 0
+    assert not spooled.exists()
+
+
+def test_an_endpoint_that_asks_for_a_certificate(
+    spooled: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Certificate and key of the client are those of the exporters' variables."""
+    authority = Authority(tmp_path, "authority")
+    client = authority.sign("client")
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_CERTIFICATE", str(authority.certificate))
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE", str(client.certificate))
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_CLIENT_KEY", str(client.key))
+    with answering(authority.sign("server"), clients_of=authority) as port:
+        assert main(["replay", "--otlp", f"https://127.0.0.1:{port}", str(spooled)]) == 0
+    assert not spooled.exists()
+
+
+def test_a_certificate_that_is_not_there(
+    endpoint: Endpoint, spooled: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One line names the variable, at once; the file stays."""
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_CERTIFICATE", "missing.pem")
+    assert main(["replay", "--otlp", f"https://127.0.0.1:{endpoint.server_port}", str(spooled)]) == 1
+    assert "OTEL_EXPORTER_OTLP_CERTIFICATE names 'missing.pem', which is not a file" in capsys.readouterr().out
     assert spooled.exists()
 
 
