@@ -7,15 +7,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import mlflow
+from mlflow.exceptions import MlflowException
 
 from otel_dspy import semconv
+from otel_dspy.mlflow.tracking.requests.error_cause import message_of
 from otel_dspy.model_registry.current_store import current_store
+from otel_dspy.model_registry.errors import RegistryError
 from otel_dspy.model_registry.model_files import write_model
 from otel_dspy.model_registry.model_metrics import log_score
 from otel_dspy.model_registry.model_version import create_version, existing_version
 from otel_dspy.model_registry.prompts import PROMPTS, register_prompts
 from otel_dspy.model_registry.registration_data import Registered
 from otel_dspy.rerun.best_program import best_program
+from otel_dspy.tracking_uri import without_passwords
 
 if TYPE_CHECKING:
     from typing import Any
@@ -33,6 +37,9 @@ def registered(run: str, wanted: Registration, tracking_uri: str | None) -> Regi
         run: id of the optimization's run, or `latest`.
         wanted: what is to be registered.
         tracking_uri: the MLflow store; None for MLflow's current one.
+
+    Raises:
+        RegistryError: The program is registered, and its alias could not be set.
     """
     uri = tracking_uri or mlflow.get_tracking_uri()
     with current_store(uri):
@@ -54,7 +61,7 @@ def _registered(run: str, wanted: Registration, uri: str) -> Registered:
         if wanted.prompts and PROMPTS:
             prompts = register_prompts(client, wanted.name, found, best.program)
     if wanted.alias is not None:
-        client.set_registered_model_alias(wanted.name, wanted.alias, str(version.version))
+        _set_alias(client, wanted.name, wanted.alias, str(version.version))
     reference = f"/{version.version}" if wanted.alias is None else f"@{wanted.alias}"
     return Registered(
         name=wanted.name,
@@ -66,6 +73,17 @@ def _registered(run: str, wanted: Registration, uri: str) -> Registered:
         metrics=metrics,
         prompts=prompts,
     )
+
+
+def _set_alias(client: mlflow.MlflowClient, name: str, alias: str, version: str) -> None:
+    try:
+        client.set_registered_model_alias(name, alias, version)
+    except MlflowException as error:
+        # Only setting an alias checks it, and there is a version by then.
+        raise RegistryError(
+            f"Version {version} of {name} is registered, but without the alias {alias!r}: "
+            f"{without_passwords(message_of(error))} Register it again to set an alias."
+        ) from error
 
 
 def _description(run: Run, best: BestProgram[Any]) -> str:

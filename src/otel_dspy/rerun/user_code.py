@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from otel_dspy.rerun.errors import RerunError
+from otel_dspy.tracking_uri import without_passwords
 from otel_dspy.user_file import import_file
 from otel_dspy.user_program import NoProgramError, program_of
 
@@ -20,13 +21,17 @@ class UserCode:
         """Return a program: the object itself, or what its class or a function returns without arguments.
 
         Raises:
-            RerunError: It is not a DSPy program, or see `load`.
-            Exception: Any that the file, the class or the function raises.
+            RerunError: It is not a DSPy program, the file, the class or the function raises, or see `load`.
         """
         try:
             return program_of(self.load(named), named)
         except NoProgramError as error:
             raise RerunError(str(error)) from error
+        except RerunError:
+            raise
+        except Exception as error:
+            cause = without_passwords(f"{type(error).__name__}: {error}")
+            raise RerunError(f"The program {named} cannot be made: {cause}") from error
 
     def metric(self, named: str) -> Any:
         """Return a metric.

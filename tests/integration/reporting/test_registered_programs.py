@@ -15,6 +15,7 @@ from mlflow import MlflowClient
 
 import otel_dspy
 from otel_dspy import cli
+from otel_dspy.model_registry.errors import RegistryError
 from otel_dspy.model_registry.prompts import PROMPTS
 from otel_dspy.rerun.errors import RerunError
 from tests.support.blank_store import blank_store
@@ -138,6 +139,15 @@ def test_a_store_that_is_not_mlflows_current_one(
     with dspy.context():
         loaded: Any = cast("Any", mlflow).dspy.load_model("models:/elsewhere/1")
     assert loaded.signature.instructions == "Add the numbers."
+
+
+def test_an_alias_that_mlflow_rejects(runs: Recorded) -> None:
+    """The version exists, and the error says so; the next call sets another alias on it."""
+    program = dspy.Predict("question -> answer")
+    with pytest.raises(RegistryError, match=r"Version 1 of refused is registered, but without the alias 'v1': "):
+        otel_dspy.register(runs.whole, name="refused", alias="v1", program=program)
+    again = otel_dspy.register(runs.whole, name="refused", alias="newest", program=program)
+    assert (again.version, again.created) == (1, False)
 
 
 def test_another_program(runs: Recorded) -> None:

@@ -62,3 +62,11 @@ def test_a_store_that_does_not_exist_is_not_created(tmp_path: Path, capsys: pyte
         ),
     )
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_path_of_a_database(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """MLflow reads a path without a scheme as a folder of its file store: the message names the database's URI."""
+    file = tmp_path / "mlflow.db"
+    file.touch()
+    assert cli.main(["report", "--tracking-uri", str(file)]) == 1
+    assert capsys.readouterr() == ("", f"{file} is a file. If it is an SQLite database, name it sqlite:///{file}.\n")

@@ -270,6 +270,7 @@ def test_runs_of_registered_models(tmp_path: Path) -> None:
         ("models:/sums/latest", "Version 3 of the model 'sums' has no run"),
         ("models:/sums/9", "There is no model 'models:/sums/9' in sqlite"),
         ("models:/sums@none", "There is no model 'models:/sums@none' in sqlite"),
+        ("models:/sums@none", "otel-dspy register RUN --name sums --alias none registers one"),
         ("models:/none/latest", "otel-dspy register RUN --name none registers one"),
         ("models:/sums", "names no model"),
     ):

@@ -35,6 +35,13 @@ def test_what_is_no_program(file: Path, name: str) -> None:
         UserCode().program(f"{file}:{name}")
 
 
+def test_a_program_that_cannot_be_made(file: Path) -> None:
+    """The message names the program and the reason, as that of `otel-dspy register` does."""
+    file.write_text("def make(n):\n    return n\n", encoding="utf-8")
+    with pytest.raises(RerunError, match=r"The program .*:make cannot be made: TypeError: make\(\) missing 1"):
+        UserCode().program(f"{file}:make")
+
+
 def test_what_is_no_metric(file: Path) -> None:
     """A metric is called."""
     code = UserCode()

@@ -118,7 +118,8 @@ class _Progress:
         self._step = 0.5 if terminal else min(self._step * 2, 10.0)
         self._next = elapsed + self._step
         self._shown = True
-        text = f"otel-dspy: {left} spans not yet delivered to MLflow ({elapsed:.0f} s{self._rest(elapsed, left)})"
+        spans = "1 span" if left == 1 else f"{left} spans"
+        text = f"otel-dspy: {spans} not yet delivered to MLflow ({elapsed:.0f} s{self._rest(elapsed, left)})"
         _write(f"\r{text}\x1b[K" if terminal else f"{text}\n")
 
     def _rest(self, elapsed: float, left: int) -> str:

@@ -41,9 +41,10 @@ def baseline_run(tracking_uri: str, baseline: str) -> str:
     check_store(tracking_uri)
     version = _version(MlflowClient(tracking_uri), found["name"], found["alias"], found["version"])
     if version is None:
+        alias = "" if found["alias"] is None else f" --alias {found['alias']}"
         raise ReportError(
             f"There is no model {baseline!r} in {without_passwords(tracking_uri)}: "
-            f"otel-dspy register RUN --name {found['name']} registers one."
+            f"otel-dspy register RUN --name {found['name']}{alias} registers one."
         )
     if not version.run_id:
         raise ReportError(

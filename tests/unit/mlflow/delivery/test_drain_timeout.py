@@ -63,6 +63,12 @@ def test_progress_has_a_rate_and_an_estimate(
     ]
 
 
+def test_one_span(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """Its noun is in the singular."""
+    assert not drained(Draining(1, 0), 2, monkeypatch)
+    assert capsys.readouterr().err.splitlines()[0] == "otel-dspy: 1 span not yet delivered to MLflow (1 s)"
+
+
 def test_no_estimate_before_anything_is_delivered(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
