@@ -6,7 +6,6 @@ from typing import Any
 
 import dspy
 
-import otel_dspy
 from otel_dspy import forecast
 from tests.docs.code_blocks import ROOT, blocks, covered_blocks
 from tests.support.span_recorder import recording
@@ -25,13 +24,18 @@ def test_the_example_with_measured_calls(capsys: Any) -> None:
     (block,) = covered_blocks("test_the_example_with_measured_calls")
     optimizer: Any = dspy.COPRO(metric=exact, breadth=2, depth=1)
     names = {
-        "otel_dspy": otel_dspy,
+        "dspy": dspy,
         "forecast": forecast,
         "optimizer": optimizer,
-        "program": dspy.Predict("question -> answer"),
-        "trainset": examples(3),
+        "sums": examples(3),
     }
-    text = block.text.replace("otel_dspy.mlflow.autolog()\n", "")
+    text = block.text
+    for line in (
+        'otel_dspy.mlflow.autolog(tracking_uri="sqlite:///mlflow.db")\n',
+        'dspy.configure(lm=dspy.LM("openai/gpt-4o-mini"))\n',
+    ):
+        assert line in text
+        text = text.replace(line, "")
     with recording(), dspy.context(lm=sums_lm()):
         exec(text, names)  # noqa: S102 - the page's own block
     assert "Tokens, cost and time are based on 3 measured examples." in capsys.readouterr().out

@@ -109,8 +109,9 @@ class _Progress:
         """Seconds from the beginning to the last span that was delivered."""
 
     def show(self, elapsed: float, left: int) -> None:
-        if left != self._left:
-            self._left, self._changed = left, elapsed
+        if left < self._left:
+            self._changed = elapsed
+        self._left = left
         # `silent=True` disables this package's log, and the progress line with it.
         if elapsed < self._next or not _logger.isEnabledFor(logging.WARNING):
             return

@@ -45,6 +45,15 @@ class Draining(threading.Event):
         return not self.undelivered
 
 
+class Growing(Draining):
+    """One more span ends while it is waited for, and none is delivered."""
+
+    @property
+    def undelivered(self) -> int:
+        """Spans that are left."""
+        return self.spans + (self.now > 5.0)
+
+
 def drained(delivery: Draining, timeout: float, monkeypatch: pytest.MonkeyPatch) -> bool:
     """Drain it on its own clock."""
     monkeypatch.setattr(drain_timeout, "time", SimpleNamespace(monotonic=delivery.monotonic))
@@ -61,6 +70,16 @@ def test_progress_has_a_rate_and_an_estimate(
         "otel-dspy: 600 spans not yet delivered to MLflow (3 s, 100 a second, about 6 s left)",
         "otel-dspy: 200 spans not yet delivered to MLflow (7 s, 100 a second, about 2 s left)",
     ]
+
+
+def test_a_span_that_ends_meanwhile_is_none_that_is_delivered(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The time without a delivery is counted from the beginning."""
+    assert not drained(Growing(900, 0), 8, monkeypatch)
+    assert capsys.readouterr().err.splitlines()[-1] == (
+        "otel-dspy: 901 spans not yet delivered to MLflow (7 s, none of them for 7 s)"
+    )
 
 
 def test_one_span(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
