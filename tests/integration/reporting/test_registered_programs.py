@@ -142,7 +142,7 @@ def test_a_store_that_is_not_mlflows_current_one(
 
 
 def test_an_alias_that_mlflow_rejects(runs: Recorded) -> None:
-    """The version exists, and the error says so; the next call sets another alias on it."""
+    """The error names the version that exists; the next call sets another alias on it."""
     program = dspy.Predict("question -> answer")
     with pytest.raises(RegistryError, match=r"Version 1 of refused is registered, but without the alias 'v1': "):
         otel_dspy.register(runs.whole, name="refused", alias="v1", program=program)
