@@ -117,7 +117,8 @@ class DSPyInstrumentor(BaseInstrumentor):
             patches = install(telemetry)
         except (ImportError, AttributeError) as error:
             _logger.error(  # noqa: TRY400 - one line; the message has the name
-                "otel-dspy %s does not instrument DSPy: an installed package lacks a name that it needs (%s)",
+                "otel-dspy %s does not instrument DSPy: an installed package lacks a name that it needs (%s). Run "
+                "`otel-dspy doctor` for the versions that are installed and those that are required.",
                 __version__,
                 error,
             )

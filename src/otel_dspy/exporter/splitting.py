@@ -114,7 +114,11 @@ class SplittingSpanExporter(SpanExporter):
             return result
         if len(spans) == 1:
             self.lost += 1
-            _logger.warning("Dropping a span that the receiver rejected as too large: %s", spans[0].name)
+            _logger.warning(
+                "Dropping a span that the receiver rejected as too large: %s. Raise the receiver's limit to keep such "
+                "spans.",
+                spans[0].name,
+            )
             return result
         middle = len(spans) // 2
         halves = [self._part(spans[:middle]), self._part(spans[middle:])]

@@ -158,8 +158,8 @@ class MlflowSpanProcessor(SpanProcessor):
                 self._begun[route.context.trace_id] = False
             if route is not None and route.context.kind in {RootKind.COMPILE, RootKind.EVALUATE}:
                 autologging_conflict.warn_if_mlflow_autologs()
-        except Exception:  # noqa: BLE001 - no failure may reach the user's program
-            self._warn_once()
+        except Exception as error:  # noqa: BLE001 - no failure may reach the user's program
+            self._warn_once(error)
 
     def placeholder_span(self, span: SpanContext) -> ApiSpan | None:
         """See `tracing.Source`."""
@@ -183,8 +183,8 @@ class MlflowSpanProcessor(SpanProcessor):
             if route is not None:
                 self._worker.put(span, route)
                 self._note_end(span, route)
-        except Exception:  # noqa: BLE001 - the same
-            self._warn_once()
+        except Exception as error:  # noqa: BLE001 - the same
+            self._warn_once(error)
 
     def _note_end(self, span: ReadableSpan, route: Route) -> None:
         own = span.get_span_context()
@@ -250,7 +250,11 @@ class MlflowSpanProcessor(SpanProcessor):
         """Number of operations and spans that were rejected by MLflow, or dropped because the spool was full."""
         return self._worker.lost
 
-    def _warn_once(self) -> None:
+    def _warn_once(self, error: Exception) -> None:
         if not self._failed:
             self._failed = True
-            _logger.warning("A span could not be recorded for MLflow; further failures are not logged")
+            _logger.warning(
+                "A span could not be recorded for MLflow; the program is not affected, and further failures are not "
+                "logged",
+                exc_info=error,
+            )

@@ -90,8 +90,8 @@ class DropPolicy:
             self.dropped_traces += 1
             if self.dropped_traces == 1:
                 _logger.warning(
-                    "MLflow is slower than the span rate and the spool is full; dropping new example traces. "
-                    "Runs, scores and programs are kept."
+                    "MLflow is slower than the span rate, and the spool is full or cannot be written; dropping new "
+                    "example traces. Runs, scores and programs are kept."
                 )
         if root:
             self._dropped.pop(trace_id, None)

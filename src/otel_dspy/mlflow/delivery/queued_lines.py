@@ -55,7 +55,7 @@ class QueuedLines:
         try:
             found = spool_line.parse_line(line)
         except spool_line.DamagedLineError as error:
-            _logger.warning("A span could not be read from the spool: %s", error)
+            _logger.warning("A span could not be read from the spool and is skipped: %s", error)
             return None
         if found is None:
             return None

@@ -129,7 +129,7 @@ class SpanQueue:
                 place, min(READ_AT_ONCE, self._max_spans, self._on_disk), self._max_characters
             )
         except OSError as error:
-            _logger.warning("%d spans could not be read from the spool: %s", self._on_disk, error)
+            _logger.warning("%d spans could not be read from the spool and are skipped: %s", self._on_disk, error)
             self._on_disk = 0
             return
         with self._lock:

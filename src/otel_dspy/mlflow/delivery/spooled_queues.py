@@ -112,7 +112,13 @@ class SpooledQueues:
                 _logger.exception("Spans could not be written to the spool")
         error = self.control.write_error or self.traces.write_error
         if error and not self._write_failed:
-            _logger.warning("The spool cannot be written: %s", error)
+            _logger.warning(
+                "The spool cannot be written: %s. Spans are in memory alone, and those that MLflow does not accept "
+                "before the process ends are lost. Make room in %s, or set %s to a folder that can be written.",
+                error,
+                spool_folder.folder(),
+                spool_folder.FOLDER_VARIABLE,
+            )
         self._write_failed = error is not None
         self._full = self.control.size + self.traces.size >= self._room
 

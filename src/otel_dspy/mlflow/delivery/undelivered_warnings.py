@@ -56,10 +56,14 @@ class Undelivered:
                 self.unwritten,
             )
         if self.rejected:
-            _logger.warning("MLflow rejected %d operations", self.rejected)
+            _logger.warning(
+                "MLflow rejected %d operations, whose data is not there; earlier warnings have its reasons",
+                self.rejected,
+            )
         if self.dropped_traces:
             _logger.warning(
-                "%d example traces (%d spans) were dropped: MLflow was too slow and the spool was full (%s)",
+                "%d example traces (%d spans) were dropped: MLflow was too slow, and the spool was full or could not "
+                "be written. A larger %s, or more room on the disk, keeps more of them.",
                 self.dropped_traces,
                 self.dropped_spans,
                 spool_folder.MAX_BYTES_VARIABLE,
