@@ -10,9 +10,9 @@ from dataclasses import dataclass, fields
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Final, Self, cast
 
-from otel_dspy.boolean_text import boolean
 from otel_dspy.budget import LIMITS, Budget, read_limit, read_on_exceeded
-from otel_dspy.quantities import number_of_bytes
+from otel_dspy.environment.boolean_text import boolean
+from otel_dspy.environment.quantities import number_of_bytes
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -15,7 +15,7 @@ import pytest
 from mlflow import MlflowClient
 
 import otel_dspy.mlflow
-from otel_dspy.environment_variables import REPORT
+from otel_dspy.environment.variable_names import REPORT
 from otel_dspy.mlflow.mapping.naming import DESCRIPTION
 from otel_dspy.mlflow.tracking.runs import run_reports
 from otel_dspy.runtime.deferred_queue import drain_deferred

@@ -7,8 +7,8 @@ import sys
 from dataclasses import fields
 from typing import TYPE_CHECKING
 
+from otel_dspy.command_line.exit_status import INTERRUPTED
 from otel_dspy.demo.options import OPTIMIZER_CLASSES, OPTIMIZERS, DemoOptions
-from otel_dspy.exit_status import INTERRUPTED
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from otel_dspy.demo.activation import activation
 from otel_dspy.demo.output_suppression import quiet
 from otel_dspy.demo.readiness import check_memory, check_packages
-from otel_dspy.environment_variables import PROGRESS
+from otel_dspy.environment.variable_names import PROGRESS
 
 _DATA_SEED = 1
 """Seed of the tweet sample, so that it is always the same."""

@@ -6,7 +6,7 @@ from dataclasses import fields
 from typing import Final
 
 from otel_dspy.bridge.configuration import setting_definitions as bridge
-from otel_dspy.environment_variables import KNOWN
+from otel_dspy.environment.variable_names import KNOWN
 from otel_dspy.mlflow.delivery import drain_timeout, spool_folder
 from otel_dspy.settings import BUDGET_VARIABLES, CONTENT_VARIABLE, Settings
 

@@ -7,10 +7,10 @@ import os
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final, cast
 
-from otel_dspy.environment_variables import EXPORT_MAX_BYTES
+from otel_dspy.environment.quantities import number_of_bytes
+from otel_dspy.environment.variable_names import EXPORT_MAX_BYTES
 from otel_dspy.exporter.redirects import REDIRECTS, redirect_text
 from otel_dspy.exporter.splitting import MAX_BYTES, SplittingSpanExporter
-from otel_dspy.quantities import number_of_bytes
 
 if TYPE_CHECKING:
     from opentelemetry.sdk.trace.export import SpanExporter

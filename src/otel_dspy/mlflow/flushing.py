@@ -7,8 +7,8 @@ import time
 import weakref
 from typing import TYPE_CHECKING, Final, Protocol
 
+from otel_dspy.environment.quantities import MOST_SECONDS
 from otel_dspy.mlflow.delivery.drain_timeout import DrainTimeout
-from otel_dspy.quantities import MOST_SECONDS
 from otel_dspy.runtime.deferred_queue import drain_deferred
 from otel_dspy.runtime.fork_gate import ForkGate
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 from opentelemetry.sdk.trace import SpanProcessor
 from opentelemetry.trace import format_span_id
 
+from otel_dspy.environment.quantities import MOST_SECONDS
 from otel_dspy.mlflow import autologging_conflict, destination, flushing
 from otel_dspy.mlflow.closed_warning import ClosedWarning
 from otel_dspy.mlflow.delivery.drain_timeout import DrainTimeout
@@ -22,7 +23,6 @@ from otel_dspy.mlflow.records import evaluation_datasets_setting
 from otel_dspy.mlflow.records.route import Options, RootKind
 from otel_dspy.mlflow.tracking.requests import http_policy
 from otel_dspy.mlflow.tracking.runs import run_reports
-from otel_dspy.quantities import MOST_SECONDS
 from otel_dspy.runtime.bounded_dict import BoundedDict
 from otel_dspy.runtime.deferred_queue import drain_deferred
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from otel_dspy.environment_variables import SERVER_APP_BASE
+from otel_dspy.environment.variable_names import SERVER_APP_BASE
 from otel_dspy.mlflow_server_app.unsupported_error import UnsupportedServerError
 from otel_dspy.optional_modules import is_installed
 

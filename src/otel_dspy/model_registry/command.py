@@ -7,7 +7,7 @@ import sys
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
-from otel_dspy.command_arguments import add_tracking_uri
+from otel_dspy.command_line.arguments import add_tracking_uri
 from otel_dspy.model_registry.api import register
 from otel_dspy.model_registry.errors import RegistryError
 from otel_dspy.rerun.errors import RerunError

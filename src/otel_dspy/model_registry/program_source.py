@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from otel_dspy.command_line.user_file import import_file
+from otel_dspy.command_line.user_program import NoProgramError, program_of
 from otel_dspy.model_registry.errors import RegistryError
-from otel_dspy.user_file import import_file
-from otel_dspy.user_program import NoProgramError, program_of
 
 
 @dataclass(frozen=True)

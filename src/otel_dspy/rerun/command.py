@@ -7,7 +7,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from otel_dspy.command_arguments import add_tracking_uri
+from otel_dspy.command_line.arguments import add_tracking_uri
 from otel_dspy.rerun.errors import RerunError
 from otel_dspy.tracking_uri import without_passwords
 

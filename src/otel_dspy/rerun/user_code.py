@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from otel_dspy.command_line.user_file import import_file
+from otel_dspy.command_line.user_program import NoProgramError, program_of
 from otel_dspy.rerun.errors import RerunError
 from otel_dspy.tracking_uri import without_passwords
-from otel_dspy.user_file import import_file
-from otel_dspy.user_program import NoProgramError, program_of
 
 
 class UserCode:

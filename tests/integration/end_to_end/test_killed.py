@@ -15,7 +15,7 @@ from mlflow.exceptions import MlflowException
 from mlflow.protos.databricks_pb2 import BAD_REQUEST
 
 from otel_dspy.cli import main
-from otel_dspy.environment_variables import REPORT
+from otel_dspy.environment.variable_names import REPORT
 from otel_dspy.mlflow.mapping.naming import DESCRIPTION
 from otel_dspy.mlflow.mapping.trace_operations import LogTrace
 from otel_dspy.mlflow.tracking.requests.http_policy import no_retries

@@ -14,7 +14,7 @@ import nbformat
 import pytest
 from nbclient import NotebookClient
 
-from otel_dspy.environment_variables import REPORT
+from otel_dspy.environment.variable_names import REPORT
 from tests.support.interpreters import INTERPRETER_START
 from tests.support.mlflow_tree import read_tree
 from tests.support.waiting import awaited

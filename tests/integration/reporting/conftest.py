@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from otel_dspy.environment_variables import REPORT
+from otel_dspy.environment.variable_names import REPORT
 from tests.support.compared_optimizations import recorded
 
 if TYPE_CHECKING:

@@ -15,7 +15,7 @@ from opentelemetry.sdk.trace.export import BatchSpanProcessor
 
 import otel_dspy
 from otel_dspy import cli, semconv
-from otel_dspy.environment_variables import REPORT
+from otel_dspy.environment.variable_names import REPORT
 from otel_dspy.mlflow import MlflowSpanProcessor
 from tests.chaos.twins import differences
 from tests.support.blank_store import store_with_experiment

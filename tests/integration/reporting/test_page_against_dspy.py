@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, cast
 import dspy
 
 import otel_dspy
-from otel_dspy.environment_variables import REPORT
+from otel_dspy.environment.variable_names import REPORT
 from tests.support import gepa_task
 from tests.support.experiment_in_store import recorded, store
 from tests.support.learning_lm import learning_lm

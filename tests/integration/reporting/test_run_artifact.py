@@ -11,7 +11,7 @@ from mlflow import MlflowClient
 
 import otel_dspy
 from otel_dspy.bridge.multi_writer.multi_writer_pipeline import MultiWriterPipeline
-from otel_dspy.environment_variables import REPORT
+from otel_dspy.environment.variable_names import REPORT
 from otel_dspy.mlflow import flush
 from otel_dspy.mlflow.mapping.naming import DESCRIPTION
 from otel_dspy.mlflow.records.route import Destination, Experiment

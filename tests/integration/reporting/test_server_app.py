@@ -9,7 +9,7 @@ from mlflow import MlflowClient
 from opentelemetry.sdk.trace.export import SpanExportResult
 
 import otel_dspy
-from otel_dspy.environment_variables import REPORT
+from otel_dspy.environment.variable_names import REPORT
 from otel_dspy.mlflow.tracking.runs.run_reports import PATH
 from tests.support.mlflow_server import WITH_APP, mlflow_server
 from tests.support.mlflow_server_app_exporters import app_exporter

@@ -10,7 +10,7 @@ from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
 from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
 from opentelemetry.trace import StatusCode
 
-from otel_dspy.environment_variables import EXPORT_MAX_BYTES
+from otel_dspy.environment.variable_names import EXPORT_MAX_BYTES
 from otel_dspy.exporter import OtlpBySizeExporter, SplittingSpanExporter
 from otel_dspy.exporter.splitting import MAX_BYTES
 

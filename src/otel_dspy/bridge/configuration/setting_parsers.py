@@ -5,13 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from otel_dspy.boolean_text import boolean
 from otel_dspy.bridge.configuration import certificates
 from otel_dspy.bridge.configuration.listen_addresses import Address, Tls
 from otel_dspy.bridge.configuration.setting_definitions import TOKEN_VARIABLE, variable
 from otel_dspy.bridge.configuration.setting_error import BridgeSettingError
 from otel_dspy.bridge.durable_queue.queue_folder import default_folder
-from otel_dspy.quantities import number_of_bytes, number_of_seconds
+from otel_dspy.environment.boolean_text import boolean
+from otel_dspy.environment.quantities import number_of_bytes, number_of_seconds
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -8,12 +8,18 @@ from typing import TYPE_CHECKING, Final
 from typing_extensions import override
 
 from otel_dspy import settings as settings_module
-from otel_dspy.boolean_text import boolean
 from otel_dspy.diagnosis.checks.misspelled_variables import misspelt
 from otel_dspy.diagnosis.finding import Finding, Level
-from otel_dspy.environment_variables import AUTOLOG_METRICS, EVALUATION_DATASETS, EXPORT_MAX_BYTES, PROGRESS, REPORT
+from otel_dspy.environment.boolean_text import boolean
+from otel_dspy.environment.quantities import number_of_bytes, number_of_seconds
+from otel_dspy.environment.variable_names import (
+    AUTOLOG_METRICS,
+    EVALUATION_DATASETS,
+    EXPORT_MAX_BYTES,
+    PROGRESS,
+    REPORT,
+)
 from otel_dspy.mlflow.delivery import drain_timeout, spool_folder
-from otel_dspy.quantities import number_of_bytes, number_of_seconds
 from otel_dspy.reporting.terminal.progress_mode import named_mode
 from otel_dspy.settings import CONTENT_VARIABLE, Settings
 from otel_dspy.telemetry.content.payloads import PIECE_BYTES

@@ -7,10 +7,10 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from otel_dspy.boolean_text import boolean_variable
 from otel_dspy.diagnosis.checks.mlflow_store import TRACKING_URI, WORKSPACE
 from otel_dspy.diagnosis.finding import Finding, Level
-from otel_dspy.environment_variables import REPORT
+from otel_dspy.environment.boolean_text import boolean_variable
+from otel_dspy.environment.variable_names import REPORT
 from otel_dspy.tracking_uri import uri_error, without_passwords
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Protocol
 
-from otel_dspy.quantities import number_of_seconds
+from otel_dspy.environment.quantities import number_of_seconds
 
 if TYPE_CHECKING:
     from threading import Event

@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Final, NamedTuple
 
-from otel_dspy.quantities import number_of_bytes
+from otel_dspy.environment.quantities import number_of_bytes
 
 if TYPE_CHECKING:
     from collections.abc import Generator

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 
-from otel_dspy.boolean_text import boolean_variable
-from otel_dspy.environment_variables import EVALUATION_DATASETS
+from otel_dspy.environment.boolean_text import boolean_variable
+from otel_dspy.environment.variable_names import EVALUATION_DATASETS
 
 
 def wanted(given: bool | None = None) -> bool:  # noqa: FBT001 - a setting as it was given

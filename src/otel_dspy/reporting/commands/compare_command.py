@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING
 
-from otel_dspy.command_arguments import add_tracking_uri
+from otel_dspy.command_line.arguments import add_tracking_uri
 from otel_dspy.reporting.commands.read_error import read_error_text
 from otel_dspy.reporting.compare import compare
 from otel_dspy.reporting.errors import ReportError

@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from otel_dspy.command_arguments import add_tracking_uri
+from otel_dspy.command_line.arguments import add_tracking_uri
 from otel_dspy.reporting.commands.read_error import read_error_text
 from otel_dspy.reporting.errors import ReportError
 from otel_dspy.reporting.required_packages import check_packages

@@ -7,7 +7,7 @@ import webbrowser
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from otel_dspy.command_arguments import add_tracking_uri
+from otel_dspy.command_line.arguments import add_tracking_uri
 from otel_dspy.reporting.commands.read_error import read_error_text
 from otel_dspy.reporting.errors import ReportError
 from otel_dspy.reporting.files.file_report import report_on_files

@@ -7,9 +7,9 @@ import sys
 import time
 from typing import TYPE_CHECKING, Any, Final
 
-from otel_dspy.command_arguments import add_tracking_uri
-from otel_dspy.exit_status import INTERRUPTED
-from otel_dspy.quantities import number_of_seconds
+from otel_dspy.command_line.arguments import add_tracking_uri
+from otel_dspy.command_line.exit_status import INTERRUPTED
+from otel_dspy.environment.quantities import number_of_seconds
 from otel_dspy.reporting.commands.read_error import read_error_text
 from otel_dspy.reporting.errors import ReportError
 from otel_dspy.reporting.latest import LATEST

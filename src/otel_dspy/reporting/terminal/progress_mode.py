@@ -6,7 +6,7 @@ import logging
 from enum import StrEnum
 from typing import TYPE_CHECKING, TextIO
 
-from otel_dspy.environment_variables import PROGRESS
+from otel_dspy.environment.variable_names import PROGRESS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from typing_extensions import override
 
-from otel_dspy.environment_variables import REPORT
+from otel_dspy.environment.variable_names import REPORT
 from otel_dspy.mlflow.records.route import Destination, Experiment
 from otel_dspy.mlflow.tracking.runs import report_observers, run_reports
 from otel_dspy.mlflow.tracking.runs.run_reports import RunReports

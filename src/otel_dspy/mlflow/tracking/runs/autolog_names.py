@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Final
 
-from otel_dspy.boolean_text import boolean_variable
-from otel_dspy.environment_variables import AUTOLOG_METRICS
+from otel_dspy.environment.boolean_text import boolean_variable
+from otel_dspy.environment.variable_names import AUTOLOG_METRICS
 from otel_dspy.mlflow.mapping.operations import MetricPoint
 from otel_dspy.mlflow.mapping.run_keys import CompileRun
 from otel_dspy.mlflow.records.metric_names import FULL_SCORE, MINIBATCH_SCORE

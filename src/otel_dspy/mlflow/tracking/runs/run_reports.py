@@ -18,8 +18,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from otel_dspy import semconv
-from otel_dspy.boolean_text import boolean_variable
-from otel_dspy.environment_variables import REPORT
+from otel_dspy.environment.boolean_text import boolean_variable
+from otel_dspy.environment.variable_names import REPORT
 from otel_dspy.mlflow.tracking.requests import http_policy, workspaces
 from otel_dspy.mlflow.tracking.runs import report_observers
 from otel_dspy.mlflow.tracking.runs.description_tag import describe_stopped_run, write_description

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from otel_dspy.boolean_text import boolean, boolean_variable
+from otel_dspy.environment.boolean_text import boolean, boolean_variable
 
 
 @pytest.mark.parametrize(

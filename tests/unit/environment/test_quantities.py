@@ -6,7 +6,7 @@ import threading
 
 import pytest
 
-from otel_dspy.quantities import number_of_bytes, number_of_seconds
+from otel_dspy.environment.quantities import number_of_bytes, number_of_seconds
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,1 @@
+"""Environment variables: names that several parts know, booleans, and numbers with units."""
