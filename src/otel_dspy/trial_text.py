@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from typing import TYPE_CHECKING, Final, cast
 
@@ -28,9 +29,11 @@ _DEMO_PARAMETER: Final = re.compile(r"demo_index_for_(?P<predictor>.+)")
 
 
 def score_value_text(score: float | None, unit: str | None) -> str:
-    """Format a score in its unit: `62.5 %`, or `0.625` for a ratio; `-` without a score."""
+    """Format a score in its unit: `62.5 %`, or `0.625` for a ratio; `-` without a score, `NaN` for NaN."""
     if score is None:
         return NONE
+    if math.isnan(score):
+        return "NaN"
     return f"{score:.1f} %" if unit == "percent" else f"{score:.3f}"
 
 

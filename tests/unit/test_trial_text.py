@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 
-from otel_dspy.trial_text import tried_text
+from otel_dspy.trial_text import score_value_text, tried_text
 
 
 @pytest.mark.parametrize(
@@ -20,3 +22,9 @@ from otel_dspy.trial_text import tried_text
 def test_a_trial_is_named_by_its_choice(parameters: dict[str, object], text: str) -> None:
     """Not by the optimizer's label, which is Optuna's number of the trial."""
     assert tried_text("candidate", "trial 7", parameters) == text
+
+
+@pytest.mark.parametrize("unit", ["percent", "ratio"])
+def test_a_score_that_is_nan(unit: str) -> None:
+    """It has no unit."""
+    assert score_value_text(math.nan, unit) == "NaN"

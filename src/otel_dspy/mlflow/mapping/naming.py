@@ -54,6 +54,8 @@ _NO_NAMES: Final = frozenset({"", ".", ".."})
 TRACE_ID: Final = "otel.trace_id"
 SPAN_ID: Final = "otel.span_id"
 ERROR_TYPE: Final = "error.type"
+WITHOUT_EXCEPTION: Final = "fail"
+"""Its value for a trial that failed without an exception: the trial's state."""
 ERROR_MESSAGE: Final = "error.message"
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from otel_dspy import semconv
 from otel_dspy.mlflow.mapping.artifacts.summary import SUMMARY
-from otel_dspy.mlflow.mapping.naming import DATASET_ROLE, ENDED_PHASE, ERROR_MESSAGE, ERROR_TYPE
+from otel_dspy.mlflow.mapping.naming import DATASET_ROLE, ENDED_PHASE, ERROR_MESSAGE, ERROR_TYPE, WITHOUT_EXCEPTION
 from otel_dspy.mlflow.records.param_names import LANGUAGE_MODEL
 from otel_dspy.mlflow.tracking.runs.stale_runs import REASON_TAG
 from otel_dspy.mlflow.tracking.store import server_artifacts
@@ -196,6 +196,8 @@ def _error(run: Run | None, recorded: object) -> str | None:
     if not kind:
         return None
     message = tags.get(ERROR_MESSAGE)
+    if kind == WITHOUT_EXCEPTION:
+        return message
     return f"{kind}: {message}" if message else str(kind)
 
 

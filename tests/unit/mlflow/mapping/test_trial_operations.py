@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from typing import Any
 
@@ -159,6 +160,10 @@ CHOICES: dict[str, Any] = {
         ({"dspy.trial.score": 0.5, "dspy.trial.kind": "full_evaluation"}, "trial 4", "full evaluation: 0.500"),
         ({"dspy.trial.score": 0.5}, "trial 4", "trial: 0.500"),
         ({"dspy.trial.state": "fail"}, "trial 4", "trial: failed"),
+        ({"dspy.trial.state": "fail", "dspy.trial.score": math.nan, "dspy.trial.label": "seed 1"},
+         "trial 4: seed 1", "seed 1: failed with score NaN"),
+        ({"dspy.trial.score": math.nan, "dspy.trial.score.unit": "percent", "dspy.trial.label": "seed 1"},
+         "trial 4: seed 1", "seed 1: NaN"),
         ({"dspy.trial.state": "rejected", "dspy.trial.label": "iteration 2", "dspy.trial.reason": "not better"},
          "trial 4: iteration 2", "iteration 2: no score; not better"),
         ({"dspy.trial.score": 0.5, "dspy.trial.label": "iteration 2", "dspy.trial.scope": "minibatch",
@@ -280,6 +285,11 @@ def test_a_trial_of_which_little_is_known() -> None:
     ("attributes", "status", "tags"),
     [
         ({"dspy.trial.state": "fail"}, "FAILED", {"error.type": "fail"}),
+        (
+            {"dspy.trial.state": "fail", "dspy.trial.score": math.nan},
+            "FAILED",
+            {"error.type": "fail", "error.message": "score NaN"},
+        ),
         ({"dspy.trial.state": "pruned"}, "FINISHED", {}),
         ({"error.type": "ValueError"}, "FAILED", {"error.type": "ValueError"}),
         ({"error.type": "KeyboardInterrupt", "dspy.trial.state": "fail"}, "KILLED", {"error.type": "KeyboardInterrupt"}),

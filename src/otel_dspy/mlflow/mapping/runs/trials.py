@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 from otel_dspy import semconv as sc
@@ -80,7 +81,7 @@ def _trial_run_operations(
             }
         )
         | naming.failure_tags(trial.failures)
-        | (naming.error_tags(span, trial.error_type or "fail") if broken else {}),
+        | (_error_tags(trial) if broken else {}),
     )
     if trial.parameters:
         yield LogParams(key=f"{span.span_id}/params", run=run, params=naming.params(trial.parameters))
@@ -129,7 +130,9 @@ def _description(trial: TrialRecord, *, broken: bool) -> str | None:
     if broken and (stopped := stop_text(trial.error_type)) is not None:
         return f"{tried}: {stopped}"
     if broken:
-        return f"{tried}: failed{_cause(trial.error_type, trial.span.message)}"
+        without_exception = _without_exception(trial)
+        cause = _cause(trial.error_type, trial.span.message)
+        return f"{tried}: failed{cause if without_exception is None else f' with {without_exception}'}"
     if trial.failures is not None and trial.failures.every:
         return f"{tried}: every example failed{_cause(trial.failures.first_type, trial.failures.first_message)}"
     if trial.score is None:
@@ -138,6 +141,18 @@ def _description(trial: TrialRecord, *, broken: bool) -> str | None:
     if trial.initial_score is not None:
         found += f", {difference_text(trial.score - trial.initial_score, trial.score_unit)} against the start"
     return found + (f"; {reason_text(trial.reason)}" if trial.reason else "")
+
+
+def _error_tags(trial: TrialRecord) -> dict[str, str]:
+    found = naming.error_tags(trial.span, trial.error_type or naming.WITHOUT_EXCEPTION)
+    return found | naming.tags({naming.ERROR_MESSAGE: _without_exception(trial)})
+
+
+def _without_exception(trial: TrialRecord) -> str | None:
+    """Return why a trial failed without an exception; None if it raised one, or for an unknown reason."""
+    if trial.error_type is None and trial.score is not None and math.isnan(trial.score):
+        return f"score {score_value_text(trial.score, trial.score_unit)}"
+    return None
 
 
 def _cause(error_type: str | None, message: str | None) -> str:
