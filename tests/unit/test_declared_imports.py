@@ -35,6 +35,8 @@ EXTRAS: Final = {
     "diagnosis": ["mlflow"],
     "forecasting": ["instruments", "mlflow"],
     "demo": ["demo"],
+    "command_line": [],
+    "environment": [],
     ".": [],
 }
 """Folder of the package -> extras that its modules need; `.` for the modules beside the folders."""
@@ -43,10 +45,13 @@ OPTIONAL: Final = {
     "telemetry": {"opentelemetry-sdk"},
     "serialization": {"dspy"},
     "rerun": {"pydantic"},
+    "diagnosis": {"grpcio"},
     "mlflow_server_app": {"click"},
     ".": {"dspy", "opentelemetry-sdk"},
 }
-"""Distributions that are imported only where something else has brought them: gepa and pydantic by DSPy, click by MLflow, the others by the user."""
+"""Distributions that are imported only where something else has brought them: gepa and pydantic by DSPy, click by MLflow, grpcio by
+OpenTelemetry's exporter, the others by the user.
+"""
 PARTS: Final = ("mlflow", "opentelemetry-exporter-otlp")
 """Distributions whose files come in several, of the same release: `mlflow-tracing`, `opentelemetry-exporter-otlp-proto-http`."""
 
