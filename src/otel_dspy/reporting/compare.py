@@ -82,7 +82,7 @@ def compare(first: str, *others: str, tracking_uri: str | None = None) -> Compar
         mlflow.exceptions.MlflowException: The store did not answer.
     """
     if not others:
-        raise ReportError("A comparison needs two runs or more: otel-dspy compare RUN RUN…")
+        raise ReportError("A comparison needs two runs or more: compare(RUN, RUN, …), or otel-dspy compare RUN RUN…")
     check_packages()
     import mlflow  # noqa: PLC0415 - seconds
 
