@@ -35,7 +35,8 @@ class OtlpBySizeExporter(SplittingSpanExporter):
 
         Args:
             protocol: `grpc` or `http/protobuf`. Default: OTEL_EXPORTER_OTLP_(TRACES_)PROTOCOL, else `grpc`.
-            max_bytes: maximum size of a request. Default: OTEL_DSPY_EXPORT_MAX_BYTES, else 3 MiB.
+            max_bytes: maximum bytes of a request before compression; a larger span is sent alone. Default:
+                OTEL_DSPY_EXPORT_MAX_BYTES, else 3 MiB.
             options: keyword arguments of the protocol's exporter: `endpoint`, `headers`, `timeout`, …
 
         Raises:

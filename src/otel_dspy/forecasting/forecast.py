@@ -23,10 +23,10 @@ class Forecast:
         program_runs: runs of the program on an example.
         lm_calls: language model calls, in total.
         calls_by_role: the same by role: `task`, `prompt`, `reflection`, `judge`.
-        tokens: input and output tokens; None without measured calls.
-        cost: USD; None without measured calls or without known prices.
-        seconds: duration; None without measured calls.
-        source: what tokens, cost and time are based on; None without.
+        tokens: input and output tokens; None without the rates of measured examples or of a past run.
+        cost: USD; None without such rates or without known prices.
+        seconds: duration; None without such rates.
+        source: what tokens, cost and time are based on; None without such rates.
         notes: what the numbers assume, and why some are ranges.
     """
 

@@ -23,9 +23,11 @@ class Registered:
     created: bool = True
     """False if the run's program was a version already."""
     metrics: dict[str, float] | None = None
-    """Metrics of the model that are linked to the validation set; None where MLflow does not have them."""
+    """Metrics of the model that are linked to the validation set; None if not `created`, or where MLflow has none."""
     prompts: tuple[str, ...] | None = None
-    """`NAME/VERSION` of each predictor's instructions; None where MLflow has no prompt registry, or if not wanted."""
+    """`NAME/VERSION` of each predictor's instructions. None if not `created` or not wanted, or where MLflow has no
+    prompt registry.
+    """
 
 
 @dataclass(frozen=True)
