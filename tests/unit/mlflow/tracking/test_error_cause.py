@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 import requests
-from mlflow import MlflowClient
+from mlflow import MlflowClient, environment_variables
 from mlflow.exceptions import MlflowException
 from mlflow.protos.databricks_pb2 import TEMPORARILY_UNAVAILABLE
 from sqlalchemy import create_engine, exc, text
@@ -27,6 +27,18 @@ def test_mlflows_own_error() -> None:
     with no_retries(0), pytest.raises(Exception, match="Max retries exceeded") as error:
         client.search_experiments(max_results=1)
     assert error_cause(error.value, 1000) == "connection refused, nothing listens there"
+
+
+@pytest.mark.skipif(not hasattr(environment_variables, "MLFLOW_ALLOW_FILE_STORE"), reason="this MLflow has file stores")
+def test_a_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """MLflow's message on its file store is five sentences long: the cause is one, and names what to use instead."""
+    monkeypatch.delenv("MLFLOW_ALLOW_FILE_STORE", raising=False)
+    with pytest.raises(MlflowException) as error:
+        MlflowClient(str(tmp_path))
+    assert error_cause(error.value, 1000) == (
+        "MLflow keeps no data in a folder any more: name a database, such as sqlite:///mlflow.db, or set "
+        "MLFLOW_ALLOW_FILE_STORE=true"
+    )
 
 
 @pytest.mark.parametrize(

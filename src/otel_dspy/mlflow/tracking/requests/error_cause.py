@@ -22,6 +22,12 @@ _CAUSES: Final[Mapping[type[BaseException], str]] = {
 _MLFLOWS_UNKNOWN_SCHEME: Final = "Supported URI schemes are:"
 """Part of MLflow's message, which begins with the model registry and lists all schemes."""
 _UNKNOWN_SCHEME: Final = "MLflow has no tracking store for the scheme of this URI"
+_MLFLOWS_FILE_STORE: Final = "MLFLOW_ALLOW_FILE_STORE=true"
+"""Part of MLflow's message on a folder or a path as tracking URI (MLflow 3.17, `store/tracking/file_store.py`)."""
+_FILE_STORE: Final = (
+    "MLflow keeps no data in a folder any more: name a database, such as sqlite:///mlflow.db, or set "
+    "MLFLOW_ALLOW_FILE_STORE=true"
+)
 _STATEMENT: Final = "\n[SQL: "
 """Beginning of the statement and its parameters, which are data of the program, in a message of SQLAlchemy."""
 _AUTOFLUSH: Final = "if this flush is occurring prematurely)"
@@ -51,6 +57,8 @@ def error_cause(error: BaseException, longest: int) -> str:
     if is_locked(error):
         return "another process writes to its database"
     text = message_of(error)
+    if _MLFLOWS_FILE_STORE in text:
+        return _FILE_STORE
     return _UNKNOWN_SCHEME if _MLFLOWS_UNKNOWN_SCHEME in text else without_passwords(text)[:longest]
 
 
