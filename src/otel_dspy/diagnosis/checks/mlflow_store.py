@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, cast
 from urllib.parse import urlsplit
 
+from otel_dspy.boolean_text import boolean_variable
 from otel_dspy.diagnosis.checks.addresses import no_address
 from otel_dspy.diagnosis.checks.exporters import TIMEOUT
 from otel_dspy.diagnosis.finding import LONGEST_REASON, Finding, Level
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
 TRACKING_URI: Final = "MLFLOW_TRACKING_URI"
 WORKSPACE: Final = "MLFLOW_WORKSPACE"
 SERVER_CERTIFICATE: Final = "MLFLOW_TRACKING_SERVER_CERT_PATH"
+_FILE_STORES: Final = "MLFLOW_ALLOW_FILE_STORE"
+"""Variable of MLflow versions that reject a folder without it."""
 _DENIED: Final = frozenset({HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN})
 _SCHEMES: Final = frozenset({
     "databricks", "databricks-uc", "file", "http", "https", "mssql", "mysql", "postgresql", "sqlite", "uc",
@@ -58,8 +61,27 @@ def mlflow_store(environment: Mapping[str, str]) -> Iterator[Finding]:
         near = get_close_matches(scheme, sorted(_schemes()), 1)
         meant = f"Did you mean {near[0]}?" if near else "It may need a plug-in of MLflow."
         yield Finding("mlflow", Level.PROBLEM, f"{shown}: MLflow has no tracking store for {scheme!r}. {meant}")
+    elif _is_folder(uri, scheme) and _rejects_folders(environment):
+        yield Finding(
+            "mlflow",
+            Level.PROBLEM,
+            f"{shown}: MLflow keeps no data in a folder any more: name a database, such as sqlite:///mlflow.db, or set "
+            f"{_FILE_STORES}=true",
+        )
     else:
         yield Finding("mlflow", Level.NOTE, f"{shown} was not checked")
+
+
+def _is_folder(uri: str, scheme: str) -> bool:
+    return scheme == "file" or ("://" not in uri and scheme not in _schemes())
+
+
+def _rejects_folders(environment: Mapping[str, str]) -> bool:
+    if find_spec("mlflow") is None or boolean_variable(environment, _FILE_STORES, default=False):
+        return False
+    from mlflow import environment_variables  # noqa: PLC0415 - seconds
+
+    return hasattr(environment_variables, _FILE_STORES)
 
 
 def _schemes() -> frozenset[str]:
