@@ -16,10 +16,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, cast
 from urllib.parse import urlsplit
 
-from otel_dspy.boolean_text import boolean_variable
 from otel_dspy.diagnosis.checks.addresses import no_address
 from otel_dspy.diagnosis.checks.exporters import TIMEOUT
 from otel_dspy.diagnosis.finding import LONGEST_REASON, Finding, Level
+from otel_dspy.environment.boolean_text import boolean_variable
 from otel_dspy.tracking_uri import address_without_passwords, uri_error, without_passwords
 
 if TYPE_CHECKING:
