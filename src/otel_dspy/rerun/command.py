@@ -95,7 +95,10 @@ def run(chosen: argparse.Namespace, write_line: Callable[[str], None]) -> int:
 def _result(chosen: argparse.Namespace) -> TrialRerun:
     missing = [name for name in ("dspy", "mlflow") if find_spec(name) is None]
     if missing:
-        raise RerunError(f"Trials are run again with packages that are missing: {', '.join(missing)}.")
+        raise RerunError(
+            f"Trials are run again with packages that are missing: {', '.join(missing)}. "
+            "Install otel-dspy[instruments,mlflow]."
+        )
     fork = chosen.from_trial is not None
     sent_to = chosen.lm or chosen.model
     if fork and not (sent_to and chosen.program):
