@@ -17,7 +17,7 @@ from mlflow import MlflowClient
 import otel_dspy.mlflow
 from otel_dspy.environment.variable_names import REPORT
 from otel_dspy.mlflow.mapping.naming import DESCRIPTION
-from otel_dspy.mlflow.tracking.runs import run_reports
+from otel_dspy.mlflow.tracking.runs import report_writer, run_reports
 from otel_dspy.runtime.deferred_queue import drain_deferred
 from tests.chaos.twins import EXPERIMENT, exporting_to, record
 from tests.support.optimizers import Rounds
@@ -172,13 +172,13 @@ def optimize_in_a_child(store: str) -> None:
 
     def optimize() -> None:
         os.environ[REPORT] = "true"
-        save = run_reports.save_trials_view
+        save = report_writer.save_trials_view
 
         def slowly(connection: Any) -> None:
             time.sleep(1)
             save(connection)
 
-        run_reports.save_trials_view = slowly
+        report_writer.save_trials_view = slowly
         run_reports.MAX_WAIT = 120.0  # the machine may be busy
         autolog_there(store)
         with dspy.context(lm=sums_lm()):
@@ -191,7 +191,7 @@ def optimize_in_a_child(store: str) -> None:
 
 
 def test_a_forked_process_waits_for_its_report(store: str) -> None:
-    """Python runs no exit handlers there. The run would keep the description of a compile in progress."""
+    """Python runs no exit handlers there. The run would have no page."""
     assert exit_code(optimize_in_a_child, store) == 0
     client = MlflowClient(store)
     experiment = client.get_experiment_by_name(EXPERIMENT)

@@ -14,7 +14,7 @@ import pytest
 import otel_dspy
 from otel_dspy import semconv
 from otel_dspy.hooks.optimizers.hook_registry import MODULES
-from otel_dspy.mlflow.tracking.runs import run_reports
+from otel_dspy.mlflow.tracking.runs import report_writer
 from tests.docs.code_blocks import ROOT
 
 if TYPE_CHECKING:
@@ -135,6 +135,6 @@ def test_roles_and_artifacts() -> None:
     recorded = "".join(text for path in MAPPING.rglob("*.py") for text in [path.read_text(encoding="utf-8")])
     named = {name for row in _table("In MLflow") for name in _names(row[1])}
     written = set(re.findall(r"\"([\w/]+\.(?:json|md))\"", recorded)) - {"evalset.json"}  # of a stand-alone evaluation
-    written.add(run_reports.PATH)  # not by the mapping: it is read back
+    written.add(report_writer.PATH)  # not by the mapping: it is read back
     assert written <= named
     assert {name for name in named - written if not name.endswith("_table.json")} == set()

@@ -76,7 +76,7 @@ def _drain_all() -> None:
                 delivered = processor.drain()
                 _gave_up[processor] = not delivered
                 if delivered and _skips_exit_handlers():
-                    processor.wait_for_reports(math.inf)
+                    processor.wait_for_reports(math.inf, exits=True)
 
 
 def _skips_exit_handlers() -> bool:

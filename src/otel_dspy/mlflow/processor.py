@@ -206,13 +206,14 @@ class MlflowSpanProcessor(SpanProcessor):
         in_time = drain_deferred(seconds=seconds)
         return self._worker.flush(max(0.0, deadline - time.monotonic())) and in_time
 
-    def wait_for_reports(self, timeout: float) -> None:
+    def wait_for_reports(self, timeout: float, *, exits: bool = False) -> None:
         """Wait, after a flush, until the reports on optimizations that have ended are written or given up.
 
         Args:
             timeout: seconds; ten at most are waited.
+            exits: whether the process ends: those that are given up are logged.
         """
-        self._worker.wait_for_reports(timeout)
+        self._worker.wait_for_reports(timeout, exits=exits)
 
     def drain(self) -> bool:
         """Wait for delivery, for at most OTEL_DSPY_MLFLOW_FLUSH_TIMEOUT (60 s), and 5 s while MLflow does not respond.

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from otel_dspy.markdown import markdown_row, markdown_text
 from otel_dspy.mlflow.mapping.runs.saved_view_content import trials_link
 from otel_dspy.reporting.errors import ReportError
-from otel_dspy.reporting.markdown import markdown_row, markdown_text
 from otel_dspy.reporting.required_packages import check_packages
 from otel_dspy.reporting.runs.read_compile import read_unfinished
 from otel_dspy.reporting.sections.result.headline import cost, headline
@@ -61,7 +61,7 @@ def describe_running(tracking_uri: str, run_id: str) -> str:
 
     Raises:
         ReportError: There is no such run, it is not that of an optimization, or a package of the extra `report` is
-            missing, without which nothing would replace this description at the end.
+            missing.
         mlflow.exceptions.MlflowException: The store did not answer.
     """
     check_packages()

@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING, Any
 import requests
 from inline_snapshot import snapshot
 
+from otel_dspy.environment.variable_names import REPORT
 from otel_dspy.mlflow.delivery import worker
+from otel_dspy.mlflow.tracking.runs import report_writer
 from tests.chaos.twins import DELIVERY, exporting_to, optimize
 
 if TYPE_CHECKING:
@@ -59,3 +61,17 @@ def test_what_a_trial_costs(server: MlflowServer, monkeypatch: pytest.MonkeyPatc
             "artifact candidate.json": 1,
         }
     )
+
+
+def test_what_the_description_of_an_ended_compile_costs(server: MlflowServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One request, besides those of the report: whether the user has written a description."""
+    monkeypatch.setattr(worker, "_left_off", threading.Event())
+
+    def written(_request: object, _ended: object) -> None:
+        """Write nothing."""
+
+    monkeypatch.setattr(report_writer, "write", written)
+    _asked(server.uri, 1, monkeypatch)  # what is asked once in a process
+    without = _asked(server.uri, 1, monkeypatch)
+    monkeypatch.setenv(REPORT, "true")
+    assert dict(_asked(server.uri, 1, monkeypatch) - without) == {"mlflow/runs/get": 1}

@@ -11,7 +11,7 @@ from mlflow import MlflowClient
 import otel_dspy.mlflow
 from otel_dspy.environment.variable_names import REPORT
 from otel_dspy.mlflow.mapping.naming import DESCRIPTION
-from otel_dspy.mlflow.tracking.runs import run_reports
+from otel_dspy.mlflow.tracking.runs import report_writer, run_reports
 from otel_dspy.mlflow.tracking.runs.description_tag import describe_stopped_run
 from otel_dspy.mlflow.tracking.store.store import Store
 from tests.support.blank_store import blank_store
@@ -64,7 +64,7 @@ def test_ctrl_c(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert f'- Its best program so far: otel\\_dspy.best\\_program("{run.id}", program)' in others
     assert not any("failed" in line for line in others)
     assert last.startswith("Report: artifact `report.html`")
-    page = run.artifacts[run_reports.PATH]
+    page = run.artifacts[report_writer.PATH]
     assert "stopped by the user after 1 of 5 trials" in page
     assert "so far: 1 of 5 trials" not in page
     assert {child.name: child.tags.get(DESCRIPTION) for child in run.children} == {

@@ -16,8 +16,8 @@ from otel_dspy.mlflow import flush
 from otel_dspy.mlflow.mapping.naming import DESCRIPTION
 from otel_dspy.mlflow.records.route import Destination, Experiment
 from otel_dspy.mlflow.records.sdk_span import span_record
-from otel_dspy.mlflow.tracking.runs import run_reports
-from otel_dspy.mlflow.tracking.runs.run_reports import PATH
+from otel_dspy.mlflow.tracking.runs import report_writer, run_reports
+from otel_dspy.mlflow.tracking.runs.report_writer import PATH
 from otel_dspy.otlp_requests.protobuf_spans import ReceivedSpan
 from otel_dspy.otlp_requests.span_route import routed
 from otel_dspy.reporting.runs import read_compile
@@ -33,6 +33,8 @@ if TYPE_CHECKING:
     import pytest
     from opentelemetry.sdk.trace import ReadableSpan
 
+    from otel_dspy.mlflow.tracking.runs.ended_descriptions import EndedDescriptions
+    from otel_dspy.mlflow.tracking.runs.report_writer import ReportRequest
     from otel_dspy.reporting.compile_result import Compile
     from otel_dspy.reporting.report import Report
 
@@ -81,6 +83,38 @@ def test_a_description_of_the_users_own_is_kept(tmp_path: Path, monkeypatch: pyt
             thread.join()
         assert flush()
     assert described(otel_dspy.report(tracking_uri=uri)) == "Mine."
+
+
+def test_a_report_that_is_given_up_leaves_a_final_description(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With the run's end, in the place of that of an optimization in progress; the command computes the report."""
+    monkeypatch.setenv(REPORT, "true")
+    monkeypatch.setattr(run_reports, "EVERY", 0.0)
+    write = report_writer.write
+
+    def unless_ended(request: ReportRequest, ended: EndedDescriptions) -> None:
+        if request.ended:
+            raise TimeoutError
+        write(request, ended)
+
+    monkeypatch.setattr(report_writer, "write", unless_ended)
+    uri = store(tmp_path)
+    optimization = GatedOptimization(2 * PATIENCE)
+    with recorded(uri):
+        thread = threading.Thread(target=optimization)
+        with optimization.released():
+            thread.start()
+            optimization.let(0)
+            _awaited_page(tmp_path)
+            optimization.let(1)
+            thread.join()
+        assert flush()
+    report = otel_dspy.report(tracking_uri=uri)
+    assert report.compile.status == "FINISHED"
+    assert described(report).splitlines() == [
+        "**Rounds on Predict finished after 2 trials: best 50.0 %, trial 0**",
+        "",
+        f"Report: `otel-dspy report {report.compile.run_id}`",
+    ]
 
 
 def test_the_processor_and_a_bridge_write_the_same_page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,7 +10,7 @@ from opentelemetry.sdk.trace.export import SpanExportResult
 
 import otel_dspy
 from otel_dspy.environment.variable_names import REPORT
-from otel_dspy.mlflow.tracking.runs.run_reports import PATH
+from otel_dspy.mlflow.tracking.runs.report_writer import PATH
 from tests.support.mlflow_server import WITH_APP, mlflow_server
 from tests.support.mlflow_server_app_exporters import app_exporter
 from tests.support.recorded_optimization import recorded_optimization

@@ -11,12 +11,12 @@ from markdown_it import MarkdownIt
 from mlflow import MlflowClient
 
 from otel_dspy import cli
+from otel_dspy.markdown import markdown_text
 from otel_dspy.reporting.errors import ReportError
 from otel_dspy.reporting.gating.checks import Limits, checked, unreadable
 from otel_dspy.reporting.gating.json_gate import json_text
 from otel_dspy.reporting.gating.junit_xml import junit
 from otel_dspy.reporting.gating.markdown_gate import markdown
-from otel_dspy.reporting.markdown import markdown_text
 from otel_dspy.reporting.runs.registered_models import baseline_run
 from otel_dspy.reporting.trials.trial_row import ModelUse
 from tests.support.blank_store import blank_store

@@ -141,13 +141,14 @@ class Worker:
         done = self._flushed()
         return done is not None and done.wait(timeout) and not (self._state.closed and self.waiting)
 
-    def wait_for_reports(self, timeout: float) -> None:
+    def wait_for_reports(self, timeout: float, *, exits: bool = False) -> None:
         """Wait, after a flush, for the reports on optimizations that have ended.
 
         Args:
             timeout: seconds, of which at most `run_reports.MAX_WAIT` are waited.
+            exits: whether the process ends: those that are given up are logged.
         """
-        self._loop.reports.wait(timeout)
+        self._loop.reports.wait(timeout, exits=exits)
 
     def _flushed(self, *, end_runs: bool = False) -> threading.Event | None:
         """Return the event that is set once all queued spans are delivered; None if no thread can be started."""
@@ -204,7 +205,7 @@ class Worker:
     def _close(self, deadline: DrainTimeout, *, end_runs: bool) -> bool:
         delivered = self.drain(deadline, end_runs=end_runs)
         if delivered:
-            self.wait_for_reports(deadline.timeout)
+            self.wait_for_reports(deadline.timeout, exits=self._state.exits)
         with self._state.ready:
             self._state.closed = True
             if self._drop_policy.has_open_trace:

@@ -206,6 +206,8 @@ class LogReport:
 
     key: str
     run: RunKey
+    description: str | None = None
+    """First line of the run's description until then, in Markdown; None to leave the one that it has."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -250,7 +250,9 @@ class OperationApplier:
 
     def _report(self, operation: LogReport | DescribeRunning | DescribeStopped) -> None:
         match operation:
-            case LogReport(run=run):
+            case LogReport(run=run, description=description):
+                if description is not None:
+                    self._writer.attempts.run("a description", lambda: self._describe_ended(run, description))
                 self._writer.attempts.run("a report", lambda: self._request_report(run, ended=True))
             case DescribeRunning(run=run):
                 self._writer.attempts.run("a description", lambda: self._describe(run))
@@ -260,6 +262,13 @@ class OperationApplier:
     def _describe(self, compile_run: RunKey) -> None:
         if self._reports is not None:
             self._reports.describe(self._writer.connection, self._writer.runs.handle(compile_run))
+
+    def _describe_ended(self, compile_run: RunKey, description: str) -> None:
+        if self._reports is not None:
+            run = self._writer.runs.handle(compile_run)
+            self._batches.batch(compile_run).add(
+                tags=self._reports.ended_tags(self._writer.connection, run, description)
+            )
 
     def _request_report(self, compile_run: RunKey, *, ended: bool) -> None:
         if self._reports is not None:

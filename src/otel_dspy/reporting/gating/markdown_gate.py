@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from otel_dspy.markdown import markdown_text
 from otel_dspy.reporting.comparison.text_comparison import figure_rows
 from otel_dspy.reporting.gating.checks import WORDS
-from otel_dspy.reporting.markdown import markdown_text
 
 if TYPE_CHECKING:
     from otel_dspy.reporting.gating.checks import GateResult

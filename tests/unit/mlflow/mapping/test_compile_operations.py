@@ -178,7 +178,9 @@ def test_all_that_a_compile_span_becomes() -> None:
             },
         ),
         LogText(key="s/summary/0", run=RUN, path="optimization_summary.json", text=summary.text),
-        LogReport(key="s/report/0", run=RUN),
+        LogReport(
+            key="s/report/0", run=RUN, description="**MIPROv2 on Solver finished after 4 trials: best 70.000, trial 2**"
+        ),
         LogProgram(key="s/best_model", run=RUN, scope=CID, program_id="p", path="best_model.json"),
         LogModel(
             key="s/model",
@@ -300,3 +302,29 @@ def test_the_first_trial_of_one_is_the_last() -> None:
     done = span("compile", {**IDENTITY, "dspy.program.id": "p", "dspy.compile.trial.count": 1})
     assert only(mapped(done), LogModel).also == TrialRun(CID, 0, RUN)
     assert only(mapped(done, options=Options(log_traces=False, log_evals=False)), LogModel).also is None
+
+
+@pytest.mark.parametrize(
+    ("attributes", "description"),
+    [
+        ({}, "**MIPROv2 on Solver finished: no score was recorded**"),
+        (
+            {"dspy.compile.trial.count": 1, "dspy.compile.best_score": 75.0, "dspy.trial.score.unit": "percent"},
+            "**MIPROv2 on Solver finished after 1 trial: best 75.0 %**",
+        ),
+        (
+            {"error.type": "builtins.ValueError", "dspy.compile.trial.count": 2, "dspy.compile.best_score": 0.5},
+            "**MIPROv2 on Solver failed after 2 trials, best 0.500: ValueError: it broke**",
+        ),
+        (
+            {**FAILED, "dspy.failures.all": True, "dspy.failures.first.message": "no *verdict*"},
+            r"**MIPROv2 on Solver finished: every example failed with ValueError: no \*verdict\***",
+        ),
+        ({"error.type": "KeyboardInterrupt"}, None),
+    ],
+)
+def test_the_description_until_the_report(attributes: dict[str, Any], description: str | None) -> None:
+    """What the span has of it; the run of a compile that was interrupted has another."""
+    done = span("compile", {**IDENTITY, **attributes}, error="error.type" in attributes)
+    reports = [operation for operation in mapped(done) if isinstance(operation, LogReport)]
+    assert [report.description for report in reports] == ([] if description is None else [description])

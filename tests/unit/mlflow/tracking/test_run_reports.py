@@ -6,18 +6,20 @@ import gc
 import threading
 from dataclasses import dataclass
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from typing_extensions import override
 
 from otel_dspy.environment.variable_names import REPORT
+from otel_dspy.mlflow.mapping.naming import DESCRIPTION
 from otel_dspy.mlflow.records.route import Destination, Experiment
-from otel_dspy.mlflow.tracking.runs import report_observers, run_reports
+from otel_dspy.mlflow.tracking.runs import report_observers, report_writer, run_reports
 from otel_dspy.mlflow.tracking.runs.run_reports import RunReports
 from otel_dspy.mlflow.tracking.store.experiment_connection import Connection
 from otel_dspy.mlflow.tracking.store.store import RunHandle
 from otel_dspy.reporting import report as reporting
+from otel_dspy.reporting import run_description
 from tests.support.waiting import awaited
 
 RUN = RunHandle("a" * 32, "file:///nowhere")
@@ -43,13 +45,13 @@ def slowly_written(monkeypatch: pytest.MonkeyPatch) -> Slow:
     monkeypatch.setattr(run_reports, "EVERY", 0.0)
     monkeypatch.setattr(run_reports, "MAX_WAIT", 60.0)
 
-    def write(request: Any) -> None:
+    def write(request: Any, _ended: object) -> None:
         slow.begun.set()
         assert slow.release.wait(60)
         slow.written.append(request.run.run_id)
         slow.pages.append(request.page)
 
-    monkeypatch.setattr(run_reports, "_write", write)
+    monkeypatch.setattr(report_writer, "write", write)
     return slow
 
 
@@ -139,6 +141,59 @@ def test_a_report_on_a_stopped_compile_is_waited_for_briefly(
     assert slowly_written.written == [RUN.run_id]
 
 
+def test_a_report_that_is_given_up_at_the_exit_is_logged(
+    slowly_written: Slow, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Once, with the command; a flush gives none up."""
+    caplog.set_level("INFO", logger="otel_dspy")
+    monkeypatch.setattr(run_reports, "MAX_WAIT", 0.0)
+    reports = RunReports()
+    reports.request(CONNECTION, RUN, ended=True)
+    reports.start()
+    reports.wait(60)
+    assert caplog.messages == []
+    reports.wait(60, exits=True)
+    run_id = RUN.run_id
+    expected = f"The report on run {run_id} is not written: the process ends before it is ready; `otel-dspy report {run_id}` computes it"
+    assert caplog.messages == [expected]
+    slowly_written.release.set()
+    awaited(lambda: not reports.is_writing, "the report")
+    reports.wait(60, exits=True)
+    assert len(caplog.messages) == 1
+
+
+def test_a_description_in_progress_does_not_outlast_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One that is written while the compile ends is replaced again; one of the user's is not."""
+    monkeypatch.delenv(REPORT)
+    store = _DescribedStore()
+
+    def opened(_connection: Connection) -> _DescribedStore:
+        return store
+
+    def described(_uri: str, run_id: str) -> str:
+        # The compile ends meanwhile.
+        found = reports.ended_tags(CONNECTION, RUN, "**It finished**")
+        assert found[DESCRIPTION] == f"**It finished**\n\nReport: `otel-dspy report {run_id}`"
+        return "so far: 2 of 4 trials"
+
+    monkeypatch.setattr(Connection, "store", opened)
+    monkeypatch.setattr(run_description, "describe_running", described)
+    reports = RunReports()
+    reports.describe(CONNECTION, RUN)
+    reports.start()
+    awaited(lambda: not reports.is_writing, "the description")
+    first_lines = [text.splitlines()[0] for text in store.descriptions]
+    assert first_lines == ["so far: 2 of 4 trials", "**It finished**"]
+    store.tags[DESCRIPTION] = "Mine."
+    assert reports.ended_tags(CONNECTION, RUN, "**It finished**") == {}
+
+
+def test_an_ended_compile_is_not_described_without_reports(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nor is its run read."""
+    monkeypatch.setenv(REPORT, "false")
+    assert RunReports().ended_tags(CONNECTION, RUN, "**It finished**") == {}
+
+
 @pytest.mark.usefixtures("written")
 def test_a_failure_is_given_up(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
     """There is no such store: one DEBUG line, nothing raised, nothing above it in the log."""
@@ -185,12 +240,31 @@ class _Store:
         pass
 
 
+class _DescribedStore(_Store):
+    """The same, with the tags of its run."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.tags: dict[str, str] = {}
+        self.descriptions: list[str] = []
+
+    @override
+    def run_tags(self, _run_id: str) -> dict[str, str]:
+        return self.tags
+
+    @override
+    def log_run(self, *_arguments: object) -> None:
+        tags = cast("dict[str, str]", _arguments[-1])
+        self.tags |= tags
+        self.descriptions.append(tags[DESCRIPTION])
+
+
 @pytest.mark.parametrize("readable", [True, False])
 def test_the_verdict_is_passed_on(monkeypatch: pytest.MonkeyPatch, *, readable: bool) -> None:
     """Of a compile that has ended, once; None if the report could not be read."""
     monkeypatch.delenv(REPORT)
     monkeypatch.setattr(run_reports, "EVERY", 0.0)
-    monkeypatch.setattr(run_reports, "save_trials_view", bool)
+    monkeypatch.setattr(report_writer, "save_trials_view", bool)
 
     def report(_run: str, *, tracking_uri: str) -> Any:
         assert tracking_uri == CONNECTION.destination.tracking_uri

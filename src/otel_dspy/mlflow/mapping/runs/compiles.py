@@ -22,6 +22,7 @@ from otel_dspy.mlflow.mapping.operations import (
     LogText,
     MetricPoint,
 )
+from otel_dspy.mlflow.mapping.runs.ended_description import ended_description
 from otel_dspy.mlflow.mapping.runs.kept_program import kept_program
 from otel_dspy.mlflow.mapping.runs.run_status import is_interrupted, run_status
 from otel_dspy.mlflow.records.metric_names import BEST_SCORE, INITIAL_SCORE
@@ -98,8 +99,14 @@ def _parent(identity: CompileIdentity, options: Options, context: TraceContext) 
     return trial_run(options, identity.parent_id, identity.parent_trial) or compile_run(options, identity.parent_id)
 
 
-def summary_operations(ended: EndedCompile, options: Options) -> Iterator[Operation]:
-    """Log the summary with the trials received so far, and the report; a late trial updates both."""
+def summary_operations(ended: EndedCompile, options: Options, *, description: str | None = None) -> Iterator[Operation]:
+    """Log the summary with the trials received so far, and the report; a late trial updates both.
+
+    Args:
+        ended: the ended compile with its trials so far.
+        options: the options of `autolog`.
+        description: first line of the run's description until the report is written; None to keep the one it has.
+    """
     done = ended.done
     run = compile_run(options, done.identity.compile_id)
     if run is not None:
@@ -109,7 +116,7 @@ def summary_operations(ended: EndedCompile, options: Options) -> Iterator[Operat
         )  # fmt: skip
         # A nested compile without trials is a step of one; an interrupted program ends as soon as it can.
         if (done.identity.parent_id is None or ended.trials) and not is_interrupted(done.error_type):
-            yield LogReport(key=f"{done.span.span_id}/report/{len(ended.trials)}", run=run)
+            yield LogReport(key=f"{done.span.span_id}/report/{len(ended.trials)}", run=run, description=description)
     yield from _best_trial(ended, options)
 
 
@@ -158,7 +165,7 @@ def compile_operations(
             | naming.failure_tags(done.failures)
             | naming.error_tags(span, done.error_type),
         )
-        yield from summary_operations(ended, options)
+        yield from summary_operations(ended, options, description=ended_description(ended))
         if done.program_id and not _raised(done):
             yield from _result(done, done.program_id, run, options)
         yield EndRun(key=f"{span.span_id}/end", run=run, status=_status(done), end_ms=span.end_ms)

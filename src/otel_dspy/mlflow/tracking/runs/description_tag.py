@@ -57,11 +57,24 @@ def describe_stopped_run(store: Store, tracking_uri: str, run_id: str) -> bool:
     return text is not None
 
 
-def _write(store: Store, run_id: str, tags: Mapping[str, str], text: str) -> None:
+def description_tags(tags: Mapping[str, str], text: str) -> dict[str, str]:
+    """Return the tags that describe a run; none if the user has written its description.
+
+    Args:
+        tags: the run's tags.
+        text: Markdown.
+    """
     present = tags.get(DESCRIPTION, "").strip()
-    if not present or tags.get(DESCRIBED) == _digest(present):
-        text = text[:MAX_TAG].strip()
-        store.log_run(run_id, {}, [], {DESCRIPTION: text, DESCRIBED: _digest(text)})
+    if present and tags.get(DESCRIBED) != _digest(present):
+        return {}
+    text = text[:MAX_TAG].strip()
+    return {DESCRIPTION: text, DESCRIBED: _digest(text)}
+
+
+def _write(store: Store, run_id: str, tags: Mapping[str, str], text: str) -> None:
+    found = description_tags(tags, text)
+    if found:
+        store.log_run(run_id, {}, [], found)
 
 
 def _digest(text: str) -> str:

@@ -11,32 +11,27 @@ from __future__ import annotations
 import contextvars
 import logging
 import os
-import pkgutil
 import threading
 import time
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from otel_dspy import semconv
 from otel_dspy.environment.boolean_text import boolean_variable
 from otel_dspy.environment.variable_names import REPORT
-from otel_dspy.mlflow.tracking.requests import http_policy, workspaces
-from otel_dspy.mlflow.tracking.runs import report_observers
-from otel_dspy.mlflow.tracking.runs.description_tag import describe_stopped_run, write_description
-from otel_dspy.mlflow.tracking.runs.saved_view_tag import save_trials_view
+from otel_dspy.mlflow.tracking.runs import report_writer
+from otel_dspy.mlflow.tracking.runs.description_tag import describe_stopped_run
+from otel_dspy.mlflow.tracking.runs.ended_descriptions import EndedDescriptions
+from otel_dspy.mlflow.tracking.runs.report_writer import ReportRequest
 from otel_dspy.runtime.bounded_dict import BoundedDict
 from otel_dspy.runtime.fork_gate import ForkGate
 from otel_dspy.tracking_uri import without_passwords
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from otel_dspy.mlflow.tracking.store.experiment_connection import Connection
     from otel_dspy.mlflow.tracking.store.store import RunHandle
 
 _logger = logging.getLogger(__name__)
 
-PATH: Final = "report.html"
 EVERY: Final = 60.0
 """Minimum seconds between two reports on an optimization that is in progress, and before the first."""
 DESCRIBE_EVERY: Final = 10.0
@@ -48,35 +43,21 @@ MAX_WAIT: Final = 10.0
 MAX_WAIT_IF_STOPPED: Final = 2.0
 """The same for reports on compiles that were stopped: a program that is interrupted ends as soon as it can."""
 _MAX_KNOWN: Final = 1000
-_REPORT: Final = "otel_dspy.reporting.report:read_report"
-_DESCRIBE: Final = "otel_dspy.reporting.run_description:describe_running"
-"""Loaded by name: that package reads MLflow by means of this one."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Request:
-    connection: Connection
-    run: RunHandle
-    ended: bool
-    stopped: bool = False
-    page: bool = True
-    """Whether the page is due too; else the description alone."""
-    compile_id: str | None = None
-    """`dspy.compile.id` of a compile that has ended, to pass its verdict on."""
 
 
 class RunReports:
     """Reports that are due. Requests come from one thread; `wait` may be called on any."""
 
     def __init__(self) -> None:
-        self._requested: dict[str, _Request] = {}
+        self._requested: dict[str, ReportRequest] = {}
         """By run: not to be written before `start`, because the run is not complete."""
-        self._started: dict[str, _Request] = {}
-        self._current: _Request | None = None
+        self._started: dict[str, ReportRequest] = {}
+        self._current: ReportRequest | None = None
         self._next: BoundedDict[str, float] = BoundedDict(_MAX_KNOWN)
         """By run in progress: `time.monotonic()` of the next report."""
         self._next_description: BoundedDict[str, float] = BoundedDict(_MAX_KNOWN)
         """The same of the next description."""
+        self._ended = EndedDescriptions()
         self._changed = threading.Condition()
         self._thread: threading.Thread | None = None
         self._gate = ForkGate()
@@ -112,7 +93,7 @@ class RunReports:
                 if now < self._next_description.get(run.run_id, now):
                     return
                 self._next_description[run.run_id] = now + DESCRIBE_EVERY
-            _add(self._requested, _Request(connection, run, ended, stopped, page, compile_id))
+            _add(self._requested, ReportRequest(connection, run, ended, stopped, page, compile_id))
 
     def describe(self, connection: Connection, run: RunHandle) -> None:
         """Request a description of a compile in progress, as `request` does but at once: a phase begins.
@@ -123,7 +104,20 @@ class RunReports:
         """
         if enabled():
             with self._changed:
-                _add(self._requested, _Request(connection, run, ended=False, page=False))
+                _add(self._requested, ReportRequest(connection, run, ended=False, page=False))
+
+    def ended_tags(self, connection: Connection, run: RunHandle, first_line: str) -> dict[str, str]:
+        """Return the tags that describe the run of a compile that has ended until its report is written.
+
+        Args:
+            connection: connection to the run's experiment.
+            run: the run of the compile.
+            first_line: Markdown.
+
+        Raises:
+            Exception: any exception of MLflow and its transports.
+        """
+        return self._ended.tags(connection.store(), run.run_id, first_line) if enabled() else {}
 
     def describe_stopped(self, connection: Connection, run_id: str) -> None:
         """Describe the run of a compile that was stopped, and request a report on it.
@@ -159,16 +153,25 @@ class RunReports:
                 self._thread = None
                 self._started.clear()
 
-    def wait(self, timeout: float) -> None:
+    def wait(self, timeout: float, *, exits: bool = False) -> None:
         """Wait until the reports on compiles that have ended are written or given up, if they were started.
 
         Args:
             timeout: seconds; at most `MAX_WAIT`, and `MAX_WAIT_IF_STOPPED` for those on compiles that were stopped.
+            exits: whether the process ends, so that those that are not written then are given up, and logged.
         """
         end = time.monotonic() + min(timeout, MAX_WAIT)
         with self._changed:
             self._changed.wait_for(lambda: not self._has_pending(stopped=True), min(timeout, MAX_WAIT_IF_STOPPED))
             self._changed.wait_for(lambda: not self._has_pending(stopped=False), max(0.0, end - time.monotonic()))
+            given_up = [one.run.run_id for one in self._unwritten() if one.ended] if exits else []
+        for run_id in given_up:
+            _logger.info(
+                "The report on run %s is not written: the process ends before it is ready; "
+                "`otel-dspy report %s` computes it",
+                run_id,
+                run_id,
+            )
 
     @property
     def is_writing(self) -> bool:
@@ -176,10 +179,12 @@ class RunReports:
         return self._thread is not None
 
     def _has_pending(self, *, stopped: bool) -> bool:
-        requests = (self._current, *self._started.values())
-        return self._thread is not None and any(
-            request is not None and request.ended and request.stopped is stopped for request in requests
-        )
+        return any(request.ended and request.stopped is stopped for request in self._unwritten())
+
+    def _unwritten(self) -> list[ReportRequest]:
+        if self._thread is None:
+            return []
+        return [request for request in (self._current, *self._started.values()) if request is not None]
 
     def _run(self) -> None:
         while True:
@@ -193,7 +198,7 @@ class RunReports:
             began = time.monotonic()
             try:
                 with self._gate:
-                    _write(request)
+                    report_writer.write(request, self._ended)
             except Exception as error:  # noqa: BLE001 - MLflow, its transports and the report's packages raise all kinds
                 _logger.debug(
                     "The report on run %s is not written: %s", request.run.run_id, without_passwords(str(error))
@@ -203,14 +208,14 @@ class RunReports:
                 with self._changed:
                     self._set_next(request, took)
 
-    def _set_next(self, request: _Request, took: float) -> None:
+    def _set_next(self, request: ReportRequest, took: float) -> None:
         run_id, now = request.run.run_id, time.monotonic()
         self._next_description[run_id] = now + max(DESCRIBE_EVERY, PAUSE * took)
         if request.page:
             self._next[run_id] = now + max(EVERY, PAUSE * took)
 
 
-def _add(requests: dict[str, _Request], request: _Request) -> None:
+def _add(requests: dict[str, ReportRequest], request: ReportRequest) -> None:
     """Add a request, unless it is of a description and a page of the same run is waiting, which includes that."""
     if request.page or request.run.run_id not in requests:
         requests[request.run.run_id] = request
@@ -219,29 +224,3 @@ def _add(requests: dict[str, _Request], request: _Request) -> None:
 def enabled() -> bool:
     """Whether OTEL_DSPY_REPORT is not switched off."""
     return boolean_variable(os.environ, REPORT, default=True)
-
-
-def _write(request: _Request) -> None:
-    destination = request.connection.destination
-    with http_policy.no_retries(0), workspaces.selected(destination.workspace):
-        if request.page:
-            _write_page(request, destination.tracking_uri)
-        else:
-            describe: Callable[[str, str], str] = pkgutil.resolve_name(_DESCRIBE)
-            text = describe(destination.tracking_uri, request.run.run_id)
-            write_description(request.connection.store(), request.run.run_id, text)
-
-
-def _write_page(request: _Request, tracking_uri: str) -> None:
-    report: Callable[..., Any] = pkgutil.resolve_name(_REPORT)
-    run_id, verdict = request.run.run_id, None
-    try:
-        found = report(run_id, tracking_uri=tracking_uri)
-        description, verdict = found.description, found.verdict.evidence
-    finally:
-        if request.compile_id is not None:
-            report_observers.report_written(request.compile_id, verdict)
-    save_trials_view(request.connection)
-    store = request.connection.store()
-    write_description(store, run_id, description)
-    store.artifacts.write_text(request.run.artifact_uri, PATH, found.html)
