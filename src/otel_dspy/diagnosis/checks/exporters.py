@@ -7,6 +7,7 @@ from difflib import get_close_matches
 from importlib import metadata
 from typing import TYPE_CHECKING, Final
 
+from otel_dspy.diagnosis.checks.configuration_file import configuration_file
 from otel_dspy.diagnosis.checks.otlp_endpoints import EXPORTERS, endpoint_variables, otlp_endpoint
 from otel_dspy.diagnosis.checks.otlp_grpc_requests import grpc_finding
 from otel_dspy.diagnosis.checks.otlp_requests import TIMEOUT, http_finding
@@ -24,7 +25,14 @@ _OTLP: Final = ("otlp", "otlp_by_size", *EXPORTERS.values())
 
 
 def exporters(environment: Mapping[str, str]) -> Iterator[Finding]:
-    """Check every exporter that the environment names: that it exists, and that its endpoint accepts requests."""
+    """Check every exporter that the environment names: that it exists, and that its endpoint accepts requests.
+
+    With a configuration file of the SDK, check that file instead.
+    """
+    by_file = configuration_file(environment)
+    if by_file is not None:
+        yield by_file
+        return
     found: dict[tuple[str, int], list[OtlpEndpoint]] = {}
     for signal in _SIGNALS:
         chosen = [name.strip() for name in environment.get(f"OTEL_{signal}_EXPORTER", "").split(",") if name.strip()]
