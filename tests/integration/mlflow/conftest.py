@@ -14,6 +14,7 @@ import mlflow
 import pytest
 from mlflow import MlflowClient
 from mlflow.tracking import fluent
+from mlflow.utils.thread_utils import ThreadLocalVariable
 
 from otel_dspy.mlflow import MlflowSpanProcessor
 from tests.integration.mlflow.contract_spans import SpanEmitter, provider
@@ -39,8 +40,10 @@ SERVER_IS_SLOW = pytest.mark.parametrize(
 
 @pytest.fixture(autouse=True)
 def _unset_mlflow(monkeypatch: pytest.MonkeyPatch) -> Generator[None]:
-    """The tracking URI and the experiment that an earlier test has set in this process are not those of this test."""
+    """Tracking URI, experiment and runs that an earlier test has set in this process are not those of this test."""
     monkeypatch.setattr(fluent, "_active_experiment_id", None)
+    # A run that a thread of DSPy's has left open is that of every later trace of MLflow's, on any thread.
+    monkeypatch.setattr(fluent, "_active_run_stack", ThreadLocalVariable(default_factory=list))
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)  # set_tracking_uri sets it
     mlflow.set_tracking_uri(None)  # pyright: ignore[reportArgumentType] - it forgets
     yield

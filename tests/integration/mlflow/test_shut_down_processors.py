@@ -9,7 +9,6 @@ import dspy
 import mlflow
 import pytest
 from dspy.utils.dummies import DummyLM
-from mlflow.tracing import reset as reset_tracing
 from opentelemetry.sdk.trace import TracerProvider
 
 import otel_dspy.mlflow
@@ -199,7 +198,6 @@ def test_a_provider_that_is_shut_down_in_a_call(place: CallContext) -> None:
 @pytest.mark.contract_gaps("its parent was never exported")
 def test_a_provider_that_is_shut_down_in_a_trace_of_the_programs(place: CallContext) -> None:
     """The program's own trace goes on, and MLflow records its end."""
-    reset_tracing()  # MLflow keeps its provider and its destination for the whole process
     mlflow.set_tracking_uri(place.uri)
     mlflow.set_experiment(place.experiment)
     autolog()
