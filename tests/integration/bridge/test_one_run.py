@@ -20,6 +20,7 @@ from otel_dspy.mlflow.records.sdk_span import span_record
 from otel_dspy.mlflow.tracking.state.run_lookup import RUN_TAG, NewRun, Runs, run_tag
 from otel_dspy.mlflow.tracking.store.experiment_connection import Connection
 from otel_dspy.mlflow.tracking.store.store import Store
+from otel_dspy.mlflow.tracking.store.store_reader import StoreReader
 from otel_dspy.otlp_requests.protobuf_spans import ReceivedSpan
 from otel_dspy.otlp_requests.span_route import routed
 from tests.integration.bridge.test_stress import compiles
@@ -27,6 +28,8 @@ from tests.support.database_statements import COMMIT, database_statements
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from otel_dspy.mlflow.tracking.store.store_reader import FoundRun
 
 RUN = CompileRun("c" * 32)
 
@@ -151,6 +154,35 @@ def test_a_claim_that_its_writer_settles_before_it_is_deleted(
     (run,) = MlflowClient(uri).search_runs(["0"])
     assert run.info.run_id == claim
     assert {"from.1", "from.2"} <= run.data.tags.keys()
+
+
+def test_a_claim_that_its_writer_has_settled_is_never_deleted(
+    new_store: Callable[[str], str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It was a claim when this writer looked: a third writer must find the run at all times."""
+    monkeypatch.setattr(creation_lock, "PATIENCE", 0.0)
+    uri = new_store("m")
+    other, connection = Store(uri), Connection(Destination(uri, Experiment(id="0")))
+    with monkeypatch.context() as largest:
+        largest.setattr(uuid, "uuid4", lambda: uuid.UUID(int=2**128 - 1))
+        claim = other.create_run("0", "Any P", 1, {RUN_TAG: f"{CLAIM}{run_tag(RUN)}"}).run_id
+    deleted: list[str] = []
+    delete, look = connection.store().delete_run, StoreReader.runs_like
+
+    def settled_after_a_look(reader: StoreReader, *arguments: Any) -> list[FoundRun]:
+        found = look(reader, *arguments)
+        other.log_run(claim, {}, [], {RUN_TAG: run_tag(RUN)})
+        return found
+
+    def recorded(run_id: str) -> None:
+        deleted.append(run_id)
+        delete(run_id)
+
+    monkeypatch.setattr(StoreReader, "runs_like", settled_after_a_look)
+    monkeypatch.setattr(connection.store(), "delete_run", recorded)
+    runs = Runs(connection.store(), connection.experiment_id, ConcurrentRunCreation(connection), look_up_runs=True)
+    assert emit(runs, uri, 1) == claim
+    assert claim not in deleted
 
 
 def test_a_claim_that_is_left_beside_the_run_is_deleted(server_uri: str) -> None:

@@ -95,14 +95,20 @@ class ConcurrentRunCreation:
         return made[0] if store.together([write], self._gate) else None
 
     def _give_up(self, run: RunKey, claim_id: str) -> bool:
-        """Delete a claim; restore it and return False if its writer has settled it meanwhile."""
+        """Delete a claim; return False if its writer has settled it, which is then kept or restored."""
         store = self._connection.store()
+        # Looked up first: while a settled run is deleted, a third writer would find none and settle another.
+        if self._is_settled(run, claim_id):
+            return False
         store.delete_run(claim_id)
         # A deleted run cannot be settled any more, so that this is final.
-        if store.run_tags(claim_id).get(RUN_TAG) != run_tag(run):
+        if not self._is_settled(run, claim_id):
             return True
         store.restore_run(claim_id)
         return False
+
+    def _is_settled(self, run: RunKey, claim_id: str) -> bool:
+        return self._connection.store().run_tags(claim_id).get(RUN_TAG) == run_tag(run)
 
     def _settle(self, run: RunKey, claim: FoundRun) -> bool:
         try:
