@@ -13,14 +13,15 @@ if TYPE_CHECKING:
 
 
 @contextmanager
-def listening(status: int = 200, *, healthy: bool = False) -> Generator[int]:
-    """A server that answers everything with this status, of its health with 200 where it is `healthy`; its port."""
+def listening(status: int = 200, *, healthy: bool = False, body: bytes = b"") -> Generator[int]:
+    """A server that answers everything with this status and body, of its health with 200 if `healthy`; its port."""
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             self.send_response(200 if healthy and self.path == "/health" else status)
-            self.send_header("Content-Length", "0")
+            self.send_header("Content-Length", str(len(body)))
             self.end_headers()
+            self.wfile.write(body)
 
         def do_POST(self) -> None:
             self.do_GET()

@@ -33,9 +33,12 @@ def past_rates(run: str, program: str, tracking_uri: str | None, experiment: str
     import mlflow  # noqa: PLC0415 - seconds
 
     from otel_dspy.reporting.runs.past_usage import past_usage  # noqa: PLC0415 - MLflow: seconds
+    from otel_dspy.reporting.runs.read_error import store_errors  # noqa: PLC0415 - the same
 
+    uri = tracking_uri or mlflow.get_tracking_uri()
     try:
-        found = past_usage(tracking_uri or mlflow.get_tracking_uri(), run, program, experiment)
+        with store_errors(uri):
+            found = past_usage(uri, run, program, experiment)
     except ReportError as error:
         raise ForecastError(str(error)) from None
     calls = sum(use.calls for use in found.by_role.values())

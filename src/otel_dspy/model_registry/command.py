@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from otel_dspy.command_line.arguments import add_tracking_uri
 from otel_dspy.model_registry.api import register
 from otel_dspy.model_registry.errors import RegistryError
+from otel_dspy.reporting.commands.read_error import store_read_error
 from otel_dspy.rerun.errors import RerunError
 from otel_dspy.tracking_uri import without_passwords
 
@@ -58,7 +59,8 @@ def run(chosen: argparse.Namespace, write_line: Callable[[str], None]) -> int:
     except Exception as error:  # noqa: BLE001 - MLflow and its transports raise all kinds
         from otel_dspy.mlflow.tracking.requests.error_cause import message_of  # noqa: PLC0415 - MLflow: seconds
 
-        print(f"The program was not registered: {without_passwords(message_of(error))}", file=sys.stderr)
+        unread = store_read_error(error, chosen.tracking_uri)
+        print(unread or f"The program was not registered: {without_passwords(message_of(error))}", file=sys.stderr)
         return 1
     write_line(json.dumps(asdict(found), indent=2) if chosen.json else text(found))
     return 0

@@ -88,7 +88,9 @@ def compare(first: str, *others: str, tracking_uri: str | None = None) -> Compar
 
     from otel_dspy.mlflow.flushing import flush_before_reading  # noqa: PLC0415 - MLflow: seconds
     from otel_dspy.reporting.runs.read_compile import read_compile  # noqa: PLC0415 - MLflow: seconds
+    from otel_dspy.reporting.runs.read_error import store_errors  # noqa: PLC0415 - the same
 
     flush_before_reading()
     uri = tracking_uri or mlflow.get_tracking_uri()
-    return Comparison(tuple(read_compile(uri, run, only_winner=True) for run in (first, *others)))
+    with store_errors(uri):
+        return Comparison(tuple(read_compile(uri, run, only_winner=True) for run in (first, *others)))

@@ -99,10 +99,15 @@ def report(
         mlflow.exceptions.MlflowException: The store did not answer.
     """
     check_packages()
+    import mlflow  # noqa: PLC0415 - seconds
+
     from otel_dspy.mlflow.flushing import flush_before_reading  # noqa: PLC0415 - MLflow: seconds
+    from otel_dspy.reporting.runs.read_error import store_errors  # noqa: PLC0415 - the same
 
     flush_before_reading()
-    return read_report(run, tracking_uri=tracking_uri, experiment=experiment, against=against)
+    uri = tracking_uri or mlflow.get_tracking_uri()
+    with store_errors(uri):
+        return read_report(run, tracking_uri=uri, experiment=experiment, against=against)
 
 
 def read_report(

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from otel_dspy.command_line.arguments import add_tracking_uri
+from otel_dspy.reporting.commands.read_error import store_read_error
 from otel_dspy.rerun.errors import RerunError
 from otel_dspy.tracking_uri import without_passwords
 
@@ -79,7 +80,8 @@ def run(chosen: argparse.Namespace, write_line: Callable[[str], None]) -> int:
         from otel_dspy.mlflow.tracking.requests.error_cause import message_of  # noqa: PLC0415 - MLflow: seconds
 
         cause = without_passwords(f"{type(error).__name__}: {message_of(error)}")
-        print(f"The trial could not be run again: {cause}", file=sys.stderr)
+        unread = store_read_error(error, chosen.tracking_uri)
+        print(unread or f"The trial could not be run again: {cause}", file=sys.stderr)
         return 1
     write_line(result.json if chosen.json else result.text)
     if not result.is_complete:

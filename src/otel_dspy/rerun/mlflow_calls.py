@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final, cast
 from otel_dspy import semconv
 from otel_dspy.mlflow.tracking.store import capabilities
 from otel_dspy.mlflow.tracking.store.paging import every_page
+from otel_dspy.reporting.runs.read_error import store_errors
 from otel_dspy.rerun.errors import RerunError
 from otel_dspy.rerun.recorded_call import recorded_call
 from otel_dspy.rerun.stored_span import stored_call
@@ -29,7 +30,9 @@ def calls_of_run(found: RecordedRun) -> Iterator[RecordedCall | None]:
         RerunError: The installed MLflow does not support traces.
     """
     experiment = str(found.run.info.experiment_id)
-    for compile_id in _compile_ids(found.client, experiment, found.run.data.tags[semconv.DSPY_COMPILE_ID]):
+    with store_errors(found.tracking_uri):
+        compile_ids = _compile_ids(found.client, experiment, found.run.data.tags[semconv.DSPY_COMPILE_ID])
+    for compile_id in compile_ids:
         yield from _calls_of(found, f"tag.`{semconv.DSPY_COMPILE_ID}` = '{compile_id}'")
 
 
@@ -53,16 +56,17 @@ def calls_of_trial(found: RecordedRun, index: int) -> Iterator[RecordedCall | No
 def _calls_of(found: RecordedRun, wanted: str) -> Iterator[RecordedCall | None]:
     if not capabilities.TRACES:
         raise RerunError("The installed MLflow does not support traces, which have the calls: upgrade it.")
-    for trace in every_page(
-        lambda token: cast("Any", found.client).search_traces(
-            locations=[str(found.run.info.experiment_id)],
-            filter_string=wanted,
-            max_results=_PAGE,
-            page_token=token,
-            include_spans=True,
-        )
-    ):
-        yield from _calls(trace)
+    with store_errors(found.tracking_uri):  # an error of the caller is not raised here
+        for trace in every_page(
+            lambda token: cast("Any", found.client).search_traces(
+                locations=[str(found.run.info.experiment_id)],
+                filter_string=wanted,
+                max_results=_PAGE,
+                page_token=token,
+                include_spans=True,
+            )
+        ):
+            yield from _calls(trace)
 
 
 def _calls(trace: Any) -> Iterator[RecordedCall | None]:

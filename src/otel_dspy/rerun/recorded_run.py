@@ -13,6 +13,7 @@ from otel_dspy.mlflow.mapping.artifacts.summary import SUMMARY
 from otel_dspy.reporting.errors import ReportError
 from otel_dspy.reporting.runs.connection import connected
 from otel_dspy.reporting.runs.json_artifacts import RunArtifacts
+from otel_dspy.reporting.runs.read_error import store_errors
 from otel_dspy.reporting.runs.run_search import child_runs, find_run
 from otel_dspy.reporting.runs.summary_rows import mapping, number, trial_rows
 from otel_dspy.reporting.runs.unfinished_summary import summary_of_runs
@@ -95,7 +96,8 @@ class RecordedRun:
         return self._state(self.run, _BEST_PROGRAM)
 
     def _state(self, run: Run, path: str) -> dict[str, Any] | None:
-        return mapping(RunArtifacts(self.tracking_uri, str(run.info.artifact_uri)).json(path)) or None
+        with store_errors(self.tracking_uri):
+            return mapping(RunArtifacts(self.tracking_uri, str(run.info.artifact_uri)).json(path)) or None
 
 
 def recorded_run(run: str, tracking_uri: str | None = None, experiment: str | None = None) -> RecordedRun:
@@ -114,6 +116,11 @@ def recorded_run(run: str, tracking_uri: str | None = None, experiment: str | No
     """
     flush_before_reading()
     uri = tracking_uri or mlflow.get_tracking_uri()
+    with store_errors(uri):
+        return _read(uri, run, experiment)
+
+
+def _read(uri: str, run: str, experiment: str | None) -> RecordedRun:
     try:
         client = connected(uri)
         found = find_run(client, run, experiment)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from otel_dspy.reporting.runs.json_artifacts import RunArtifacts
+from otel_dspy.reporting.runs.read_error import store_errors
 from otel_dspy.reporting.runs.result_tables import RESULT_TABLES, ExampleIndex, Table, table_rows
 from otel_dspy.rerun.errors import RerunError
 
@@ -104,4 +105,5 @@ def _results(found: RecordedRun, run: Run) -> list[dict[str, Any]]:
 
 
 def _json(found: RecordedRun, run: Run, path: str) -> list[dict[str, Any]]:
-    return table_rows(RunArtifacts(found.tracking_uri, str(run.info.artifact_uri)).json(path))
+    with store_errors(found.tracking_uri):
+        return table_rows(RunArtifacts(found.tracking_uri, str(run.info.artifact_uri)).json(path))

@@ -6,7 +6,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from otel_dspy.command_line.arguments import add_tracking_uri
-from otel_dspy.reporting.commands.read_error import read_error_text
+from otel_dspy.reporting.commands.read_error import command_read_error
 from otel_dspy.reporting.compare import compare
 from otel_dspy.reporting.errors import ReportError
 
@@ -35,7 +35,7 @@ def run(chosen: argparse.Namespace, write_line: Callable[[str], None]) -> int:
         print(error, file=sys.stderr)
         return 1
     except Exception as error:  # noqa: BLE001 - MLflow and its transports raise all kinds
-        print(read_error_text(error, chosen.tracking_uri), file=sys.stderr)
+        print(command_read_error(error, chosen.tracking_uri), file=sys.stderr)
         return 1
     write_line(found.json if chosen.json else found.text.rstrip())
     if not chosen.html and chosen.out is None:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from otel_dspy.command_line.arguments import add_tracking_uri
-from otel_dspy.reporting.commands.read_error import read_error_text
+from otel_dspy.reporting.commands.read_error import command_read_error
 from otel_dspy.reporting.errors import ReportError
 from otel_dspy.reporting.required_packages import check_packages
 
@@ -68,7 +68,7 @@ def run(chosen: argparse.Namespace, write_line: Callable[[str], None]) -> int:
     except ReportError as error:
         result = unreadable(str(error))
     except Exception as error:  # noqa: BLE001 - MLflow and its transports raise all kinds
-        result = unreadable(read_error_text(error, chosen.tracking_uri))
+        result = unreadable(command_read_error(error, chosen.tracking_uri))
     write_line(json_text(result) if chosen.json else result.line)
     status = result.exit_status
     for path, text in ((chosen.junit, junit), (chosen.markdown, markdown)):

@@ -2,15 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Final
-
-from otel_dspy.tracking_uri import address_without_passwords
-
-_LONGEST: Final = 500
-"""Maximum characters of a cause."""
+from importlib.util import find_spec
 
 
-def read_error_text(error: Exception, tracking_uri: str | None) -> str:
+def command_read_error(error: Exception, tracking_uri: str | None) -> str:
     """Return which store could not be read, the cause and what to do, in one line without passwords.
 
     Args:
@@ -19,14 +14,20 @@ def read_error_text(error: Exception, tracking_uri: str | None) -> str:
     """
     import mlflow  # noqa: PLC0415 - seconds
 
-    from otel_dspy.mlflow.tracking.requests.error_cause import (  # noqa: PLC0415 - the same
-        WHILE_UNTRUSTED,
-        error_cause,
-        untrusted_certificate,
-    )
+    from otel_dspy.reporting.runs.read_error import read_error_text  # noqa: PLC0415 - MLflow: seconds
 
-    uri = address_without_passwords(tracking_uri or mlflow.get_tracking_uri())
-    cause = error_cause(error, _LONGEST).rstrip(".")
-    start = "Start MLflow there, or name another store with --tracking-uri."
-    what_to_do = start if untrusted_certificate(error) is None else WHILE_UNTRUSTED
-    return f"MLflow at {uri} could not be read: {cause}. {what_to_do}"
+    return read_error_text(error, tracking_uri or mlflow.get_tracking_uri(), "name another store with --tracking-uri")
+
+
+def store_read_error(error: Exception, tracking_uri: str | None) -> str | None:
+    """Return the text of `command_read_error` if the store could not be read; None for an error of another kind.
+
+    Args:
+        error: what a function that reads MLflow and does other work raised.
+        tracking_uri: the store; None for MLflow's current one.
+    """
+    if find_spec("mlflow") is None:
+        return None
+    from otel_dspy.reporting.runs.read_error import StoreReadError  # noqa: PLC0415 - MLflow: seconds
+
+    return command_read_error(error, tracking_uri) if isinstance(error, StoreReadError) else None

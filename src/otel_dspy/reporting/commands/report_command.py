@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from otel_dspy.command_line.arguments import add_tracking_uri
-from otel_dspy.reporting.commands.read_error import read_error_text
+from otel_dspy.reporting.commands.read_error import command_read_error
 from otel_dspy.reporting.errors import ReportError
 from otel_dspy.reporting.files.file_report import report_on_files
 from otel_dspy.reporting.files.request_files import SUFFIXES, files_at
@@ -56,7 +56,7 @@ def run(chosen: argparse.Namespace, write_line: Callable[[str], None]) -> int:
         print(error, file=sys.stderr)
         return 1
     except Exception as error:  # noqa: BLE001 - MLflow and its transports raise all kinds
-        print(read_error_text(error, chosen.tracking_uri), file=sys.stderr)
+        print(command_read_error(error, chosen.tracking_uri), file=sys.stderr)
         return 1
     try:
         _show(found, chosen, write_line)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 from otel_dspy.command_line.arguments import add_tracking_uri
 from otel_dspy.command_line.exit_status import INTERRUPTED
 from otel_dspy.environment.quantities import number_of_seconds
-from otel_dspy.reporting.commands.read_error import read_error_text
+from otel_dspy.reporting.commands.read_error import command_read_error
 from otel_dspy.reporting.errors import ReportError
 from otel_dspy.reporting.latest import LATEST
 from otel_dspy.reporting.report import Report
@@ -65,7 +65,7 @@ def run(chosen: argparse.Namespace, write_line: Callable[[str], None]) -> int:
         print("The optimization goes on.", file=sys.stderr)
         return INTERRUPTED
     except Exception as error:  # noqa: BLE001 - MLflow and its transports raise all kinds
-        print(read_error_text(error, chosen.tracking_uri), file=sys.stderr)
+        print(command_read_error(error, chosen.tracking_uri), file=sys.stderr)
         return 1
     report = Report(found)
     if chosen.json:

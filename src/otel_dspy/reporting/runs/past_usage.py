@@ -5,20 +5,20 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from mlflow import MlflowClient
-
 from otel_dspy import semconv
 from otel_dspy.mlflow.mapping.artifacts.summary import SUMMARY
 from otel_dspy.reporting.errors import ReportError
 from otel_dspy.reporting.latest import LATEST
+from otel_dspy.reporting.runs.connection import connected
 from otel_dspy.reporting.runs.json_artifacts import RunArtifacts
-from otel_dspy.reporting.runs.run_search import check_store, find_run, latest_run
+from otel_dspy.reporting.runs.run_search import find_run, latest_run
 from otel_dspy.reporting.runs.summary_rows import mapping, number, uses
 from otel_dspy.tracking_uri import without_passwords
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from mlflow import MlflowClient
     from mlflow.entities import Run
 
     from otel_dspy.reporting.trials.trial_row import ModelUse
@@ -50,8 +50,7 @@ def past_usage(tracking_uri: str, run: str, program: str, experiment: str | None
         ReportError: There is no such run, or it has no summary.
         mlflow.exceptions.MlflowException: The store did not answer.
     """
-    check_store(tracking_uri)
-    client = MlflowClient(tracking_uri)
+    client = connected(tracking_uri)
     found = _latest(client, tracking_uri, program, experiment) if run == LATEST else find_run(client, run)
     summary = mapping(RunArtifacts(tracking_uri, str(found.info.artifact_uri)).json(SUMMARY))
     if not summary:
