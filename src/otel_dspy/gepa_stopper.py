@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import logging
 import time
-from typing import TYPE_CHECKING, Final, get_args
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Final, cast, get_args
 
 from otel_dspy.budget import Budget, amount
 from otel_dspy.telemetry.call_context import current_call_context
@@ -49,8 +50,7 @@ class GepaBudgetStopper:
         if not self._limits:
             message = "GepaBudgetStopper needs a limit: cost, tokens, lm_calls or seconds"
             raise ValueError(message)
-        unknown = sorted(set(roles or ()) - set(_ROLES))
-        if unknown or isinstance(roles, str) or (roles is not None and not roles):
+        if roles is not None and not _are_roles(roles):
             message = f"roles: {roles!r} is not a list of {', '.join(_ROLES)}"
             raise ValueError(message)
         self._roles = None if roles is None else frozenset(roles)
@@ -88,3 +88,11 @@ class GepaBudgetStopper:
         if not self._warned:
             self._warned = True
             _logger.warning(message)
+
+
+def _are_roles(value: object) -> bool:
+    # A caller without a type checker may pass anything.
+    if isinstance(value, str) or not isinstance(value, Iterable):
+        return False
+    given = list(cast("Iterable[object]", value))
+    return bool(given) and all(one in _ROLES for one in given)

@@ -2,14 +2,25 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    import argparse
+import argparse
 
 
 def add_tracking_uri(parser: argparse.ArgumentParser) -> None:
     """Add `--tracking-uri`, for commands that read an optimization; None means MLflow's own setting."""
     parser.add_argument(
-        "--tracking-uri", metavar="URI", help="MLflow store; defaults to MLflow's own setting (MLFLOW_TRACKING_URI)"
+        "--tracking-uri",
+        metavar="URI",
+        type=given_text,
+        help="MLflow store; defaults to MLflow's own setting (MLFLOW_TRACKING_URI)",
     )
+
+
+def given_text(text: str) -> str:
+    """Return the value of an option, which a script may set from a variable that is empty.
+
+    Raises:
+        argparse.ArgumentTypeError: It is empty or blank.
+    """
+    if not text.strip():
+        raise argparse.ArgumentTypeError("the value is empty")
+    return text

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
+from otel_dspy.argument_checks import check_program, check_texts
 from otel_dspy.forecasting.error import ForecastError
 
 if TYPE_CHECKING:
@@ -49,7 +50,7 @@ def forecast(  # noqa: PLR0913 - compile's arguments, and where the rates come f
     Raises:
         ForecastError: the optimizer's arithmetic is unknown, a count is invalid, DSPy is not instrumented or the
             training set is empty but examples are to be measured, there is no such run, it made no calls, or MLflow is
-            missing.
+            missing; an argument is of another type, or an empty text.
         mlflow.exceptions.MlflowException: the store of `run` did not answer.
         Exception: what the program or the metric raised on a measured example.
     """
@@ -66,6 +67,14 @@ def forecast(  # noqa: PLR0913 - compile's arguments, and where the rates come f
     if (invalid := invalid_count(optimizer, compile_arguments)) is not None:
         message = f"There is no forecast: {invalid}."
         raise ForecastError(message)
+    if isinstance(optimizer, type):
+        message = f"forecast(optimizer=...): {optimizer.__name__} is a class; pass an instance"
+        raise ForecastError(message)
+    try:
+        check_program("forecast", program)
+        check_texts("forecast", run=run, tracking_uri=tracking_uri, experiment=experiment)
+    except ValueError as error:
+        raise ForecastError(str(error)) from None
     given = {"student": program, "trainset": trainset, "valset": valset, **compile_arguments}
     plan = plan_of(HookRegistry(), optimizer, given)
     name = type(optimizer).__name__

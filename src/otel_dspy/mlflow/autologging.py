@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from opentelemetry.sdk.trace import SpanLimits, TracerProvider
 
+from otel_dspy.argument_checks import check_flags
 from otel_dspy.exporter.sdk_pipeline import adopted
 from otel_dspy.mlflow import at_exit, autologging_conflict, progress_display
+from otel_dspy.mlflow.destination_arguments import check_destination
 from otel_dspy.mlflow.exporter import LateMlflowSpanProcessor
 from otel_dspy.mlflow.joined_processor import JoinedProcessor
 from otel_dspy.mlflow.processor import MlflowSpanProcessor
@@ -97,15 +99,10 @@ def autolog(  # noqa: PLR0913, PLR0917 - the flags of mlflow.dspy.autolog, by na
 
     Raises:
         otel_dspy.settings.SettingError: a limit of the budget is unknown or invalid; nothing is changed then.
+        ValueError: a flag is not a boolean, or another argument not a text, or empty; nothing is changed then.
 
     A further call changes the flags and the destination of everything that starts afterwards.
     """
-    if budget is not None:
-        Settings.resolve({"budget": budget}, {})  # raises before anything is changed
-    _silence(silent=silent)
-    if disable:
-        _disable()
-        return
     options = Options(
         log_traces=log_traces,
         log_traces_from_compile=log_traces_from_compile,
@@ -114,6 +111,15 @@ def autolog(  # noqa: PLR0913, PLR0917 - the flags of mlflow.dspy.autolog, by na
         log_evals=log_evals,
         log_evaluation_datasets=evaluation_datasets_setting.wanted(log_evaluation_datasets),
     )
+    # Before anything is changed:
+    check_flags("autolog", disable=disable, silent=silent)
+    check_destination("autolog", options, tracking_uri, experiment, workspace)
+    if budget is not None:
+        Settings.resolve({"budget": budget}, {})
+    _silence(silent=silent)
+    if disable:
+        _disable()
+        return
     _enable(options, tracking_uri, experiment, workspace, silent=silent)
     if budget is not None:
         _use_budget(budget)

@@ -54,11 +54,11 @@ def flush(timeout: float | None = None) -> bool:
         also where MLflow rejected something (see `MlflowSpanProcessor.lost`).
 
     Raises:
-        ValueError: the timeout is NaN.
+        ValueError: the timeout is NaN, or not a number.
     """
     seconds = DrainTimeout.from_environment().timeout if timeout is None else timeout
-    if math.isnan(seconds):
-        message = "timeout=nan is not a number of seconds"
+    if isinstance(seconds, bool) or not isinstance(seconds, int | float) or math.isnan(seconds):  # pyright: ignore[reportUnnecessaryIsInstance] - a caller without a type checker
+        message = f"timeout={seconds!r} is not a number of seconds"
         raise ValueError(message)
     deadline = time.monotonic() + min(seconds, MOST_SECONDS)
     processors = _registered()

@@ -17,6 +17,7 @@ from otel_dspy.mlflow.closed_warning import ClosedWarning
 from otel_dspy.mlflow.delivery.drain_timeout import DrainTimeout
 from otel_dspy.mlflow.delivery.trace_routing import TraceRouter
 from otel_dspy.mlflow.delivery.worker import Worker
+from otel_dspy.mlflow.destination_arguments import check_destination
 from otel_dspy.mlflow.fluent import tracing as fluent_tracing
 from otel_dspy.mlflow.fluent.scorers import in_discarded_scorer
 from otel_dspy.mlflow.records import evaluation_datasets_setting
@@ -84,20 +85,20 @@ class MlflowSpanProcessor(SpanProcessor):
                 evaluation is then part of it.
             log_evaluation_datasets: log training and validation sets as evaluation datasets, where MLflow's store has
                 them and content is captured; defaults to OTEL_DSPY_MLFLOW_EVALUATION_DATASETS, else off.
+
+        Raises:
+            ValueError: a flag is not a boolean, or another argument not a text, or empty.
         """
-        self.configure(
-            Options(
-                log_traces=log_traces,
-                log_traces_from_compile=log_traces_from_compile,
-                log_traces_from_eval=log_traces_from_eval,
-                log_compiles=log_compiles,
-                log_evals=log_evals,
-                log_evaluation_datasets=evaluation_datasets_setting.wanted(log_evaluation_datasets),
-            ),
-            tracking_uri,
-            experiment,
-            workspace,
+        options = Options(
+            log_traces=log_traces,
+            log_traces_from_compile=log_traces_from_compile,
+            log_traces_from_eval=log_traces_from_eval,
+            log_compiles=log_compiles,
+            log_evals=log_evals,
+            log_evaluation_datasets=evaluation_datasets_setting.wanted(log_evaluation_datasets),
         )
+        check_destination("MlflowSpanProcessor", options, tracking_uri, experiment, workspace)
+        self.configure(options, tracking_uri, experiment, workspace)
         http_policy.prepare()
         self._begun: BoundedDict[str, bool] = BoundedDict(MAX_BEGUN)
         """Traces that may not have been delivered, and whether each has ended."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, Final
 
+from otel_dspy.argument_checks import check_list, check_program, check_text, check_texts
 from otel_dspy.model_registry.errors import RegistryError
 from otel_dspy.model_registry.registration_data import Registration
 
@@ -48,8 +49,15 @@ def register(  # noqa: PLR0913 - the parts of a registration, by name
         RegistryError: A package is missing; or the version is registered, and its alias could not be set.
         otel_dspy.rerun.errors.RerunError: There is no such run, it has no recorded program, or that has other
             predictors.
+        ValueError: An argument is of another type, or an empty text; or the program is not one.
         mlflow.exceptions.MlflowException: The store did not answer, or rejected the name.
     """
+    check_text("register", "run", run)
+    check_text("register", "name", name)
+    check_program("register", program)
+    check_texts("register", alias=alias, tracking_uri=tracking_uri)
+    check_list("register", "code_paths", code_paths)
+    check_list("register", "pip_requirements", pip_requirements)
     missing = [package for package in _NEEDED if find_spec(package) is None]
     if missing:
         raise RegistryError(

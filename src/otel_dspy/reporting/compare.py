@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from typing_extensions import override
 
+from otel_dspy.argument_checks import check_text, check_texts
 from otel_dspy.reporting.errors import ReportError
 from otel_dspy.reporting.html_result import HtmlResult
 from otel_dspy.reporting.required_packages import check_packages
@@ -79,8 +80,12 @@ def compare(first: str, *others: str, tracking_uri: str | None = None) -> Compar
     Raises:
         ReportError: A run does not exist, is not that of an optimization or has no results yet; no second run is
             named; or a package of the extra `report` is missing.
+        ValueError: An argument is not a text, or is empty.
         mlflow.exceptions.MlflowException: The store did not answer.
     """
+    for run in (first, *others):
+        check_text("compare", "run", run)
+    check_texts("compare", tracking_uri=tracking_uri)
     if not others:
         raise ReportError("A comparison needs two runs or more: compare(RUN, RUN, …), or otel-dspy compare RUN RUN…")
     check_packages()

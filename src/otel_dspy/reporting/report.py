@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from typing_extensions import override
 
+from otel_dspy.argument_checks import check_text, check_texts
 from otel_dspy.reporting.html_result import HtmlResult
 from otel_dspy.reporting.latest import LATEST
 from otel_dspy.reporting.required_packages import check_packages
@@ -96,8 +97,11 @@ def report(
     Raises:
         ReportError: There is no such run, it is not that of an optimization, it has no results yet, or a package of
             the extra `report` is missing.
+        ValueError: An argument is not a text, or is empty.
         mlflow.exceptions.MlflowException: The store did not answer.
     """
+    check_text("report", "run", run)
+    check_texts("report", tracking_uri=tracking_uri, experiment=experiment, against=against)
     check_packages()
     import mlflow  # noqa: PLC0415 - seconds
 

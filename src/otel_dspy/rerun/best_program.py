@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
+from otel_dspy.argument_checks import check_program, check_text, check_texts
 from otel_dspy.rerun.errors import RerunError
 
 if TYPE_CHECKING:
@@ -53,8 +54,12 @@ def best_program(
     Raises:
         RerunError: There is no such run, no trial of an unfinished optimization has a score on the whole validation
             set, programs were not recorded, the recorded program has other predictors, or MLflow is missing.
+        ValueError: An argument is not a text, or is empty; or the program is not one.
         mlflow.exceptions.MlflowException: The store did not answer.
     """
+    check_text("best_program", "run", run)
+    check_program("best_program", program)
+    check_texts("best_program", tracking_uri=tracking_uri, experiment=experiment)
     if find_spec("mlflow") is None:
         raise RerunError("Programs are read from MLflow, which is missing. Install otel-dspy[mlflow].")
     from otel_dspy.rerun.program_state import RECORD_PROGRAMS, loaded  # noqa: PLC0415 - MLflow: seconds

@@ -7,7 +7,7 @@ import webbrowser
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from otel_dspy.command_line.arguments import add_tracking_uri
+from otel_dspy.command_line.arguments import add_tracking_uri, given_text
 from otel_dspy.reporting.commands.read_error import command_read_error
 from otel_dspy.reporting.errors import ReportError
 from otel_dspy.reporting.files.file_report import report_on_files
@@ -35,7 +35,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "files of a program, OTLP JSON files of a Collector",
     )
     add_tracking_uri(parser)
-    parser.add_argument("--experiment", metavar="NAME", help="search for the latest optimization in this experiment")
+    parser.add_argument(
+        "--experiment", metavar="NAME", type=given_text, help="search for the latest optimization in this experiment"
+    )
     parser.add_argument("--against", metavar="RUN", help="compare with this optimization, on the page and in the text")
     parser.add_argument(
         "--out", metavar="FILE", help="file of the page; defaults to report-RUN.html in the current folder"

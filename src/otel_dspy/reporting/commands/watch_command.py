@@ -7,7 +7,7 @@ import sys
 import time
 from typing import TYPE_CHECKING, Any, Final
 
-from otel_dspy.command_line.arguments import add_tracking_uri
+from otel_dspy.command_line.arguments import add_tracking_uri, given_text
 from otel_dspy.command_line.exit_status import INTERRUPTED
 from otel_dspy.environment.quantities import number_of_seconds
 from otel_dspy.reporting.commands.read_error import command_read_error
@@ -38,7 +38,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the command's arguments."""
     parser.add_argument("run", nargs="?", default=LATEST, metavar="RUN", help="run id, or `latest` (the default)")
     add_tracking_uri(parser)
-    parser.add_argument("--experiment", metavar="NAME", help="search for the latest optimization in this experiment")
+    parser.add_argument(
+        "--experiment", metavar="NAME", type=given_text, help="search for the latest optimization in this experiment"
+    )
     parser.add_argument(
         "--interval", default="5s", metavar="TIME", help="pause between two reads of MLflow (default: 5s)"
     )

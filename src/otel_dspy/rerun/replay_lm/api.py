@@ -7,6 +7,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from otel_dspy.argument_checks import check_text, check_texts
 from otel_dspy.rerun.errors import RerunError
 
 if TYPE_CHECKING:
@@ -57,8 +58,12 @@ def replay_lm(  # noqa: PLR0913 - where the record is, and what the model is
     Raises:
         RerunError: There is no such run or file, it has no recorded calls with messages, or none of this model, the
             model must be named, or DSPy or MLflow is missing.
+        ValueError: An argument is not a text, or is empty.
         mlflow.exceptions.MlflowException: The store did not answer.
     """
+    if not isinstance(run, Path):
+        check_text("replay_lm", "run", run)
+    check_texts("replay_lm", model=model, tracking_uri=tracking_uri, experiment=experiment)
     if find_spec("dspy") is None:
         raise RerunError("Calls are replayed by a language model of DSPy, which is missing.")
     return model_of(

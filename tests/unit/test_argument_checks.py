@@ -1,0 +1,99 @@
+"""Arguments of the public functions that are of a wrong type or empty: an error at the call, before anything happens."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any
+
+import dspy
+import pytest
+
+import otel_dspy
+import otel_dspy.mlflow
+from otel_dspy.cli import main
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+WRONG: Any = 5
+PROGRAM = dspy.Predict("question -> answer")
+REGISTRATION: dict[str, Any] = {"name": "n", "program": PROGRAM}
+CALLS: dict[str, Callable[[], object]] = {
+    "report(run=...): a value of type int is not the id of a run, or latest; use a text": lambda: otel_dspy.report(
+        WRONG
+    ),
+    "report(run=...): an empty text is not the id of a run, or latest": lambda: otel_dspy.report(""),
+    "report(tracking_uri=...): an empty text is not a tracking URI": lambda: otel_dspy.report(tracking_uri=" "),
+    "report(experiment=...): an empty text is not the name of an experiment": lambda: otel_dspy.report(experiment=""),
+    "report(against=...): a value of type int is not": lambda: otel_dspy.report(against=WRONG),
+    "compare(run=...): a value of type list is not": lambda: otel_dspy.compare(["a", "b"]),  # type: ignore[arg-type] - what it rejects
+    "compare(tracking_uri=...): a value of type int is not": lambda: otel_dspy.compare("a", "b", tracking_uri=WRONG),
+    "best_program(run=...): None is not": lambda: otel_dspy.best_program(None, PROGRAM),  # type: ignore[arg-type] - what it rejects
+    "best_program(program=...): Predict is a class; pass an instance": lambda: otel_dspy.best_program(
+        "latest", dspy.Predict
+    ),
+    "best_program(program=...): a value of type int is not a DSPy program": lambda: otel_dspy.best_program(
+        "latest", WRONG
+    ),
+    "replay_lm(run=...): a value of type int is not": lambda: otel_dspy.replay_lm(WRONG),
+    "replay_lm(model=...): an empty text is not the name of a model": lambda: otel_dspy.replay_lm(model=""),
+    "register(name=...): an empty text is not": lambda: otel_dspy.register("latest", name="", program=PROGRAM),
+    "register(alias=...): an empty text is not": lambda: otel_dspy.register("latest", **REGISTRATION, alias=""),
+    "register(code_paths=...): a value of type str is not a list": lambda: otel_dspy.register(
+        "latest", **REGISTRATION, code_paths="users.py"
+    ),
+    "forecast(program=...): a value of type int is not a DSPy program": lambda: otel_dspy.forecast(
+        dspy.BootstrapFewShot(), WRONG, []
+    ),
+    "forecast(optimizer=...): BootstrapFewShot is a class; pass an instance": lambda: otel_dspy.forecast(
+        dspy.BootstrapFewShot, PROGRAM, []
+    ),
+    "forecast(run=...): an empty text is not": lambda: otel_dspy.forecast(dspy.BootstrapFewShot(), PROGRAM, [], run=""),
+    "roles: 5 is not a list of task": lambda: otel_dspy.GepaBudgetStopper(cost=1, roles=WRONG),
+    "timeout='5' is not a number of seconds": lambda: otel_dspy.mlflow.flush("5"),  # type: ignore[arg-type] - what it rejects
+}
+
+
+@pytest.mark.parametrize(("message", "call"), CALLS.items(), ids=CALLS)
+def test_a_function_rejects_it(message: str, call: Callable[[], object]) -> None:
+    """The message names the function, the argument and what it should be; the store is not read."""
+    with pytest.raises(ValueError, match=f"^{re.escape(message)}"):
+        call()
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "message"),
+    [
+        ("experiment", 5, "a value of type int is not the name of an experiment; use a text"),
+        ("experiment", "", "an empty text is not the name of an experiment"),
+        ("tracking_uri", b"http://me:secret@host", "a value of type bytes is not a tracking URI; use a text"),
+        ("tracking_uri", "", "an empty text is not a tracking URI"),
+        ("workspace", ["team"], "a value of type list is not the name of a workspace; use a text"),
+        ("log_traces", "http://localhost:5000", "a value of type str is not a boolean; use True or False"),
+        ("log_compiles", None, "None is not a boolean; use True or False"),
+        ("log_evaluation_datasets", "no", "a value of type str is not a boolean; use True or False"),
+    ],
+)
+@pytest.mark.parametrize("function", ["autolog", "MlflowSpanProcessor"])
+def test_recording_rejects_it(function: str, name: str, value: Any, message: str) -> None:
+    """It would be noticed during the optimization only, or not at all; DSPy is not instrumented then."""
+    with pytest.raises(ValueError, match=f"^{re.escape(f'{function}({name}=...): {message}')}$"):
+        getattr(otel_dspy.mlflow, function)(**{name: value})
+    assert otel_dspy.DSPyInstrumentor().tracer_provider is None
+
+
+@pytest.mark.parametrize("name", ["disable", "silent"])
+def test_autolog_rejects_it(name: str) -> None:
+    """A text would count as True."""
+    wrong: dict[str, Any] = {name: "no"}
+    with pytest.raises(ValueError, match=rf"^autolog\({name}=...\): a value of type str is not a boolean"):
+        otel_dspy.mlflow.autolog(**wrong)
+
+
+@pytest.mark.parametrize("option", ["--tracking-uri", "--experiment"])
+def test_an_empty_option(option: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """A script passes a variable that is not set: the command would read another store or experiment."""
+    with pytest.raises(SystemExit) as ended:
+        main(["report", option, ""])
+    assert ended.value.code == 2
+    assert f"argument {option}: the value is empty" in capsys.readouterr().err
