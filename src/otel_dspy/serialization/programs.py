@@ -79,8 +79,9 @@ def _state(program: object) -> dict[str, Any]:
     try:
         return cast("Dumpable", program).dump_state()
     except Exception:
-        # DSPy cannot dump an LM with a user-defined engine; the state omits every LM anyway.
-        if not _has_models(program):
+        # DSPy cannot dump an LM with a user-defined engine; the state omits every LM anyway. And it passes `json_mode`
+        # to each part, which `dspy.Retrieve` does not have.
+        if not _has_models(program) and not _has_retrievers(program):
             raise
         if _is_parameter(program):  # its state is its own, without the path of a predictor in it
             return _without_model(program).dump_state()
@@ -111,6 +112,12 @@ def _is_parameter(part: object) -> bool:
 
 def _has_models(program: object) -> bool:
     return any(getattr(part, "lm", None) is not None for _, part in cast("Any", program).named_parameters())
+
+
+def _has_retrievers(program: object) -> bool:
+    from dspy import Retrieve  # noqa: PLC0415 - dspy is optional for this package
+
+    return any(isinstance(part, Retrieve) for _, part in cast("Any", program).named_parameters())
 
 
 def _without_model(part: object) -> Dumpable:

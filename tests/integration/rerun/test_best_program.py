@@ -12,6 +12,7 @@ import otel_dspy
 from otel_dspy import RerunError
 from tests.support.breakable_optimizations import DEMOS
 from tests.support.gated_optimization import GatedOptimization
+from tests.support.learning_lm import learning_lm
 from tests.support.optimizers import Breaking, Rounds
 from tests.support.recorded_run import instrumented_into, recording_into
 from tests.support.sums import exact, examples, sums_lm
@@ -46,6 +47,36 @@ def test_of_a_finished_optimization(tmp_path: Path) -> None:
     assert best.program.lm.model == "openai/scripted"
     loaded = otel_dspy.best_program(best.run_id, student(), tracking_uri=uri).program
     assert (demos(loaded), loaded.lm) == (demos(returned), None)
+
+
+class Searching(dspy.Module):
+    """An answer from passages; a program with `dspy.Retrieve` cannot be dumped by DSPy."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.search = dspy.Retrieve(k=2)
+        self.answer = dspy.Predict("context, question -> answer")
+
+    def forward(self, question: str) -> Any:
+        """Search, then answer."""
+        search: Any = self.search
+        return self.answer(context=search(question).passages, question=question)
+
+
+def test_of_a_program_that_retrieves(tmp_path: Path) -> None:
+    """Each trial has its program, and the best one is loaded."""
+
+    def search(query: str, k: int, **_: object) -> list[Any]:
+        return [dspy.Prediction(long_text=f"{query} {number}") for number in range(k)]
+
+    with recording_into(tmp_path) as uri, dspy.context(lm=learning_lm(), rm=search):
+        optimizer: Any = dspy.BootstrapFewShotWithRandomSearch(
+            metric=exact, num_candidate_programs=1, num_threads=1, **DEMOS
+        )
+        returned: Any = optimizer.compile(Searching(), trainset=examples(4))
+    best: Any = otel_dspy.best_program("latest", Searching(), tracking_uri=uri)
+    assert demos(returned.answer)
+    assert demos(best.program.answer) == demos(returned.answer)
 
 
 def test_of_a_running_optimization(tmp_path: Path) -> None:
