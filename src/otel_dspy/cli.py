@@ -102,7 +102,8 @@ _COMMANDS: Final[Mapping[str, _Command]] = {
         "run a recorded trial again without a request",
         "Score the recorded answers of a trial again (--metric), or run its program again on the examples "
         "that it was scored on, with calls answered from the record (--program). The exit status is 1 if a call is "
-        "neither in the record nor sent to a model (--from-trial).",
+        "neither in the record nor sent to a model (--from-trial), or if the program or the metric raises on every "
+        "example.",
     ),
 }
 """Commands by name, in the order of the help."""

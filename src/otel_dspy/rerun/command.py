@@ -69,7 +69,8 @@ def run(chosen: argparse.Namespace, write_line: Callable[[str], None]) -> int:
     """Print the scores.
 
     Returns:
-        0; 1, with the reason on standard error, if there is no result or a call was not in the record.
+        0; 1, with the reason on standard error, if there is no result, a call was not in the record, or the program or
+        the metric raised on every example.
     """
     try:
         result = _result(chosen)
@@ -88,6 +89,14 @@ def run(chosen: argparse.Namespace, write_line: Callable[[str], None]) -> int:
         print(
             f"{result.unknown} calls are not in the record, so the score is not that of the trial. "
             "--from-trial N --lm MODEL sends them to a model.",
+            file=sys.stderr,
+        )
+        return 1
+    if result.rescored.all_failed:
+        example, failure = next(iter(result.rescored.failures.items()))
+        print(
+            "The program or the metric raised on every example, so there is no score now. "
+            f"Example {example}: {failure}",
             file=sys.stderr,
         )
         return 1

@@ -26,10 +26,17 @@ class Rescored:
         scores: (example id, recorded score, score now); an example that failed has 0, the recorded score of one that
             the trial was not scored on is None.
         failures: examples whose program or metric raised now, with the exception's text.
+        attempted: number of examples on which the program ran or the metric was called.
     """
 
     scores: tuple[tuple[str, float | None, float], ...]
     failures: Mapping[str, str]
+    attempted: int
+
+    @property
+    def all_failed(self) -> bool:
+        """Whether the program or the metric raised on every example that it was called for."""
+        return self.attempted > 0 and len(self.failures) == self.attempted
 
     def mean(self, unit: str | None) -> float:
         """Return the mean of the scores now, in percent or as a ratio."""
@@ -51,12 +58,10 @@ def score_answers(trial: RecordedTrial, metric: Callable[..., Any]) -> Rescored:
     """Apply a metric to the recorded answers. Examples that had failed without an answer keep the score 0."""
 
     def score(example: ScoredExample) -> Any:
-        if not example.prediction:
-            return 0.0
         made: Any = dspy.Prediction(**example.prediction)
         return metric(_example(example, frozenset(example.fields) - trial.predicted), made)
 
-    return _collected(trial, score)
+    return _scored_answers(trial, score)
 
 
 def score_program(trial: RecordedTrial, program: Any, metric: Callable[..., Any], lm: Any, threads: int) -> Rescored:
@@ -87,27 +92,29 @@ def score_program(trial: RecordedTrial, program: Any, metric: Callable[..., Any]
     with of_dspy.context(lm=lm), ThreadPoolExecutor(threads) as pool:
         for future in [pool.submit(copy_context().run, run, example) for example in examples]:
             future.result()
-    return _rescored(trial, results, errors)
+    return _rescored(trial, results, errors, len(examples))
 
 
-def _collected(trial: RecordedTrial, score: Callable[[ScoredExample], Any]) -> Rescored:
+def _scored_answers(trial: RecordedTrial, score: Callable[[ScoredExample], Any]) -> Rescored:
     results: dict[int, Any] = {}
     errors: dict[int, str] = {}
-    for position, example in enumerate(trial.examples):
+    answered = [(position, example) for position, example in enumerate(trial.examples) if example.prediction]
+    for position, example in answered:
         try:
             results[position] = score(example)
         except Exception as error:  # noqa: BLE001 - a user's metric may raise anything
             errors[position] = f"{type(error).__name__}: {error}"
-    return _rescored(trial, results, errors)
+    return _rescored(trial, results, errors, len(answered))
 
 
-def _rescored(trial: RecordedTrial, results: Mapping[int, Any], errors: Mapping[int, str]) -> Rescored:
+def _rescored(trial: RecordedTrial, results: Mapping[int, Any], errors: Mapping[int, str], attempted: int) -> Rescored:
     return Rescored(
         tuple(
             (example.id, example.score, as_score(results.get(position, 0.0)) or 0.0)
             for position, example in enumerate(trial.examples)
         ),
         {trial.examples[position].id: text for position, text in sorted(errors.items())},
+        attempted,
     )
 
 

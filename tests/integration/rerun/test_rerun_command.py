@@ -41,6 +41,20 @@ def lenient(example, prediction, trace=None):
     return prediction.answer == "wrong" or exact(example, prediction)
 
 
+class Failing(dspy.Predict):
+    def forward(self, **kwargs):
+        raise KeyError("no program")
+
+
+failing = Failing("question -> answer")
+
+
+def partial(example, prediction, trace=None):
+    if int(example.question.partition("+")[0]) % 2 == 0:
+        raise ValueError("no even number")
+    return exact(example, prediction)
+
+
 def broken(example, prediction, trace=None):
     raise ValueError("no metric")
 """
@@ -104,11 +118,30 @@ def test_the_program_runs_again_from_the_record(rerun: Any) -> None:
         assert found["calls"] == {"answered": 6, "unknown": 0, "sent": 0}
 
 
-def test_a_metric_that_fails_is_shown(rerun: Any) -> None:
-    """By example, with its exception."""
-    status, out, _ = rerun(program="program", metric="broken")
-    assert status == 0
+@pytest.mark.parametrize("program", [{}, {"program": "program"}], ids=["answers", "program"])
+def test_a_metric_that_always_fails(rerun: Any, program: dict[str, str]) -> None:
+    """Each example is shown with the exception. The score of 0 is none: the exit status is 1, with the first one."""
+    status, out, err = rerun(metric="broken", **program)
+    assert status == 1
     assert out.count("failed: ValueError: no metric") == 6
+    assert err == (
+        "The program or the metric raised on every example, so there is no score now. Example 0: ValueError: no metric\n"
+    )
+
+
+def test_a_program_that_always_fails(rerun: Any) -> None:
+    """The exit status is 1, as for the metric."""
+    status, out, err = rerun(program="failing", metric="exact")
+    assert status == 1
+    assert out.count("failed: KeyError: 'no program'") == 6
+    assert "raised on every example, so there is no score now. Example 0: KeyError: 'no program'" in err
+
+
+def test_a_metric_that_fails_on_some_examples(rerun: Any) -> None:
+    """They count as failed, as in DSPy: that is a result, with exit status 0."""
+    status, out, err = rerun(program="program", metric="partial")
+    assert (status, err) == (0, "")
+    assert out.count("failed: ValueError: no even number") == 3
 
 
 def test_a_fork_sends_what_differs_alone(recorded: tuple[str, Path]) -> None:
