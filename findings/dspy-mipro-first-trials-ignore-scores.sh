@@ -6,7 +6,8 @@
 #           before the trials. Two metrics with opposite scores lead to other trials.
 # Seen:     Optuna's TPESampler samples at random until it has ten trials, of which the default program is one. For a
 #           program with one predictor auto="light" has ten trials. With opposite scores the first nine choose the same
-#           instructions and demos; the last one alone is chosen by the scores.
+#           instructions and demos; the last one alone is chosen by the scores. With more than 50 validation examples
+#           MIPROv2 adds its full evaluations to the trials, so that the scores choose the last two.
 #
 # Output seen:
 #   trials: 10

@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
-# DSPy: SIMBA counts the given program as 0, whatever it scores: with scores below 0 no candidate is built on another.
+# DSPy: SIMBA counts the given program as 0, whatever it scores: with scores far below 0 no candidate is built on another.
 #
 # Seen on 2026-11-30 with dspy 3.4.1, numpy 2.4.6, CPython 3.11.
 # Expected: a metric, and the same metric minus 10 (a negative error, a cost): SIMBA, which adds a line of advice to one
 #           of its best programs in each of eight steps, finds the same.
 # Seen:     the given program has no scores in SIMBA's list, and a program without scores counts as 0. Where scores are
-#           negative it is the best one by far: each candidate of each step is made from it, and has one line of
+#           far below 0 it is the best one by far: each candidate of each step is made from it, and has one line of
 #           advice in the end, as after the first step.
 #
 # Output seen:

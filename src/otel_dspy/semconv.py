@@ -131,8 +131,8 @@ DSPY_LM_COST: Final = "dspy.lm.cost"
 model has no known price, on a cache hit too.
 """
 DSPY_LM_REQUESTS: Final = "dspy.lm.requests"
-"""How many responses DSPy put together for the call: it sends a request for each choice where the provider's API has no
-`n`. Absent where it is one.
+"""How many responses DSPy combined for the call: its own engine sends a request for each choice (`n`). Absent where it
+is one.
 """
 DSPY_LM_RETRIES: Final = "dspy.lm.retries"
 """How many attempts failed and were repeated."""
@@ -572,7 +572,7 @@ METRIC_DSPY_EVALUATE_EXAMPLES: Final = "dspy.evaluate.examples"
 METRIC_DSPY_MODULE_DURATION: Final = "dspy.module.duration"
 """How long a module call took. Histogram, unit `s`."""
 METRIC_DSPY_USAGE_COST: Final = "dspy.usage.cost"
-"""Cost of language model calls. Counter, unit `{USD}`."""
+"""Cost of calls of language and embedding models. Counter, unit `{USD}`."""
 METRIC_DSPY_USAGE_UNPRICED_CALLS: Final = "dspy.usage.unpriced_calls"
 """Calls of language and embedding models that used tokens at an unknown price. Counter, unit `{call}`."""
 METRIC_DSPY_USAGE_CACHE_HITS: Final = "dspy.usage.cache_hits"

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 NEEDED: Final = ("google.rpc.status_pb2", "opentelemetry.proto", "opentelemetry.sdk", "prometheus_client", "starlette")
 """Modules that the app imports in addition to MLflow, each provided by the extra `bridge`."""
 _OTLP: Final = ("mlflow.server.fastapi_app", "mlflow.server.otel_api")
-"""MLflow's FastAPI server and its OTLP endpoint, which MLflow 3.5 added."""
+"""MLflow's FastAPI server and its OTLP endpoint, which MLflow 3.4 added."""
 _AUTH_CONFIGURATION: Final = "MLFLOW_AUTH_CONFIG_PATH"
 AUTH_APP: Final = "basic-auth"
 """Name of MLflow's app with authentication."""

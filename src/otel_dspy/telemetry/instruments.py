@@ -80,7 +80,9 @@ class Instruments:
         )
         self.module_duration = DeferredHistogram(queue, module_duration)
         cost = meter.create_counter(
-            semconv.METRIC_DSPY_USAGE_COST, unit="{USD}", description="Cost of language model calls."
+            semconv.METRIC_DSPY_USAGE_COST,
+            unit="{USD}",
+            description="Cost of calls of language and embedding models.",
         )
         self.cost = DeferredCounter(queue, cost)
         unpriced_calls = meter.create_counter(

@@ -142,7 +142,7 @@ class Search:
     def validated(self, program_ids: Sequence[str | None]) -> list[int | None]:
         """Return the `simba_idx` of the programs that SIMBA validates: evenly spaced winners.
 
-        If the programs differ from those that 3.4.1 selects (`simba.py:329-338`), all are None.
+        If the programs differ from those that 3.4.1 selects (`program_idxs` in `simba.py`), all are None.
         """
         last = len(self.winners) - 1
         spaced = [round(slot * last / self.num_models) for slot in range(self.num_models + 1)] if last else [0]

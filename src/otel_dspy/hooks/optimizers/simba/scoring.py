@@ -1,7 +1,7 @@
 """Instrumentation of SIMBA's scoring: an `example` span for each run, an `evaluate` span for the runs of each program.
 
-Source: `dspy/teleprompt/simba.py:198-204, 306-324, 340-357` and `wrap_program` of `simba_utils.py` of dspy 3.4.1.
-`wrap_program` returns a function that runs a program and the metric; it swallows their exceptions and scores 0.
+Source: `dspy/teleprompt/simba.py` (steps 2, 5 and 6, and the validation) and `wrap_program` of `simba_utils.py` of dspy
+3.4.1. `wrap_program` returns a function that runs a program and the metric; it swallows their exceptions and scores 0.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Hook for SIMBA's strategies: a candidate's trial, from the strategy that builds it until it is scored.
 
-Source: `dspy/teleprompt/simba.py:245-301` and `simba_utils.py` of dspy 3.4.1. A strategy receives a bucket (the
+Source: `dspy/teleprompt/simba.py` (step 4) and `simba_utils.py` of dspy 3.4.1. A strategy receives a bucket (the
 trajectories of one example, best first) and a copy of a program of the pool, which still has the source's `simba_idx`.
 A strategy that finds nothing to learn returns False and leaves the copy unchanged; SIMBA scores it nevertheless. SIMBA
 swallows a strategy's exception and drops the candidate.

@@ -103,5 +103,5 @@ def _rates(model: str) -> tuple[float, float, float, float] | None:
 def _module() -> object:
     try:
         return importlib.import_module("mlflow.utils.providers")
-    except ImportError:  # before MLflow 3.9
+    except ImportError:  # before MLflow 3.8
         return None

@@ -1,7 +1,7 @@
 """Token usage and cost of a trace, summed over its spans as MLflow does.
 
 MLflow updates these sums while spans are stored. Once it has a trace's info it adds only the first following request
-with tokens (3.14 to 3.18), so a trace whose info is written before its spans needs its sums written.
+with tokens (3.12 to 3.18), so a trace whose info is written before its spans needs its sums written.
 """
 
 from __future__ import annotations
