@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -64,11 +65,11 @@ class TrialRerun:
                 "trial": self.trial.row.index,
                 "unit": self.unit,
                 "recorded_score": self.trial.row.score,
-                "score": self.score,
+                "score": _json_number(self.score),
                 "examples": len(self.rescored.scores),
                 "added": self.rescored.added,
                 "changed": [
-                    {"example": example, "recorded_score": recorded, "score": now}
+                    {"example": example, "recorded_score": recorded, "score": _json_number(now)}
                     for example, recorded, now in self.rescored.changed
                 ],
                 "failures": dict(self.rescored.failures),
@@ -89,7 +90,8 @@ class TrialRerun:
         )
         lines = [head]
         lines += [
-            f"  example {example}: {known:g} as recorded, {now:g} now" for example, known, now in rescored.changed
+            f"  example {example}: {known:g} as recorded, {_value_text(now)} now"
+            for example, known, now in rescored.changed
         ]
         lines += [f"  example {name} failed: {text}" for name, text in rescored.failures.items()]
         sent = "sent to the model" if self.sent else "without an answer"
@@ -188,4 +190,15 @@ def _model(found: RecordedRun, index: int, model: str | None, fallback: Any) -> 
 def _shown(score: float | None, unit: str | None) -> str:
     if score is None:
         return "none"
+    if not math.isfinite(score):
+        return _value_text(score)
     return f"{score:.1f} %" if unit == "percent" else f"{score:.4g}"
+
+
+def _value_text(value: float) -> str:
+    return "NaN" if math.isnan(value) else f"{value:g}"
+
+
+def _json_number(value: float) -> float | None:
+    """Return a number that JSON supports; None for NaN and infinity, as in the artifacts of runs."""
+    return value if math.isfinite(value) else None

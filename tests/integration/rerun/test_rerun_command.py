@@ -49,6 +49,10 @@ class Failing(dspy.Predict):
 failing = Failing("question -> answer")
 
 
+def undefined(example, prediction, trace=None):
+    return float("nan") if example.question.startswith("0") else exact(example, prediction)
+
+
 def partial(example, prediction, trace=None):
     if int(example.question.partition("+")[0]) % 2 == 0:
         raise ValueError("no even number")
@@ -127,6 +131,17 @@ def test_a_metric_that_always_fails(rerun: Any, program: dict[str, str]) -> None
     assert err == (
         "The program or the metric raised on every example, so there is no score now. Example 0: ValueError: no metric\n"
     )
+
+
+def test_a_metric_that_returns_nan(rerun: Any) -> None:
+    """The score is NaN, as in DSPy: `NaN` in the text, null in JSON, which has no other value for it."""
+    status, out, _ = rerun("--trial", "0", metric="undefined")
+    assert status == 0
+    assert "score 50.0 % as recorded, NaN now, over 6 examples, 1 of them with another score" in out
+    assert "  example 0: 0 as recorded, NaN now" in out
+    found = json.loads(rerun("--trial", "0", "--json", metric="undefined")[1], parse_constant=pytest.fail)
+    assert found["score"] is None
+    assert found["changed"] == [{"example": "0", "recorded_score": 0.0, "score": None}]
 
 
 def test_a_program_that_always_fails(rerun: Any) -> None:

@@ -138,8 +138,9 @@ def _description(trial: TrialRecord, *, broken: bool) -> str | None:
     if trial.score is None:
         return f"{tried}: no score; {reason_text(trial.reason)}" if trial.reason else None
     found = f"{tried}: {_score(trial)}"
-    if trial.initial_score is not None:
-        found += f", {difference_text(trial.score - trial.initial_score, trial.score_unit)} against the start"
+    difference = trial.score - (math.nan if trial.initial_score is None else trial.initial_score)
+    if math.isfinite(difference):
+        found += f", {difference_text(difference, trial.score_unit)} against the start"
     return found + (f"; {reason_text(trial.reason)}" if trial.reason else "")
 
 
@@ -168,8 +169,9 @@ def _title(trial: TrialRecord) -> str:
 def _score(trial: TrialRecord) -> str:
     found = score_value_text(trial.score, trial.score_unit)
     if (count := trial.num_examples) is not None:
-        # A ratio "of 20" would read as a number of examples.
-        found += f" of {count}" if trial.score_unit == "percent" else f" on {count} example{'s' * (count != 1)}"
+        # A ratio "of 20" would read as a number of examples, and so would NaN.
+        percent = trial.score_unit == "percent" and trial.score is not None and math.isfinite(trial.score)
+        found += f" of {count}" if percent else f" on {count} example{'s' * (count != 1)}"
         return f"{found} (minibatch)" if trial.scope == "minibatch" else found
     return f"{found} on a minibatch" if trial.scope == "minibatch" else found
 
