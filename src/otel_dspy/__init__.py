@@ -3,7 +3,6 @@
 from otel_dspy.budget import Budget, BudgetExceeded
 from otel_dspy.diagnosis.api import Diagnosis, doctor
 from otel_dspy.forecasting.api import forecast
-from otel_dspy.gepa_stopper import GepaBudgetStopper
 from otel_dspy.instrumentor import DSPyInstrumentor
 from otel_dspy.model_registry.api import register
 from otel_dspy.reporting.compare import compare
@@ -12,6 +11,7 @@ from otel_dspy.rerun.best_program import BestProgram, best_program
 from otel_dspy.rerun.errors import RecordedCallError, RerunError, UnknownCallError
 from otel_dspy.rerun.replay_lm.api import replay_lm
 from otel_dspy.telemetry.conventions.conversations import conversation
+from otel_dspy.telemetry.gepa_budget_stopper import GepaBudgetStopper
 from otel_dspy.version import __version__
 
 __all__ = [

@@ -13,9 +13,9 @@ from typing_extensions import override
 from otel_dspy.bridge import command as bridge_command
 from otel_dspy.command_line.exit_status import INTERRUPTED
 from otel_dspy.command_line.store_setup_lines import hide_store_setup_lines
-from otel_dspy.control_characters import without_control_characters
 from otel_dspy.demo import command as demo_command
 from otel_dspy.diagnosis import command as doctor_command
+from otel_dspy.formatting.control_characters import without_control_characters
 from otel_dspy.mlflow.spool_replay import command as replay_command
 from otel_dspy.model_registry import command as register_command
 from otel_dspy.reporting.commands import compare_command, gate_command, report_command, watch_command

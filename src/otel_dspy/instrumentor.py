@@ -11,11 +11,11 @@ from opentelemetry.instrumentation.instrumentor import BaseInstrumentor
 from opentelemetry.trace import get_tracer_provider
 from typing_extensions import override
 
-from otel_dspy import global_redaction
 from otel_dspy.package import INSTRUMENTS
+from otel_dspy.runtime import global_redaction
 from otel_dspy.runtime.fork_gate import ForkGate
 from otel_dspy.settings import CONTENT_VARIABLE, Settings
-from otel_dspy.tracer_provider_check import PROVIDERS, provider_given
+from otel_dspy.telemetry.provider_check import PROVIDERS, provider_given
 from otel_dspy.version import __version__
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from pathlib import Path
 from otel_dspy.diagnosis.known_variables import known
 from otel_dspy.mlflow import autolog
 from otel_dspy.settings import Settings
-from otel_dspy.tracer_provider_check import PROVIDERS
+from otel_dspy.telemetry.provider_check import PROVIDERS
 
 PAGE = (Path(__file__).parents[2] / "docs" / "settings.md").read_text(encoding="utf-8")
 

@@ -37,6 +37,7 @@ EXTRAS: Final = {
     "demo": ["demo"],
     "command_line": [],
     "environment": [],
+    "formatting": [],
     ".": [],
 }
 """Folder of the package -> extras that its modules need; `.` for the modules beside the folders."""

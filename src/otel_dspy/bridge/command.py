@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any, Final, NoReturn, cast
 from otel_dspy.bridge.collector_config import collector_config
 from otel_dspy.bridge.configuration import setting_definitions, settings
 from otel_dspy.bridge.garbage_collection import exclude_modules
-from otel_dspy.optional_modules import is_installed
-from otel_dspy.tracking_uri import without_passwords
+from otel_dspy.environment.optional_modules import is_installed
+from otel_dspy.mlflow.tracking_uri import without_passwords
 
 if TYPE_CHECKING:
     import argparse

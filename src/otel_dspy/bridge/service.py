@@ -22,7 +22,7 @@ from otel_dspy.bridge.servers.grpc_server import GrpcFront
 from otel_dspy.bridge.servers.http_server import HttpFront
 from otel_dspy.mlflow.tracking.requests import http_policy, workspaces
 from otel_dspy.mlflow.tracking.store.store import Store
-from otel_dspy.tracking_uri import without_passwords
+from otel_dspy.mlflow.tracking_uri import without_passwords
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable

@@ -7,8 +7,8 @@ from pathlib import Path
 
 from otel_dspy.diagnosis.checks.mlflow_store import TRACKING_URI, mlflow_store
 from otel_dspy.diagnosis.finding import Level
-from otel_dspy.optional_modules import is_installed
-from otel_dspy.tracking_uri import is_server
+from otel_dspy.environment.optional_modules import is_installed
+from otel_dspy.mlflow.tracking_uri import is_server
 
 NEEDED_MEMORY = 1_500_000_000
 """Memory in bytes that the demo needs with its local model. Measured peak: 1.2 GB, including 0.5 GB of MLflow."""

@@ -8,7 +8,7 @@ from pathlib import Path
 import mlflow
 
 from otel_dspy.demo.readiness import DemoCannotRunError, check_store
-from otel_dspy.tracking_uri import open_with
+from otel_dspy.mlflow.tracking_uri import open_with
 
 EXPERIMENT = "otel-dspy demo"
 

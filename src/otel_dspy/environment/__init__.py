@@ -1,1 +1,1 @@
-"""Environment variables: names that several parts know, booleans, and numbers with units."""
+"""What a process finds: environment variables, their booleans and numbers with units, installed optional modules."""

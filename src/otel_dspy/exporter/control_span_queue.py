@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final, cast
 
 from typing_extensions import override
 
-from otel_dspy.control_spans import is_control
+from otel_dspy.span_format import is_control
 
 if TYPE_CHECKING:
     from opentelemetry.sdk.trace import ReadableSpan

@@ -9,8 +9,8 @@ import sys
 from typing import TYPE_CHECKING, Any, Final
 
 from otel_dspy.mlflow.tracking.runs import report_observers
+from otel_dspy.mlflow.tracking_uri import address_without_passwords, open_with
 from otel_dspy.runtime.error_guard import guarded
-from otel_dspy.tracking_uri import address_without_passwords, open_with
 
 if TYPE_CHECKING:
     from opentelemetry.sdk.trace import TracerProvider

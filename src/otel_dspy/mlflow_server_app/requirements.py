@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from otel_dspy.environment.optional_modules import is_installed
 from otel_dspy.environment.variable_names import SERVER_APP_BASE
 from otel_dspy.mlflow_server_app.unsupported_error import UnsupportedServerError
-from otel_dspy.optional_modules import is_installed
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

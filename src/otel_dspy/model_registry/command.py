@@ -8,11 +8,11 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from otel_dspy.command_line.arguments import add_tracking_uri
+from otel_dspy.mlflow.tracking_uri import without_passwords
 from otel_dspy.model_registry.api import register
 from otel_dspy.model_registry.errors import RegistryError
 from otel_dspy.reporting.commands.read_error import store_read_error
 from otel_dspy.rerun.errors import RerunError
-from otel_dspy.tracking_uri import without_passwords
 
 if TYPE_CHECKING:
     import argparse

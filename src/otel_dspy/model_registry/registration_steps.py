@@ -11,6 +11,7 @@ from mlflow.exceptions import MlflowException
 
 from otel_dspy import semconv
 from otel_dspy.mlflow.tracking.requests.error_cause import message_of
+from otel_dspy.mlflow.tracking_uri import without_passwords
 from otel_dspy.model_registry.current_store import current_store
 from otel_dspy.model_registry.errors import RegistryError
 from otel_dspy.model_registry.model_files import write_model
@@ -19,7 +20,6 @@ from otel_dspy.model_registry.model_version import create_version, existing_vers
 from otel_dspy.model_registry.prompts import PROMPTS, register_prompts
 from otel_dspy.model_registry.registration_data import Registered
 from otel_dspy.rerun.best_program import best_program
-from otel_dspy.tracking_uri import without_passwords
 
 if TYPE_CHECKING:
     from typing import Any

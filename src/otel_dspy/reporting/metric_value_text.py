@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from otel_dspy.trial_text import difference_text, score_value_text
+from otel_dspy.formatting.trial_text import difference_text, score_value_text
 
 
 def metric_mean_text(mean: float, unit: str | None) -> str:

@@ -7,8 +7,8 @@ from typing import Any
 
 from otel_dspy.command_line.user_file import import_file
 from otel_dspy.command_line.user_program import NoProgramError, program_of
+from otel_dspy.mlflow.tracking_uri import without_passwords
 from otel_dspy.rerun.errors import RerunError
-from otel_dspy.tracking_uri import without_passwords
 
 
 class UserCode:

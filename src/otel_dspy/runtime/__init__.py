@@ -1,1 +1,1 @@
-"""Process-level services: the deferred queue, the guard around instrumentation code, fork and SIGTERM handling."""
+"""Process-level services: deferred queue, guard around instrumentation code, fork and SIGTERM handling, redaction."""

@@ -11,7 +11,7 @@ from markdown_it import MarkdownIt
 from mlflow import MlflowClient
 
 from otel_dspy import cli
-from otel_dspy.markdown import markdown_text
+from otel_dspy.formatting.markdown import markdown_text
 from otel_dspy.reporting.errors import ReportError
 from otel_dspy.reporting.gating.checks import Limits, checked, unreadable
 from otel_dspy.reporting.gating.json_gate import json_text

@@ -14,7 +14,7 @@ from otel_dspy.bridge.durable_queue import rejected_requests
 from otel_dspy.bridge.durable_queue.queue_error import QueueError
 from otel_dspy.bridge.durable_queue.queue_folder import database_file, note_owner, owner
 from otel_dspy.bridge.durable_queue.stored_request import QueuedRequest, pending_request, routing_text
-from otel_dspy.tracking_uri import storable_uri
+from otel_dspy.mlflow.tracking_uri import storable_uri
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Sequence

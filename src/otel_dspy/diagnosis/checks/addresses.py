@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from otel_dspy.diagnosis.finding import Finding, Level
-from otel_dspy.tracking_uri import address_without_passwords
+from otel_dspy.mlflow.tracking_uri import address_without_passwords
 
 
 def no_address(subject: str, variable: str, address: str, wrong: str) -> Finding:

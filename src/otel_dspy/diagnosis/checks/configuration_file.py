@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from otel_dspy.diagnosis.finding import Finding, Level
-from otel_dspy.optional_modules import is_installed
+from otel_dspy.environment.optional_modules import is_installed
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

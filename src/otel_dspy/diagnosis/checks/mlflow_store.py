@@ -20,7 +20,7 @@ from otel_dspy.diagnosis.checks.addresses import no_address
 from otel_dspy.diagnosis.checks.exporters import TIMEOUT
 from otel_dspy.diagnosis.finding import LONGEST_REASON, Finding, Level
 from otel_dspy.environment.boolean_text import boolean_variable
-from otel_dspy.tracking_uri import address_without_passwords, uri_error, without_passwords
+from otel_dspy.mlflow.tracking_uri import address_without_passwords, uri_error, without_passwords
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

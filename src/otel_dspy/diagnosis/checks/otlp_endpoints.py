@@ -11,7 +11,7 @@ from opentelemetry.util.re import parse_env_headers
 
 from otel_dspy.diagnosis.checks.addresses import no_address, shown_address
 from otel_dspy.diagnosis.finding import Finding, Level
-from otel_dspy.tracking_uri import uri_error
+from otel_dspy.mlflow.tracking_uri import uri_error
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -9,7 +9,7 @@ from otel_dspy.diagnosis.checks import otlp_rejections as rejections
 from otel_dspy.diagnosis.checks.otlp_requests import TIMEOUT
 from otel_dspy.diagnosis.checks.tls_ports import speaks_tls
 from otel_dspy.diagnosis.finding import LONGEST_REASON
-from otel_dspy.tracking_uri import without_passwords
+from otel_dspy.mlflow.tracking_uri import without_passwords
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

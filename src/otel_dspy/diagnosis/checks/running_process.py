@@ -9,7 +9,7 @@ from otel_dspy.diagnosis.checks.mlflow_store import TRACKING_URI, WORKSPACE
 from otel_dspy.diagnosis.checks.settings import SPAN_LIMITS
 from otel_dspy.diagnosis.finding import Finding, Level
 from otel_dspy.instrumentor import DSPyInstrumentor
-from otel_dspy.tracking_uri import address_without_passwords
+from otel_dspy.mlflow.tracking_uri import address_without_passwords
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

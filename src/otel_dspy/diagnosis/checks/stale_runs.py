@@ -11,7 +11,7 @@ from otel_dspy.diagnosis.checks.mlflow_store import TRACKING_URI, WORKSPACE
 from otel_dspy.diagnosis.finding import Finding, Level
 from otel_dspy.environment.boolean_text import boolean_variable
 from otel_dspy.environment.variable_names import REPORT
-from otel_dspy.tracking_uri import uri_error, without_passwords
+from otel_dspy.mlflow.tracking_uri import uri_error, without_passwords
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

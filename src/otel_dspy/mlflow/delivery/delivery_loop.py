@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 from opentelemetry.instrumentation.utils import suppress_instrumentation
 
+from otel_dspy.formatting.stop_reasons import SHUT_DOWN, TERMINATED
 from otel_dspy.mlflow.delivery.cpu_throttle import CpuThrottle
 from otel_dspy.mlflow.delivery.span_pipeline import SpanPipeline
 from otel_dspy.mlflow.tracking.operation_applier import OperationApplier
@@ -19,7 +20,6 @@ from otel_dspy.mlflow.tracking.requests.retry import Stopped
 from otel_dspy.mlflow.tracking.runs.run_reports import RunReports
 from otel_dspy.mlflow.tracking.writers.exclusive_writer import ExclusiveWriter
 from otel_dspy.runtime import sigterm
-from otel_dspy.stop_reasons import SHUT_DOWN, TERMINATED
 
 if TYPE_CHECKING:
     from otel_dspy.mlflow.delivery.drop_policy import DropPolicy

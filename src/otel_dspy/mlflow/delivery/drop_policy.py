@@ -5,9 +5,9 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING, Final
 
-from otel_dspy.control_spans import is_control
 from otel_dspy.mlflow.records.route import RootKind
 from otel_dspy.runtime.bounded_dict import BoundedDict
+from otel_dspy.span_format import is_control
 
 if TYPE_CHECKING:
     from opentelemetry.sdk.trace import ReadableSpan

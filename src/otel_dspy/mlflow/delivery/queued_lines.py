@@ -9,7 +9,7 @@ from otel_dspy.mlflow.delivery import spool_line
 from otel_dspy.mlflow.delivery.queued_span import QueuedSpan
 from otel_dspy.mlflow.delivery.spool_segments import SEGMENT_BYTES
 from otel_dspy.mlflow.records.route import Destination, Route
-from otel_dspy.tracking_uri import storable_uri
+from otel_dspy.mlflow.tracking_uri import storable_uri
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -18,7 +18,7 @@ from otel_dspy.mlflow.records.route import (
     TraceUpdate,
     UserEvent,
 )
-from otel_dspy.tracking_uri import storable_uri
+from otel_dspy.mlflow.tracking_uri import storable_uri
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

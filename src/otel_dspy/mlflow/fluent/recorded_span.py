@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any, Final, cast
 from opentelemetry.trace import StatusCode, format_span_id, format_trace_id
 from wrapt import ObjectProxy
 
-from otel_dspy.global_redaction import redacted
 from otel_dspy.mlflow.records.route import SpanUpdate, UserEvent
+from otel_dspy.runtime.global_redaction import redacted
 from otel_dspy.serialization.json_text import parse_json
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 from otel_dspy.mlflow.delivery import spool_folder
 from otel_dspy.mlflow.spool_replay import replay_to_otlp
 from otel_dspy.mlflow.spool_replay.file_result import FileResult
-from otel_dspy.tracking_uri import address_without_passwords
+from otel_dspy.mlflow.tracking_uri import address_without_passwords
 
 if TYPE_CHECKING:
     import argparse

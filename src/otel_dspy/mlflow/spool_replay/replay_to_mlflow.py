@@ -17,7 +17,7 @@ from otel_dspy.mlflow.tracking.requests import http_policy
 from otel_dspy.mlflow.tracking.requests.retry import Stopped
 from otel_dspy.mlflow.tracking.runs.run_reports import RunReports
 from otel_dspy.mlflow.tracking.writers.exclusive_writer import ExclusiveWriter
-from otel_dspy.tracking_uri import without_passwords
+from otel_dspy.mlflow.tracking_uri import without_passwords
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable

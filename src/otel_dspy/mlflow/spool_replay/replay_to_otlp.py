@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, Final
 from otel_dspy.exporter.redirects import REDIRECTS, redirect_text
 from otel_dspy.mlflow.delivery.spool_folder import OURS, spool_name
 from otel_dspy.mlflow.tracking.requests.retry_after import MAX_RETRY_AFTER, retry_after_seconds
-from otel_dspy.tracking_uri import address_without_passwords, uri_error, without_passwords
+from otel_dspy.mlflow.tracking_uri import address_without_passwords, uri_error, without_passwords
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 from otel_dspy.command_line.arguments import add_tracking_uri, given_text
 from otel_dspy.command_line.exit_status import INTERRUPTED
 from otel_dspy.environment.quantities import number_of_seconds
+from otel_dspy.mlflow.tracking_uri import without_passwords
 from otel_dspy.reporting.commands.read_error import command_read_error
 from otel_dspy.reporting.errors import ReportError
 from otel_dspy.reporting.latest import LATEST
@@ -17,7 +18,6 @@ from otel_dspy.reporting.report import Report
 from otel_dspy.reporting.required_packages import check_packages
 from otel_dspy.reporting.sections.running_phase import running_phase
 from otel_dspy.reporting.trials.trial_row_text import choice_text, trial_line
-from otel_dspy.tracking_uri import without_passwords
 
 if TYPE_CHECKING:
     import argparse

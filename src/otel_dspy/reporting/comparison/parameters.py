@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from otel_dspy.formatting.trial_text import NONE
 from otel_dspy.reporting.sections.predictions import value_text
-from otel_dspy.trial_text import NONE
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from otel_dspy.formatting.trial_text import error_text
 from otel_dspy.reporting.comparison.comparison_verdict import outcome, sentence
 from otel_dspy.reporting.comparison.parameters import differing_parameters
 from otel_dspy.reporting.comparison.run_figures import run_figures, run_name
 from otel_dspy.reporting.comparison.winner_comparison import compare_examples
 from otel_dspy.reporting.sections.prompts.prompt_diff import program_diff
 from otel_dspy.reporting.statistics.significance import SIGNIFICANT
-from otel_dspy.trial_text import error_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

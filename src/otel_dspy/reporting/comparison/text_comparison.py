@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from otel_dspy.formatting.trial_text import NONE, score_value_text
 from otel_dspy.reporting.number_text import counted, duration_text
 from otel_dspy.reporting.rich_classes import SIMPLE_HEAD, Table, Text
 from otel_dspy.reporting.table_lines import table_lines
-from otel_dspy.trial_text import NONE, score_value_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence

@@ -6,7 +6,6 @@ from itertools import chain
 from typing import TYPE_CHECKING, Final
 
 from otel_dspy import semconv
-from otel_dspy.control_spans import is_control
 from otel_dspy.mlflow.delivery.spool_line import end_line, span_line
 from otel_dspy.mlflow.records.route import Destination, Experiment
 from otel_dspy.mlflow.spool_replay.file_result import FileResult
@@ -14,6 +13,7 @@ from otel_dspy.otlp_requests.json_spans import spans_in_json
 from otel_dspy.otlp_requests.protobuf_spans import BadSpanError, MalformedError, TooLargeError
 from otel_dspy.otlp_requests.span_route import UnusableError, routed
 from otel_dspy.reporting.files.request_files import RequestFileError, requests_in_file
+from otel_dspy.span_format import is_control
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

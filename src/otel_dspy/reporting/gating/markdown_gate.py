@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from otel_dspy.markdown import markdown_text
+from otel_dspy.formatting.markdown import markdown_text
 from otel_dspy.reporting.comparison.text_comparison import figure_rows
 from otel_dspy.reporting.gating.checks import WORDS
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from otel_dspy.formatting.trial_text import score_value_text
 from otel_dspy.reporting.html.score_chart import BOTTOM, GRID_LINES, HEIGHT, LEFT, RIGHT, TOP, WIDTH, stairs
-from otel_dspy.trial_text import score_value_text
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

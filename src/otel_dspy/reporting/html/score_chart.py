@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from otel_dspy.formatting.trial_text import score_value_text
 from otel_dspy.reporting.html.axis_labels import labeled_places
 from otel_dspy.reporting.number_text import duration_text
-from otel_dspy.trial_text import score_value_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence

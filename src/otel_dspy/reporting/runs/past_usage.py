@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 
 from otel_dspy import semconv
 from otel_dspy.mlflow.mapping.artifacts.summary import SUMMARY
+from otel_dspy.mlflow.tracking_uri import without_passwords
 from otel_dspy.reporting.errors import ReportError
 from otel_dspy.reporting.latest import LATEST
 from otel_dspy.reporting.runs.connection import connected
 from otel_dspy.reporting.runs.json_artifacts import RunArtifacts
 from otel_dspy.reporting.runs.run_search import find_run, latest_run
 from otel_dspy.reporting.runs.summary_rows import mapping, number, uses
-from otel_dspy.tracking_uri import without_passwords
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

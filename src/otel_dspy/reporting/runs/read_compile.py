@@ -11,6 +11,7 @@ from otel_dspy.mlflow.mapping.naming import DATASET_ROLE, ENDED_PHASE, ERROR_MES
 from otel_dspy.mlflow.records.param_names import LANGUAGE_MODEL
 from otel_dspy.mlflow.tracking.runs.stale_runs import REASON_TAG
 from otel_dspy.mlflow.tracking.store import server_artifacts
+from otel_dspy.mlflow.tracking_uri import without_passwords
 from otel_dspy.reporting.compile_result import Compile, Trial
 from otel_dspy.reporting.errors import ReportError
 from otel_dspy.reporting.runs.connection import connected
@@ -32,7 +33,6 @@ from otel_dspy.reporting.runs.summary_rows import (
     uses,
 )
 from otel_dspy.reporting.runs.unfinished_summary import best_with_a_score, summary_of_runs
-from otel_dspy.tracking_uri import without_passwords
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

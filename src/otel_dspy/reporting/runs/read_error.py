@@ -10,7 +10,7 @@ from mlflow.exceptions import MlflowException
 
 from otel_dspy.mlflow.tracking.requests.error_cause import WHILE_UNTRUSTED, error_cause, untrusted_certificate
 from otel_dspy.mlflow.tracking.requests.error_classification import ErrorClass, classify
-from otel_dspy.tracking_uri import address_without_passwords
+from otel_dspy.mlflow.tracking_uri import address_without_passwords
 
 if TYPE_CHECKING:
     from collections.abc import Generator

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any, Final, cast
 from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
 
+from otel_dspy.mlflow.tracking_uri import without_passwords
 from otel_dspy.reporting.errors import ReportError
 from otel_dspy.reporting.runs.run_search import check_store
-from otel_dspy.tracking_uri import without_passwords
 
 if TYPE_CHECKING:
     from mlflow.entities.model_registry import ModelVersion

@@ -8,9 +8,9 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, cast
 
+from otel_dspy.formatting.stop_reasons import stop_text
 from otel_dspy.reporting.compile_result import Example, ExampleResult
 from otel_dspy.reporting.runs.summary_rows import mapping, number
-from otel_dspy.stop_reasons import stop_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping

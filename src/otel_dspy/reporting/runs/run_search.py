@@ -12,9 +12,9 @@ from mlflow.exceptions import MlflowException
 from otel_dspy import semconv
 from otel_dspy.mlflow.mapping.naming import PARENT_RUN
 from otel_dspy.mlflow.tracking.store.paging import every_page
+from otel_dspy.mlflow.tracking_uri import without_passwords
 from otel_dspy.reporting.errors import ReportError
 from otel_dspy.reporting.latest import LATEST
-from otel_dspy.tracking_uri import without_passwords
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -8,6 +8,7 @@ import time
 from typing import TYPE_CHECKING, Any, Final
 
 from otel_dspy import semconv
+from otel_dspy.formatting.trial_text import failure_text
 from otel_dspy.mlflow.mapping.naming import ERROR_TYPE
 from otel_dspy.mlflow.records.metric_names import (
     BEST_SCORE,
@@ -19,7 +20,6 @@ from otel_dspy.mlflow.records.metric_names import (
 )
 from otel_dspy.mlflow.records.param_names import FORECAST, LANGUAGE_MODEL
 from otel_dspy.reporting.runs.summary_rows import mappings
-from otel_dspy.trial_text import failure_text
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from otel_dspy.formatting.trial_text import NONE
 from otel_dspy.reporting.sections.predictions import value_text
-from otel_dspy.trial_text import NONE
 
 if TYPE_CHECKING:
     from collections.abc import Container, Mapping

@@ -8,14 +8,14 @@ import threading
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from otel_dspy.control_characters import without_control_characters
+from otel_dspy.formatting.control_characters import without_control_characters
+from otel_dspy.formatting.stop_reasons import stop_text
+from otel_dspy.formatting.trial_text import score_value_text
 from otel_dspy.reporting.errors import ReportError
 from otel_dspy.reporting.number_text import counted, duration_text, use_text
 from otel_dspy.reporting.required_packages import check_packages
 from otel_dspy.reporting.terminal.terminal_warnings import OVER_A_BAR
 from otel_dspy.reporting.trials.trial_row_text import choice_text, trial_line
-from otel_dspy.stop_reasons import stop_text
-from otel_dspy.trial_text import score_value_text
 
 if TYPE_CHECKING:
     from otel_dspy.reporting.terminal.compile_progress import CompileResult, CompileView

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from otel_dspy.formatting.trial_text import NONE
 from otel_dspy.reporting.number_text import counted, use_text
 from otel_dspy.reporting.rich_classes import SIMPLE_HEAD, Table, Text, escape
 from otel_dspy.reporting.trials.trial_row import ModelUse
 from otel_dspy.reporting.trials.trial_row_text import choice_text, numbers_text, score_text
 from otel_dspy.reporting.trials.trial_selection import best_index, shown_trials
-from otel_dspy.trial_text import NONE
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -5,9 +5,9 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any, Final
 
+from otel_dspy.formatting.trial_text import failure_text
 from otel_dspy.serialization.json_text import readable_json
 from otel_dspy.serialization.json_types import is_object, is_sequence
-from otel_dspy.trial_text import failure_text
 
 if TYPE_CHECKING:
     from otel_dspy.mlflow.mapping.compile_aggregator import EndedCompile

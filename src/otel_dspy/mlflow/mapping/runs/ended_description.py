@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from otel_dspy.markdown import markdown_text
-from otel_dspy.trial_text import failure_text, score_value_text, tried_text
+from otel_dspy.formatting.markdown import markdown_text
+from otel_dspy.formatting.trial_text import failure_text, score_value_text, tried_text
 
 if TYPE_CHECKING:
     from otel_dspy.mlflow.mapping.compile_aggregator import EndedCompile

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from otel_dspy.stop_reasons import stop_text
+from otel_dspy.formatting.stop_reasons import stop_text
 
 if TYPE_CHECKING:
     from otel_dspy.mlflow.mapping.operations import RunStatus

@@ -6,6 +6,8 @@ import math
 from typing import TYPE_CHECKING
 
 from otel_dspy import semconv as sc
+from otel_dspy.formatting.stop_reasons import stop_text
+from otel_dspy.formatting.trial_text import difference_text, failure_text, reason_text, score_value_text, tried_text
 from otel_dspy.mlflow.mapping import naming
 from otel_dspy.mlflow.mapping.artifacts import tables
 from otel_dspy.mlflow.mapping.context import compile_run, trial_run
@@ -23,8 +25,6 @@ from otel_dspy.mlflow.mapping.operations import (
 from otel_dspy.mlflow.mapping.runs.kept_program import kept_program
 from otel_dspy.mlflow.mapping.runs.run_status import run_status
 from otel_dspy.mlflow.records.metric_names import BEST_SCORE, NUM_EXAMPLES
-from otel_dspy.stop_reasons import stop_text
-from otel_dspy.trial_text import difference_text, failure_text, reason_text, score_value_text, tried_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+from otel_dspy.formatting.trial_text import BASELINE
 from otel_dspy.mlflow.mapping import naming
 from otel_dspy.mlflow.mapping.context import logs_traces
 from otel_dspy.mlflow.mapping.trace_operations import TagTrace
@@ -15,7 +16,6 @@ from otel_dspy.mlflow.mapping.traces.score_changes import change, counted_score
 from otel_dspy.mlflow.records.route import RootKind
 from otel_dspy.mlflow.records.span_records import CompileRecord, ExampleRecord, TrialRecord
 from otel_dspy.runtime.bounded_dict import BoundedDict
-from otel_dspy.trial_text import BASELINE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

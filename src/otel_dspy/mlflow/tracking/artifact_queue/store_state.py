@@ -13,8 +13,8 @@ from otel_dspy.mlflow.tracking.artifact_queue.artifact_write import ArtifactWrit
 from otel_dspy.mlflow.tracking.requests.error_classification import ErrorClass
 from otel_dspy.mlflow.tracking.requests.outage_log import SILENCE
 from otel_dspy.mlflow.tracking.requests.retry import Backoff
+from otel_dspy.mlflow.tracking_uri import address_without_passwords, without_passwords
 from otel_dspy.runtime.fork_gate import ForkGate
-from otel_dspy.tracking_uri import address_without_passwords, without_passwords
 
 if TYPE_CHECKING:
     from otel_dspy.mlflow.tracking.artifact_queue.artifact_write import ArtifactAttempt

@@ -6,7 +6,7 @@ import logging
 from typing import TYPE_CHECKING
 
 from otel_dspy.mlflow.tracking.store.evaluation_dataset_store import EvaluationDatasetsUnsupportedError
-from otel_dspy.tracking_uri import without_passwords
+from otel_dspy.mlflow.tracking_uri import without_passwords
 
 if TYPE_CHECKING:
     from otel_dspy.mlflow.mapping.operations import LogEvaluationDataset

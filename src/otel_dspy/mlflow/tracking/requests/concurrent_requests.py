@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Final
 from otel_dspy.mlflow.tracking.requests import connection_pool, http_policy, workspaces
 from otel_dspy.mlflow.tracking.requests.concurrency_limit import ConcurrencyLimit
 from otel_dspy.mlflow.tracking.requests.error_cause import connection_was_closed
+from otel_dspy.mlflow.tracking_uri import is_server
 from otel_dspy.runtime.fork_gate import ForkGate
-from otel_dspy.tracking_uri import is_server
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Sequence

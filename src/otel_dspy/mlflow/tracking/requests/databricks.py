@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Final, cast
 
 import wrapt
 
-from otel_dspy.optional_modules import is_installed
+from otel_dspy.environment.optional_modules import is_installed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

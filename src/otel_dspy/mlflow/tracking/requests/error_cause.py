@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 import requests
 
-from otel_dspy.tracking_uri import without_passwords
+from otel_dspy.mlflow.tracking_uri import without_passwords
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

@@ -13,8 +13,8 @@ from otel_dspy.mlflow.tracking.requests.error_cause import (
     is_locked,
     untrusted_certificate,
 )
+from otel_dspy.mlflow.tracking_uri import without_passwords
 from otel_dspy.runtime.fork_gate import ForkGate
-from otel_dspy.tracking_uri import without_passwords
 
 _logger = logging.getLogger(__name__)
 

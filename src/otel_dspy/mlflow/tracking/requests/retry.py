@@ -13,8 +13,8 @@ from otel_dspy.mlflow.tracking.requests.error_classification import ArtifactStor
 from otel_dspy.mlflow.tracking.requests.operation_outcome import Outcome, Result
 from otel_dspy.mlflow.tracking.requests.outage_log import OutageLog
 from otel_dspy.mlflow.tracking.requests.unusable_run import UnusableRunLog, unusable_run
+from otel_dspy.mlflow.tracking_uri import address_without_passwords
 from otel_dspy.runtime.fork_gate import ForkGate
-from otel_dspy.tracking_uri import address_without_passwords
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -22,9 +22,9 @@ from otel_dspy.mlflow.tracking.runs import report_writer
 from otel_dspy.mlflow.tracking.runs.description_tag import describe_stopped_run
 from otel_dspy.mlflow.tracking.runs.ended_descriptions import EndedDescriptions
 from otel_dspy.mlflow.tracking.runs.report_writer import ReportRequest
+from otel_dspy.mlflow.tracking_uri import without_passwords
 from otel_dspy.runtime.bounded_dict import BoundedDict
 from otel_dspy.runtime.fork_gate import ForkGate
-from otel_dspy.tracking_uri import without_passwords
 
 if TYPE_CHECKING:
     from otel_dspy.mlflow.tracking.store.experiment_connection import Connection

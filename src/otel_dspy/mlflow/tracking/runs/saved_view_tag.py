@@ -7,7 +7,7 @@ import time
 from typing import TYPE_CHECKING
 
 from otel_dspy.mlflow.mapping.runs.saved_view_content import trials_view
-from otel_dspy.tracking_uri import without_passwords
+from otel_dspy.mlflow.tracking_uri import without_passwords
 
 if TYPE_CHECKING:
     from otel_dspy.mlflow.tracking.store.experiment_connection import Connection

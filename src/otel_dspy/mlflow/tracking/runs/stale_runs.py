@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from otel_dspy import semconv as sc
+from otel_dspy.formatting.stop_reasons import stop_text
 from otel_dspy.mlflow.mapping.naming import DESCRIPTION, KILLED_REASON, PARENT_RUN
 from otel_dspy.mlflow.tracking.requests.error_classification import ErrorClass, classify
 from otel_dspy.mlflow.tracking.state.process_identity import HOST_TAG, PROCESSES_TAG, have_exited, host
-from otel_dspy.stop_reasons import stop_text
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -13,8 +13,8 @@ from mlflow.store.artifact.artifact_repository_registry import get_artifact_repo
 from mlflow.store.tracking.abstract_store import AbstractStore
 from mlflow.tracing.constant import TraceTagKey
 
+from otel_dspy.environment.optional_modules import is_installed
 from otel_dspy.mlflow.tracking.store import server_artifacts
-from otel_dspy.optional_modules import is_installed
 
 _logger = logging.getLogger(__name__)
 

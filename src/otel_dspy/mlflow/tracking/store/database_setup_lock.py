@@ -11,7 +11,7 @@ import time
 from contextlib import ExitStack, contextmanager, suppress
 from typing import TYPE_CHECKING, Final
 
-from otel_dspy.tracking_uri import sqlite_folder
+from otel_dspy.mlflow.tracking_uri import sqlite_folder
 
 if TYPE_CHECKING:
     from collections.abc import Generator

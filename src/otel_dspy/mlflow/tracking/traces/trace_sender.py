@@ -14,7 +14,7 @@ from otel_dspy.mlflow.tracking.traces.shared_traces import SharedTraces
 from otel_dspy.mlflow.tracking.traces.trace_batches import POSTPONED, TraceBatch
 from otel_dspy.mlflow.tracking.traces.trace_requests import at_once, whole
 from otel_dspy.mlflow.tracking.traces.trace_writes import TraceWrites
-from otel_dspy.tracking_uri import is_server
+from otel_dspy.mlflow.tracking_uri import is_server
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

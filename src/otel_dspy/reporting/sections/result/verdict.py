@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from otel_dspy.formatting.trial_text import chosen_text, error_text, score_value_text
 from otel_dspy.reporting.number_text import counted, paired_test_text
 from otel_dspy.reporting.sections.answers_outside_labels import answers_outside_labels
 from otel_dspy.reporting.sections.hard_cases import hard_cases
@@ -16,7 +17,6 @@ from otel_dspy.reporting.sections.result.stopped_text import after_stop, is_stop
 from otel_dspy.reporting.sections.result.winner_against_initial import start_and_winner
 from otel_dspy.reporting.statistics.intervals import Interval, mean_interval
 from otel_dspy.reporting.trials.trial_row_text import choice_text
-from otel_dspy.trial_text import chosen_text, error_text, score_value_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

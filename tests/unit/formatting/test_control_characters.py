@@ -8,10 +8,10 @@ from types import SimpleNamespace
 import pytest
 
 from otel_dspy import cli
-from otel_dspy.control_characters import without_control_characters
+from otel_dspy.formatting.control_characters import without_control_characters
+from otel_dspy.formatting.trial_text import error_text, failure_text, reason_text
 from otel_dspy.reporting.commands import report_command
 from otel_dspy.reporting.gating.checks import Limits, checked
-from otel_dspy.trial_text import error_text, failure_text, reason_text
 from tests.unit.reporting.test_gate import HIGH, run
 
 COLORED = "\x1b[0m\x1b[1;31merror\x1b[0m: no module\r\nat \x1b]8;;http://h\x07x\x1b]8;;\x1b\\"

@@ -10,7 +10,7 @@ from mlflow.utils.file_utils import (
 )
 from sqlalchemy.engine import make_url
 
-from otel_dspy.tracking_uri import address_without_passwords, storable_uri, without_passwords
+from otel_dspy.mlflow.tracking_uri import address_without_passwords, storable_uri, without_passwords
 
 
 @pytest.mark.parametrize(

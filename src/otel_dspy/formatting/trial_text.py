@@ -6,7 +6,7 @@ import math
 import re
 from typing import TYPE_CHECKING, Final, cast
 
-from otel_dspy.control_characters import without_escape_sequences
+from otel_dspy.formatting.control_characters import without_escape_sequences
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

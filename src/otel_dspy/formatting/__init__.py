@@ -1,0 +1,1 @@
+"""Text that MLflow's runs, the reports and the terminal show: trials, reasons of stops, recorded text."""
