@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from importlib.util import find_spec
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from otel_dspy.forecasting.error import ForecastError
 from otel_dspy.forecasting.rates import Rates, RoleRate
@@ -12,6 +12,9 @@ from otel_dspy.reporting.errors import ReportError
 
 if TYPE_CHECKING:
     from otel_dspy.reporting.trials.trial_row import ModelUse
+
+_SAME_THREADS: Final = "The time is that of a run with the same number of threads."
+_NO_TIME: Final = "There is no time: that of the run is unknown, as the clock was set back while it ran."
 
 
 def past_rates(run: str, program: str, tracking_uri: str | None, experiment: str | None) -> Rates:
@@ -48,8 +51,8 @@ def past_rates(run: str, program: str, tracking_uri: str | None, experiment: str
     return Rates(
         source=f"run {found.run_id} ({found.optimizer})",
         roles={role: _rate(use) for role, use in found.by_role.items() if use.calls},
-        seconds=Amount.exactly(found.duration / calls),
-        notes=("The time is that of a run with the same number of threads.", *_of_the_cache(found.cache_hits, calls)),
+        seconds=Amount.exactly(found.duration / calls) if found.duration > 0 else None,
+        notes=(_SAME_THREADS if found.duration > 0 else _NO_TIME, *_of_the_cache(found.cache_hits, calls)),
     )
 
 

@@ -14,15 +14,18 @@ UNOBSERVED: Final = "model calls were not observed"
 
 
 def duration_text(seconds: float) -> str:
-    """Format a duration: `4.2 s`, `2 min 15 s`, `1 h 03 min`. A negative one is unknown: the clock was set back."""
-    if seconds < 0:
-        return "an unknown time"
+    """Format a duration: `4.2 s`, `2 min 15 s`, `1 h 03 min`."""
     if seconds < 60:  # noqa: PLR2004 - seconds of a minute
         return f"{seconds:.1f} s"
     minutes, rest = divmod(round(seconds), 60)
     if minutes < 60:  # noqa: PLR2004 - minutes of an hour
         return f"{minutes} min {rest:02} s"
     return f"{minutes // 60} h {minutes % 60:02} min"
+
+
+def run_duration_text(seconds: float) -> str:
+    """Format the duration of an optimization; 0 or less is unknown: the clock was set back while it ran."""
+    return duration_text(seconds) if seconds > 0 else "an unknown time"
 
 
 def probability_text(p_value: float) -> str:

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 
 from otel_dspy.reporting.compile_result import CallUse, Phase
 from otel_dspy.reporting.html.timeline_chart import timeline_chart
@@ -138,11 +137,3 @@ def test_forecast_and_actual() -> None:
     assert '<td class="num">22 or more</td><td class="num">20</td><td>2 fewer than 22</td>' in html
     assert '<td class="num">6 to 8</td><td class="num">10</td><td>2 more than 8</td>' in html
     assert forecast(optimization(trial(0, "01"), labels=LABELS[:2])) == ()
-
-
-def test_the_time_is_unknown_where_the_clock_was_set_back() -> None:
-    """The end of such an optimization is before its start; the page is drawn all the same."""
-    report = Report(replace(optimization(trial(0, "01"), best=0), duration=-3593.2))
-    assert report.verdict.cost.startswith("1 trial in an unknown time: ")
-    assert "an unknown time" in report.text
-    assert "-3593" not in report.html

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from otel_dspy.formatting.trial_text import NONE, score_value_text
-from otel_dspy.reporting.number_text import counted, duration_text
+from otel_dspy.reporting.number_text import counted, run_duration_text
 from otel_dspy.reporting.rich_classes import SIMPLE_HEAD, Table, Text
 from otel_dspy.reporting.table_lines import table_lines
 
@@ -27,7 +27,7 @@ _FIGURES: Final[tuple[tuple[str, Callable[[RunFigures], str]], ...]] = (
     ("best score", lambda run: score_value_text(run.best_score, "percent")),
     ("gain", lambda run: NONE if run.gain is None else f"{run.gain:+.1f} points"),
     ("trials", lambda run: f"{run.trials:,}"),
-    ("duration", lambda run: duration_text(run.duration)),
+    ("duration", lambda run: run_duration_text(run.duration)),
     ("calls", lambda run: f"{run.usage.calls:,}" if run.usage.observed else _UNKNOWN),
     ("tokens", lambda run: f"{run.usage.tokens:,}" if run.usage.observed else _UNKNOWN),
     ("cost", lambda run: cost_text(run.usage.cost, run.usage.unpriced_calls) if run.usage.observed else _UNKNOWN),

@@ -113,7 +113,7 @@ def _trial(index: int, run: Run, began_ms: int) -> dict[str, Any]:
         "error": tags.get(ERROR_TYPE),
         "failure": _failure(tags),
         "program_id": tags.get(semconv.DSPY_PROGRAM_ID),
-        "started": (run.info.start_time - began_ms) / 1000 if run.info.start_time and began_ms else None,
+        "started": _started(run.info.start_time, began_ms),
         "duration": _seconds(run),
         "usage": _usage(metrics, written=semconv.DSPY_TRIAL_STATE in tags),
     }
@@ -142,10 +142,15 @@ def _state(run: Run) -> str:
     return run.data.tags.get(semconv.DSPY_TRIAL_STATE) or status
 
 
+def _started(start_ms: int | None, began_ms: int) -> float | None:
+    """Return the seconds from the start of the optimization to that of a trial; None if the clock was set back."""
+    return (start_ms - began_ms) / 1000 if start_ms and 0 < began_ms <= start_ms else None
+
+
 def _seconds(run: Run) -> float:
     start = run.info.start_time
     end = run.info.end_time or time.time() * 1000
-    return (end - start) / 1000 if start else 0.0
+    return max(0.0, (end - start) / 1000) if start else 0.0
 
 
 def _usage(metrics: Mapping[str, float], *, written: bool) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from otel_dspy.formatting.control_characters import without_control_characters
 from otel_dspy.formatting.stop_reasons import stop_text
 from otel_dspy.formatting.trial_text import score_value_text
 from otel_dspy.reporting.errors import ReportError
-from otel_dspy.reporting.number_text import counted, duration_text, use_text
+from otel_dspy.reporting.number_text import counted, run_duration_text, use_text
 from otel_dspy.reporting.required_packages import check_packages
 from otel_dspy.reporting.terminal.terminal_warnings import OVER_A_BAR
 from otel_dspy.reporting.trials.trial_row_text import choice_text, trial_line
@@ -173,7 +173,7 @@ def _gain(won: str, initial: float | None, best: float, unit: str | None) -> str
 
 def result_text(view: CompileView, result: CompileResult) -> str:
     """Format the result of an ended optimization: scores, the trial that won, usage, duration."""
-    used = f"{use_text(result.usage)}, in {duration_text(result.seconds)}"
+    used = f"{use_text(result.usage)}, in {run_duration_text(result.seconds)}"
     best = view.best
     parts: list[str] = [] if result.error is None else [_ending(result.error)]
     if result.failure is not None:

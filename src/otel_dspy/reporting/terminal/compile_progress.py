@@ -175,7 +175,7 @@ def _result(span: ReadableSpan) -> CompileResult:
         best_score=cast("float | None", attributes.get(semconv.DSPY_COMPILE_BEST_SCORE)),
         unit=cast("str | None", attributes.get(semconv.DSPY_TRIAL_SCORE_UNIT)),
         usage=usage,
-        seconds=((span.end_time or 0) - (span.start_time or 0)) / NANOSECONDS,
+        seconds=max(0, (span.end_time or 0) - (span.start_time or 0)) / NANOSECONDS,
         error=None if error is None else f"{error}: {message}" if message else str(error),
         failure=failure_of_all(attributes),
     )

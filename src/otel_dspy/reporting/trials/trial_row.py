@@ -117,7 +117,7 @@ def trial_row(span: ReadableSpan) -> TrialRow:
         cost=cast("float | None", attributes.get(semconv.DSPY_USAGE_COST)),
         unpriced_calls=cast("int", attributes.get(semconv.DSPY_USAGE_UNPRICED_CALLS, 0)),
         models=_models(below(attributes, semconv.DSPY_USAGE_MODEL)),
-        seconds=(ended - started) / NANOSECONDS,
+        seconds=max(0, ended - started) / NANOSECONDS,  # the clock may have been set back
         failure=failure_of_all(attributes),
     )
 

@@ -36,7 +36,7 @@ def _finite(value: object) -> object:
 def summary(ended: EndedCompile) -> dict[str, Any]:
     """Return the compile as JSON values; scores in `score_unit` (percent or ratio), cost in USD, times in seconds.
 
-    `started` is counted from the start of the compile.
+    `started` is counted from the start of the compile. A time is None where the clock was set back.
     """
     done = ended.done
     return {
@@ -57,12 +57,17 @@ def summary(ended: EndedCompile) -> dict[str, Any]:
     }
 
 
-def _seconds(span: SpanRecord) -> float:
-    return (span.end_ns - span.start_ns) / 1e9
+def _seconds(span: SpanRecord) -> float | None:
+    return _known((span.end_ns - span.start_ns) / 1e9)
 
 
-def _started(span: SpanRecord, done: CompileRecord) -> float:
-    return (span.start_ns - done.span.start_ns) / 1e9
+def _started(span: SpanRecord, done: CompileRecord) -> float | None:
+    return _known((span.start_ns - done.span.start_ns) / 1e9)
+
+
+def _known(seconds: float) -> float | None:
+    """Return None for a negative time: the clock was set back, so that it is unknown."""
+    return seconds if seconds >= 0 else None
 
 
 def _phase(phase: PhaseRecord, done: CompileRecord) -> dict[str, Any]:

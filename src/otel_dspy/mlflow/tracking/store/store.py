@@ -236,7 +236,7 @@ class Store:
             self._store.log_batch(run_id, metrics, some, rest if number == 0 else [])
 
     def end_run(self, run_id: str, status: RunState, end_ms: int, name: str | None = None) -> None:
-        """End the run.
+        """End the run, not before its start: the clock may have been set back in between.
 
         Args:
             run_id: the run's id.
@@ -244,7 +244,10 @@ class Store:
             end_ms: end in Unix milliseconds.
             name: name that it gets; None: it keeps its own.
         """
-        self._store.update_run_info(run_id, RunStatus.from_string(status), end_ms, name)
+        final = RunStatus.from_string(status)
+        started = self._store.update_run_info(run_id, final, end_ms, name).start_time
+        if started is not None and started > end_ms:
+            self._store.update_run_info(run_id, final, started, None)
 
     def remove_run_tag(self, run_id: str, name: str) -> None:
         """Remove a tag of a run; no-op if the run does not have it.

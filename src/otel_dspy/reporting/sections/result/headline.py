@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from otel_dspy.formatting.trial_text import error_text, score_value_text
-from otel_dspy.reporting.number_text import counted, duration_text, role_text, use_text
+from otel_dspy.reporting.number_text import counted, role_text, run_duration_text, use_text
 from otel_dspy.reporting.planned_trials import ended_trials_text, planned_trials
 from otel_dspy.reporting.sections.result.stopped_text import is_stopped, stopped_text
 from otel_dspy.reporting.sections.running_phase import running_phase
@@ -49,7 +49,7 @@ def _result(found: Compile) -> str:
 
 def cost(found: Compile) -> str:
     """Return one sentence on the trials that ended, time and usage, in all and by role."""
-    text = f"{counted(_ended(found), 'trial')} in {duration_text(found.duration)}: {use_text(found.usage)}"
+    text = f"{counted(_ended(found), 'trial')} in {run_duration_text(found.duration)}: {use_text(found.usage)}"
     roles = role_uses(found)
     return f"{text}; by role: {', '.join(roles)}" if roles else text
 
