@@ -127,7 +127,8 @@ class BudgetExceeded(BaseException):
         spent: what the optimization has used of it.
         optimizer: name of the optimizer's class.
         compile_id: `dspy.compile.id` of the optimization.
-        best_trial: index of the best trial so far; None if no trial has a score over the whole validation set.
+        best_trial: index of the best trial so far; None if no trial has a score by which the optimizer chooses, in
+            general one over the whole validation set.
         best_score: its score.
     """
 

@@ -20,8 +20,9 @@ DSPY_COMPILE_DEPTH: Final = "dspy.compile.depth"
 DSPY_COMPILE_INITIAL_SCORE: Final = "dspy.compile.initial_score"
 """Score of the program before optimization, where the optimizer measures it; unit as `dspy.trial.score.unit`."""
 DSPY_COMPILE_BEST_SCORE: Final = "dspy.compile.best_score"
-"""Score of the best trial (see `dspy.compile.best_trial.index`); unit as `dspy.trial.score.unit`. NaN if the optimizer
-returned a program that scored NaN.
+"""Score of the best trial (see `dspy.compile.best_trial.index`), on the whole validation set or, as with a
+`val_evaluation_policy` of GEPA, on the part of it that the trial was scored on; unit as `dspy.trial.score.unit`. NaN if
+the optimizer returned a program that scored NaN.
 """
 DSPY_COMPILE_BEST_TRIAL_INDEX: Final = "dspy.compile.best_trial.index"
 """Index of the trial that scored the returned program, on the whole validation set unless the optimizer chooses by
@@ -560,7 +561,8 @@ METRIC_DSPY_COMPILE_DURATION: Final = "dspy.compile.duration"
 METRIC_DSPY_COMPILE_ACTIVE: Final = "dspy.compile.active"
 """Compiles that run now. Updowncounter, unit `{compile}`."""
 METRIC_DSPY_COMPILE_BEST_SCORE: Final = "dspy.compile.best_score"
-"""Best full-scope score of the compile that ended or improved last. Gauge, unit `1`."""
+"""Score of the best trial (see `dspy.compile.best_score`) of the compile that ended or improved last. Gauge, unit `1`.
+"""
 METRIC_DSPY_TRIAL_DURATION: Final = "dspy.trial.duration"
 """How long a trial took. Histogram, unit `s`."""
 METRIC_DSPY_TRIAL_SCORE: Final = "dspy.trial.score"

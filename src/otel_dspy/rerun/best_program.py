@@ -40,7 +40,7 @@ def best_program(
     """Load the best program of an optimization: the one that it returned, else that of its best trial so far.
 
     The optimization may have finished, failed, been killed, or be running. Only scores on the whole validation set
-    compete; of equal ones the first trial is taken.
+    compete, or those by which a `val_evaluation_policy` of GEPA chooses; of equal ones the first trial is taken.
 
     Args:
         run: id of the optimization's run in MLflow, or `latest` for the one that started last.

@@ -55,6 +55,12 @@ minibatch: some of the examples; only full scores compete.
 """)
 
 
+def test_a_score_on_a_part_that_leads() -> None:
+    """GEPA compares such scores with an evaluation policy: the caption does not exclude them."""
+    rows = [row(0, 0.5, kind="baseline"), row(1, 0.75, scope="minibatch", is_best=True)]
+    assert "\nminibatch: some of the examples.\n" in rendered(rows)
+
+
 def test_calls_without_a_known_price_are_shown() -> None:
     """Below the table, in all and for each model where there are several."""
     own, hosted = ModelUse(12, 700, None, 12), ModelUse(8, 534, 0.0125)

@@ -23,6 +23,8 @@ _FOR_USE: Final = 70
 _FOR_SCOPE: Final = 50
 """Width of a terminal, in characters, that has room for these and for twelve characters of what was tried."""
 _MINIBATCH: Final = "minibatch: some of the examples; only full scores compete."
+_COMPETING_MINIBATCH: Final = "minibatch: some of the examples."
+"""Where a score on a part leads, as with an evaluation policy of GEPA."""
 
 
 def trials_table(  # noqa: PLR0913 - what is shown, and its room
@@ -52,8 +54,9 @@ def trials_table(  # noqa: PLR0913 - what is shown, and its room
     captions = [_totals(every, usage, models or {})]
     if len(ordered) < len(every):
         captions.insert(0, f"{counted(len(every) - len(ordered), 'trial')} not shown")
-    if any(row.scope == "minibatch" for row in ordered):
-        captions.insert(0, _MINIBATCH)
+    parts = [row for row in ordered if row.scope == "minibatch"]
+    if parts:
+        captions.insert(0, _COMPETING_MINIBATCH if any(row.leads for row in parts) else _MINIBATCH)
     if numbers := numbers_text(ordered):
         captions.insert(0, numbers)
     table = Table(
