@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 _dspy: Any = dspy
 _LOADED: Final = (
     "dspy.clients.execution",
+    "dspy.clients.typesafe",
     "dspy.teleprompt.reanchor.calibrate",
     "gepa.optimize_anything",
     "opentelemetry.instrumentation.instrumentor",

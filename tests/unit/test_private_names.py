@@ -55,6 +55,7 @@ _LOGGED: Final = [
     *(("dspy", name, f"BootstrapFewShot.{name}") for name in ("_bootstrap", "_bootstrap_one_example")),
     *(("dspy", name, f"BetterTogether.{name}") for name in ("_prepare_trainset_and_valset", "_run_and_evaluate_step")),
     ("dspy", "_set_signature", "COPRO._set_signature"),
+    ("dspy", "_finish", "TypeSafe._finish"),
     *(("dspy", name, f"{_REANCHOR}.{name}") for name in ("_observe", "_fit_threshold", "_fit_weights", "_fit_cuts")),
     ("dspy", "_interpreter_context", "ProgramOfThought._interpreter_context, RLM._interpreter_context"),
 ]  # fmt: skip

@@ -22,6 +22,7 @@ from otel_dspy.hooks.compilation import compile as compile_hook
 from otel_dspy.hooks.evaluation import evaluate as evaluate_hook
 from otel_dspy.hooks.evaluation import thread_pool_context as threads_hook
 from otel_dspy.hooks.lm import call as lm_hook
+from otel_dspy.hooks.lm import decision_call as decision_hook
 from otel_dspy.hooks.optimizers.hook_registry import HookRegistry
 from otel_dspy.hooks.patching.patches import Patches
 
@@ -35,6 +36,7 @@ def install(telemetry: Telemetry) -> Patches:
     registry = HookRegistry()
     try:
         lm_hook.install(patches, telemetry)
+        decision_hook.install(patches, telemetry)
         module_hook.install(patches, telemetry)
         tool_hook.install(patches, telemetry)
         agent_hook.install(patches, telemetry)

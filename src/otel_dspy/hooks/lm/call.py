@@ -50,16 +50,14 @@ def install(patches: Patches, telemetry: Telemetry) -> None:
         running = _call_at(call_context)
         if running is not None and running.has_part(instance):
             return None
-        compiling = call_context.compile
-        if compiling is not None and compiling.budget is not None:
-            with guarded("the budget of an optimization"):
-                compiling.budget.before_call()  # raises BudgetExceeded, which is not an Exception
-        return _LMHook(telemetry, instance, args, kwargs, attempts_counted=counted)
+        if call_context.compile is not None:
+            check_budget(call_context)
+        return LMHook(telemetry, instance, args, kwargs, attempts_counted=counted)
 
     wrap_with_subclasses(patches, BaseLM, "__call__", lambda _: wrap_call(create_hook))
     wrap_with_subclasses(patches, BaseLM, "acall", lambda own: wrap_async_override(create_hook, own))
     if execution is None:
-        legacy_responses.install(patches, _current_call)
+        legacy_responses.install(patches, current_call)
         patches.lacking("dspy.clients.execution (retries, time to first chunk)")
         return
     patches.wrap(execution, "finalize", _finalize)
@@ -69,18 +67,31 @@ def install(patches: Patches, telemetry: Telemetry) -> None:
         patches.wrap(module, "stream_emitted", _stream_emitted)
 
 
-def _current_call() -> _LMHook | None:
+def check_budget(call_context: CallContext) -> None:
+    """Check the budget of the enclosing compile.
+
+    Raises:
+        BudgetExceeded: the optimization must not make another call. Not an Exception.
+    """
+    compiling = call_context.compile
+    if compiling is not None and compiling.budget is not None:
+        with guarded("the budget of an optimization"):
+            compiling.budget.before_call()
+
+
+def current_call() -> LMHook | None:
+    """Return the hook of the running call of a language model; None outside of calls."""
     return _call_at(current_call_context())
 
 
-def _call_at(call_context: CallContext) -> _LMHook | None:
+def _call_at(call_context: CallContext) -> LMHook | None:
     call = call_context.lm_call
-    return call if isinstance(call, _LMHook) else None
+    return call if isinstance(call, LMHook) else None
 
 
 def _finalize(wrapped: Callable[..., Any], _instance: Any, args: Args, kwargs: Kwargs) -> Any:
     try:  # no `guarded`, which takes three calls of functions
-        call = _current_call()
+        call = current_call()
         if call is not None:
             call.finalized(*args, **kwargs)
     except Exception as failure:
@@ -109,7 +120,7 @@ async def _aattempt(wrapped: Callable[..., Any], _instance: Any, args: Args, kwa
 
 def _stream_emitted(wrapped: Callable[..., Any], _instance: Any, args: Args, kwargs: Kwargs) -> Any:
     with guarded("the chunks of a stream"):
-        call = _current_call()
+        call = current_call()
         if call is not None:
             call.chunk_arrived()
     with hidden_frame:
@@ -118,16 +129,23 @@ def _stream_emitted(wrapped: Callable[..., Any], _instance: Any, args: Args, kwa
 
 def _count_failure() -> None:
     with guarded("counting an LM call's retries"):
-        call = _current_call()
+        call = current_call()
         if call is not None:
             call.failed_attempts += 1
 
 
-class _LMHook(CallHook):
+class LMHook(CallHook):
     """Instruments one call of a language model.
 
     A nested call of the same model (`super().__call__`) belongs to this call. A nested call of another model gets a
     child span, which records its usage (see `OwnUsage`).
+
+    Args:
+        telemetry: provides the tracer, the instruments and the content settings.
+        lm: the language model.
+        args: positional arguments of the call; the first one is its prompt.
+        kwargs: keywords of the call.
+        attempts_counted: whether failed attempts are reported to the hook.
     """
 
     part = "the span of an LM call"
@@ -177,7 +195,13 @@ class _LMHook(CallHook):
         return inside(call.span, call_context.in_lm_call(self), context)
 
     def finalized(self, lm: Any, _call: Any, result: Any) -> None:
-        """Record the result that DSPy has read from the response."""
+        """Record the result that DSPy has read from the response.
+
+        Args:
+            lm: the model that made the request.
+            _call: DSPy's request.
+            result: DSPy's result.
+        """
         self.record(lm, read_result(result))
 
     def record(self, lm: Any, record: LMCallRecord) -> None:
