@@ -20,7 +20,7 @@ from otel_dspy.hooks.lm.usage import add_to_totals, usage_labels
 from otel_dspy.hooks.patching.call_hook import CallHook, wrap_async_override, wrap_call
 from otel_dspy.hooks.patching.capabilities import part
 from otel_dspy.hooks.patching.subclasses import wrap_with_subclasses
-from otel_dspy.hooks.patching.wrapper_frames import hidden_frame
+from otel_dspy.hooks.patching.wrapper_frames import drop_caller_frame, hidden_frame
 from otel_dspy.runtime.error_guard import guarded, report
 from otel_dspy.telemetry.call_context import call_context_in, current_call_context, inside
 from otel_dspy.telemetry.genai.invocations import end_call
@@ -96,26 +96,31 @@ def _finalize(wrapped: Callable[..., Any], _instance: Any, args: Args, kwargs: K
             call.finalized(*args, **kwargs)
     except Exception as failure:
         report("the result of an LM call", failure)
-    with hidden_frame:
+    try:  # no `hidden_frame`, whose two methods take longer
         return wrapped(*args, **kwargs)
+    except BaseException as error:
+        drop_caller_frame(error)
+        raise
 
 
 def _attempt(wrapped: Callable[..., Any], _instance: Any, args: Args, kwargs: Kwargs) -> Any:
-    with hidden_frame:
-        try:
-            return wrapped(*args, **kwargs)
-        except Exception:
+    try:
+        return wrapped(*args, **kwargs)
+    except BaseException as error:
+        if issubclass(type(error), Exception):
             _count_failure()
-            raise
+        drop_caller_frame(error)
+        raise
 
 
 async def _aattempt(wrapped: Callable[..., Any], _instance: Any, args: Args, kwargs: Kwargs) -> Any:
-    with hidden_frame:
-        try:
-            return await wrapped(*args, **kwargs)
-        except Exception:
+    try:
+        return await wrapped(*args, **kwargs)
+    except BaseException as error:
+        if issubclass(type(error), Exception):
             _count_failure()
-            raise
+        drop_caller_frame(error)
+        raise
 
 
 def _stream_emitted(wrapped: Callable[..., Any], _instance: Any, args: Args, kwargs: Kwargs) -> Any:

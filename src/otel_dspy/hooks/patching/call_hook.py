@@ -76,6 +76,18 @@ class CallHook:
         return result
 
     def __enter__(self) -> Self:
+        """Call `enter`."""
+        self.enter()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> Literal[False]:
+        """Call `leave`. Exceptions of the call propagate."""
+        self.leave(error)
+        return False
+
+    def enter(self) -> None:
         """Call `open` and attach its context. If `open` fails, the call is not instrumented."""
         try:
             context = self.open()
@@ -85,12 +97,13 @@ class CallHook:
                 self._attached = context
         except Exception as failure:
             report(self.part, failure)
-        return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> Literal[False]:
-        """Call `close` and detach the context. Exceptions of the call propagate."""
+    def leave(self, error: BaseException | None) -> None:
+        """Call `close` and detach the context.
+
+        Args:
+            error: what the call raised, caught by the caller of this method; None if it returned.
+        """
         try:
             if self._opened:
                 self.close(error)
@@ -107,7 +120,6 @@ class CallHook:
             # Outside of all calls, release the last recorded exception: its frames hold the user's objects.
             if last_recorded_error() is not None and outside_calls():
                 forget()
-        return False
 
 
 def _closed(error: BaseException | None) -> bool:
@@ -131,8 +143,14 @@ def wrap_call(watcher: CallHookFactory) -> Callable[..., Any]:
         if hook is None:
             with hidden_frame:
                 return wrapped(*args, **kwargs)
-        with hook:
-            return hook.returned(wrapped(*args, **kwargs))
+        try:  # no `with`, which calls the methods of the hook without the interpreter's shortcuts
+            hook.enter()
+            result = hook.returned(wrapped(*args, **kwargs))
+        except BaseException as error:
+            hook.leave(error)
+            raise
+        hook.leave(None)
+        return result
 
     return wrapper
 
@@ -145,8 +163,14 @@ def wrap_async_call(watcher: CallHookFactory) -> Callable[..., Any]:
         if hook is None:
             with hidden_frame:
                 return await wrapped(*args, **kwargs)
-        with hook:
-            return hook.returned(await wrapped(*args, **kwargs))
+        try:  # no `with`, which calls the methods of the hook without the interpreter's shortcuts
+            hook.enter()
+            result = hook.returned(await wrapped(*args, **kwargs))
+        except BaseException as error:
+            hook.leave(error)
+            raise
+        hook.leave(None)
+        return result
 
     return wrapper
 

@@ -22,6 +22,8 @@ ORIGINAL = {"wrapped", "called"}
 """Names of a wrapper's first parameter: the function that it calls."""
 HIDING = {"hidden_frame", "hook"}
 """Context managers that remove the frame they are in (`CallHook`, `hidden_frame`)."""
+DROPPING = {"drop_caller_frame(error)", "hook.leave(error)"}
+"""Calls that do the same in an `except BaseException as error` that ends with a bare `raise`."""
 
 
 def _no_answer(_messages: object) -> str:
@@ -75,7 +77,14 @@ def _unhidden(node: ast.AST, *, hidden: bool = False, wrapper: bool = False) -> 
     elif isinstance(node, ast.Call) and wrapper and not hidden and ast.unparse(node.func) in ORIGINAL:
         yield node.lineno
     for child in ast.iter_child_nodes(node):
-        yield from _unhidden(child, hidden=hidden, wrapper=wrapper)
+        caught = isinstance(node, ast.Try) and child in node.body and any(map(_drops_frame, node.handlers))
+        yield from _unhidden(child, hidden=hidden or caught, wrapper=wrapper)
+
+
+def _drops_frame(handler: ast.ExceptHandler) -> bool:
+    catches_all = handler.type is not None and ast.unparse(handler.type) == "BaseException"
+    *steps, last = map(ast.unparse, handler.body)
+    return catches_all and handler.name == "error" and last == "raise" and not DROPPING.isdisjoint(steps)
 
 
 @pytest.mark.parametrize("path", sorted(HOOKS.rglob("*.py")), ids=lambda path: path.relative_to(HOOKS).as_posix())
