@@ -10,6 +10,7 @@ import logging
 from collections import deque
 from typing import TYPE_CHECKING, Any, Final, cast
 
+from opentelemetry.trace import SpanKind
 from typing_extensions import override
 
 from otel_dspy.span_format import is_control
@@ -19,6 +20,9 @@ if TYPE_CHECKING:
     from opentelemetry.sdk.trace.export import BatchSpanProcessor
 
 _logger = logging.getLogger(__name__)
+_append: Final = deque[Any].appendleft
+_length: Final = deque[Any].__len__
+"""Methods of the base class, without the object that `super()` creates for each span."""
 
 MOST_CONTROL_SPANS: Final = 16_384
 """Maximum number of queued control spans, in addition to other spans. Bounds memory if the exporter hangs."""
@@ -36,10 +40,11 @@ class ControlSpanQueue(deque[Any]):
 
     @override
     def appendleft(self, value: ReadableSpan, /) -> None:
-        if is_control(value.attributes):
+        # The kind first: reading an attribute that a span lacks raises and catches an exception.
+        if value.kind is SpanKind.INTERNAL and is_control(value.attributes):
             self._control.appendleft(value)
         else:
-            super().appendleft(value)
+            _append(self, value)
 
     @override
     def pop(self) -> Any:
@@ -52,7 +57,7 @@ class ControlSpanQueue(deque[Any]):
 
     @override
     def __len__(self) -> int:
-        return len(self._control) + super().__len__()
+        return len(self._control) + _length(self)
 
 
 def keep_control_spans(processor: BatchSpanProcessor) -> bool:

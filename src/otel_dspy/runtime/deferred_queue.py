@@ -67,7 +67,7 @@ class DeferredQueue:
             work: called with `args`. Work that it submits itself runs at once.
             args: arguments of `work`; must not be changed afterwards.
         """
-        if self._doer is not None and self._doer == get_ident():
+        if self.doer is not None and self.doer == get_ident():
             try:  # no `guarded`, whose two methods take longer than a measurement's lookup
                 work(*args)
             except Exception as error:  # noqa: BLE001 - reported
@@ -99,7 +99,7 @@ class DeferredQueue:
         Returns:
             False on timeout.
         """
-        if self._doer == get_ident() and not last:
+        if self.doer == get_ident() and not last:
             return True
         # At least once: an item that is running is no longer queued, but has not finished.
         pieces = len(self._waiting) or 1
@@ -140,13 +140,13 @@ class DeferredQueue:
             _, part, work, args = self._waiting.popleft()
         except IndexError:
             return False
-        before, self._doer = self._doer, get_ident()
+        before, self.doer = self.doer, get_ident()
         try:
             work(*args)
         except Exception as error:  # noqa: BLE001 - reported
             report(part, error)
         finally:
-            self._doer = before
+            self.doer = before
         return True
 
     def _age(self, now: float) -> float:
@@ -180,7 +180,8 @@ class DeferredQueue:
         self._waiting.clear()
         _kept.discard(self)
         self._doing = ForkGate()
-        self._doer: int | None = None
+        self.doer: int | None = None
+        """Ident of the thread that runs an item; None while none does."""
         self._awake = threading.Event()
         self._is_awake = False
         """Whether `_awake` is set or about to be: each submission reads it, and `is_set` is a function of Python."""

@@ -19,7 +19,7 @@ ENCLOSING: Final = create_key("otel_dspy.enclosing_call")
 
 def within_call(span: Span, context: Context) -> Context:
     """Return the context, whose current span is this one of a call, with the call as the enclosing one."""
-    return Context(context, **{ENCLOSING: span})
+    return Context({**context, ENCLOSING: span})
 
 
 def current_call() -> Span | None:

@@ -167,7 +167,7 @@ def inside(span: Span, call_context: CallContext, context: Context) -> Context:
         call_context: the call context of the new context.
         context: the context to extend.
     """
-    return Context(context, **{SPAN: span, ENCLOSING: span, _KEY: call_context})
+    return Context({**context, SPAN: span, ENCLOSING: span, _KEY: call_context})
 
 
 def for_log_record(context: Context) -> Context:
@@ -183,4 +183,4 @@ def for_log_record(context: Context) -> Context:
 
 def with_call_context(call_context: CallContext, context: Context) -> Context:
     """Return the context, with its span unchanged, and this call context."""
-    return Context(context, **{_KEY: call_context})
+    return Context({**context, _KEY: call_context})

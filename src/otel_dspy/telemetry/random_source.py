@@ -46,9 +46,9 @@ def _own_generator() -> object:
         """Id generator with a private random source."""
 
         def generate_span_id(self) -> int:
-            return random_id(64)
+            return chance.getrandbits(64) or random_id(64)
 
         def generate_trace_id(self) -> int:
-            return random_id(128)
+            return chance.getrandbits(128) or random_id(128)
 
     return OwnIds()

@@ -7,10 +7,12 @@ misses an earlier measurement.
 from __future__ import annotations
 
 import weakref
-from typing import TYPE_CHECKING, Any
+from threading import get_ident
+from typing import TYPE_CHECKING, Any, Final
 
 from opentelemetry.context import get_current
 
+from otel_dspy.runtime.error_guard import report
 from otel_dspy.telemetry.deferred.aggregation_cache import KnownAggregations
 
 if TYPE_CHECKING:
@@ -21,6 +23,8 @@ if TYPE_CHECKING:
     from opentelemetry.util.types import AttributeValue
 
     from otel_dspy.runtime.deferred_queue import DeferredQueue
+
+_PART: Final = "a metric"
 
 
 def record_when_collected(meter: Meter, queue: DeferredQueue) -> None:
@@ -50,7 +54,7 @@ class _Late:
     """
 
     def __init__(self, queue: DeferredQueue, instrument: Counter | Histogram, record: str) -> None:
-        self._submit = queue.submit
+        self._queue = queue
         self._instrument = instrument
         self._method = record
         self._proxy = hasattr(instrument, "_real_instrument")
@@ -72,7 +76,15 @@ class _Late:
         if self._record is None:
             return  # skip the measurement
         # The context is used for exemplars. The attributes must not be changed afterwards.
-        self._submit("a metric", self._record, amount, attributes, get_current() if context is None else context)
+        within = get_current() if context is None else context
+        queue = self._queue
+        if queue.doer is not None and queue.doer == get_ident():
+            try:  # as `submit` does, without packing the arguments
+                self._record(amount, attributes, within)
+            except Exception as error:  # noqa: BLE001 - reported
+                report(_PART, error)
+            return
+        queue.submit(_PART, self._record, amount, attributes, within)
 
 
 class DeferredHistogram(_Late):

@@ -55,7 +55,10 @@ class SpanEnds:
         """Return whether the span is recording and its end can be deferred."""
         if self._innermost is None:
             self._innermost = innermost(self._tracer)
-        processors = getattr(getattr(self._innermost, "span_processor", None), "_span_processors", None)
+        try:
+            processors = self._innermost.span_processor._span_processors  # noqa: SLF001 - see the module
+        except AttributeError:  # not the SDK's, or of a version with other names
+            processors = None
         if processors is not self._checked:
             self._queue.drain()  # a new processor may not accept deferred ends
             self._deferrable = None if processors is None else self._check(processors)

@@ -46,7 +46,7 @@ class InferenceCall:
         )
         if conversation is not None:
             context = with_conversation_id(conversation, context)  # for calls of other instrumentations inside
-        self.context = Context(context, **{SPAN: self.span, CLIENT_INFERENCE_CONTEXT_KEY: Inside()})
+        self.context = Context({**context, SPAN: self.span, CLIENT_INFERENCE_CONTEXT_KEY: Inside()})
         """Context inside the call."""
         self._started = timeit.default_timer()
 
