@@ -31,7 +31,7 @@ MODULES: Final = (
     "infer_rules:InferRulesHook",
     "knn_few_shot:KNNFewShotHook",
     "labeled_few_shot:LabeledFewShotHook",
-    "mipro_v2:MIPROv2Hook",
+    "mipro_v2.hook:MIPROv2Hook",
     "optuna:OptunaHook",
     "random_search:RandomSearchHook",
     "reanchor:ReAnchorHook",

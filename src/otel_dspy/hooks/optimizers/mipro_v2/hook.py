@@ -7,45 +7,36 @@ trial, on the same candidate object, by which its parameters are found.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 from opentelemetry.util.genai.utils import bind_arguments
 from typing_extensions import override
 
 from otel_dspy import semconv
-from otel_dspy.hooks.evaluation.evaluation_result import named
-from otel_dspy.hooks.metric.metric_values import as_score
 from otel_dspy.hooks.optimizers.base import OptimizerHook, compile_of, record_setup
+from otel_dspy.hooks.optimizers.mipro_v2.compile_state import Choice, compile_state
+from otel_dspy.hooks.optimizers.mipro_v2.trial import FullEvaluationHook, TrialHook
 from otel_dspy.hooks.optimizers.phase import PhaseHook
 from otel_dspy.hooks.optimizers.plans.mipro_v2 import mipro_v2
 from otel_dspy.hooks.optimizers.predictors import predictors
-from otel_dspy.hooks.patching.call_hook import CallHook, wrap_call
+from otel_dspy.hooks.patching.call_hook import wrap_call
 from otel_dspy.hooks.patching.wrapper_frames import hidden_frame
 from otel_dspy.runtime.error_guard import guarded
-from otel_dspy.serialization.programs import snapshot_if_program
-from otel_dspy.telemetry.optimizer_hook_state import StateKey
-from otel_dspy.telemetry.spans.trial import close_trial, open_trial
-from otel_dspy.telemetry.spans.trial_info import Scope, TrialInfo, TrialKind, TrialOutcome
 from otel_dspy.telemetry.tallies.leaderboard import first_unless_greater
 from otel_dspy.telemetry.tallies.lm_roles import PROMPT
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from opentelemetry.context import Context
-
     from otel_dspy.hooks.optimizers.plans.call_plan import CallPlan, NestedPlan
-    from otel_dspy.hooks.patching.call_hook import Args, Kwargs
+    from otel_dspy.hooks.patching.call_hook import Args, CallHook, Kwargs
     from otel_dspy.hooks.patching.patches import Patches
-    from otel_dspy.serialization.programs import ProgramSnapshot
     from otel_dspy.telemetry.emitter import Telemetry
     from otel_dspy.telemetry.open_scopes import CompileScope
     from otel_dspy.telemetry.tallies.leaderboard import Entry
 
 _RESOLVED: Final = ("num_trials", "valset", "minibatch", "num_instruct_candidates", "num_fewshot_candidates")
 """What `_set_hyperparams_from_run_mode` returns, in its order."""
-_SETTINGS: Final[StateKey[_Settings]] = StateKey("MIPROv2")
 _PHASES: Final = {
     "_bootstrap_fewshot_examples": ("bootstrap", semconv.DSPY_PHASE_DEMOS),
     "_propose_instructions": ("propose", semconv.DSPY_PHASE_INSTRUCTIONS),
@@ -67,13 +58,13 @@ class MIPROv2Hook(OptimizerHook):
 
         def evaluation(wrapped: Callable[..., Any], _instance: Any, args: Args, kwargs: Kwargs) -> CallHook | None:
             scope = _compile()
-            return None if scope is None else _TrialHook(telemetry, scope, bind_arguments(wrapped, args, kwargs))
+            return None if scope is None else TrialHook(telemetry, scope, bind_arguments(wrapped, args, kwargs))
 
         def full_evaluation(
             _wrapped: Callable[..., Any], _instance: Any, _args: Args, _kwargs: Kwargs
         ) -> CallHook | None:
             scope = _compile()
-            return None if scope is None else _FullEvaluation(scope)
+            return None if scope is None else FullEvaluationHook(scope)
 
         def phase(name: str, product: str | None) -> Callable[..., CallHook | None]:
             def create_hook(wrapped: Callable[..., Any], _instance: Any, args: Args, kwargs: Kwargs) -> CallHook | None:
@@ -122,7 +113,7 @@ def _seeded(wrapped: Callable[..., Any], _instance: Any, args: Args, kwargs: Kwa
         scope = _compile()
         if scope is not None:
             # `seed or self.seed`: a seed of 0 given to compile is ignored.
-            _settings(scope).seed = bind_arguments(wrapped, args, kwargs)["seed"]
+            compile_state(scope).seed = bind_arguments(wrapped, args, kwargs)["seed"]
     with hidden_frame:
         return wrapped(*args, **kwargs)
 
@@ -134,8 +125,8 @@ def _resolved(wrapped: Callable[..., Any], _instance: Any, args: Args, kwargs: K
         scope = _compile()
         if scope is not None:
             # DSPy 2.6 returns the first three.
-            settings = dict(zip(_RESOLVED, result, strict=False)) | {"seed": _settings(scope).seed}
-            _settings(scope).minibatch = bool(settings["minibatch"])
+            settings = dict(zip(_RESOLVED, result, strict=False)) | {"seed": compile_state(scope).seed}
+            compile_state(scope).minibatch = bool(settings["minibatch"])
             record_setup(scope, settings)
     return result
 
@@ -149,111 +140,7 @@ def _chosen(wrapped: Callable[..., Any], _instance: Any, args: Args, kwargs: Kwa
             arguments = bind_arguments(wrapped, args, kwargs)
             candidate = arguments["candidate_program"]
             # The reference to the candidate prevents reuse of its id until it is evaluated in full.
-            _settings(scope).choices[id(candidate)] = _Choice(
+            compile_state(scope).choices[id(candidate)] = Choice(
                 candidate, f"trial {arguments['trial_num']}", dict(result[1])
             )
     return result
-
-
-@dataclass(frozen=True, slots=True)
-class _Choice:
-    """Parameters that Optuna chose for a candidate. The label holds MIPROv2's trial number, the key of `trial_logs`."""
-
-    candidate: Any
-    label: str
-    parameters: dict[str, Any]
-
-
-@dataclass(slots=True)
-class _Settings:
-    """State of a compile.
-
-    Attributes:
-        seed: the seed that MIPROv2 uses.
-        minibatch: whether candidates are scored on minibatches.
-        full_evaluation: whether a periodic full evaluation runs.
-        choices: Optuna's choices by the `id` of the candidate program.
-    """
-
-    seed: Any = None
-    minibatch: bool = False
-    full_evaluation: bool = False
-    choices: dict[int, _Choice] = field(default_factory=dict[int, _Choice])
-
-
-def _settings(scope: CompileScope) -> _Settings:
-    return scope.state.get_or_create(_SETTINGS, _Settings)
-
-
-def _texts(program: Any) -> dict[str, dict[str, str]]:
-    """Return the instructions of a candidate by predictor name. Its demo sets are recorded by the phase `bootstrap`."""
-    return {name: {"instructions": predictor.signature.instructions} for name, predictor in program.named_predictors()}
-
-
-class _FullEvaluation(CallHook):
-    """Marks the compile while a periodic full evaluation runs."""
-
-    part = "MIPROv2's full evaluation"
-
-    def __init__(self, scope: CompileScope) -> None:
-        self._scope = scope
-
-    @override
-    def open(self) -> None:
-        _settings(self._scope).full_evaluation = True
-
-    @override
-    def close(self, error: BaseException | None) -> None:
-        del error
-        _settings(self._scope).full_evaluation = False
-
-
-class _TrialHook(CallHook):
-    part = "the span of a MIPROv2 trial"
-
-    def __init__(self, telemetry: Telemetry, scope: CompileScope, arguments: Kwargs) -> None:
-        self._telemetry = telemetry
-        self._scope = scope
-        self._arguments = arguments
-        self._score: float | None = None
-        self._program: ProgramSnapshot | None = None
-        self._texts: dict[str, dict[str, str]] | None = None
-
-    @override
-    def open(self) -> Context:
-        with guarded("the state of a MIPROv2 candidate"):
-            self._program = snapshot_if_program(self._arguments["candidate_program"])
-            self._texts = _texts(self._arguments["candidate_program"])
-        self._info = self._trial_info()
-        self._trial = open_trial(self._telemetry, self._scope)
-        return self._trial.context
-
-    def _trial_info(self) -> TrialInfo:
-        scope, arguments = self._scope, self._arguments
-        batch, total = arguments["batch_size"], len(arguments["trainset"])
-        choice = _settings(scope).choices.get(id(arguments["candidate_program"]))
-        competes = batch >= total
-        if _settings(scope).full_evaluation:
-            kind, label = TrialKind.FULL_EVALUATION, "full eval"
-        elif choice is None:
-            kind, label = TrialKind.BASELINE, "default program"
-        else:
-            kind, label = TrialKind.CANDIDATE, choice.label
-            # Even with minibatches as large as the validation set, only full evaluations compete.
-            competes = competes and not _settings(scope).minibatch
-        return TrialInfo(
-            kind=kind,
-            label=label,
-            scope=Scope.FULL if competes else Scope.MINIBATCH,
-            parameters={} if choice is None else choice.parameters,
-            candidate=self._texts,
-        )
-
-    @override
-    def see(self, result: Any) -> None:
-        self._score = as_score(named(result))
-
-    @override
-    def close(self, error: BaseException | None) -> None:
-        outcome = TrialOutcome(score=self._score, program=self._program, error=error)
-        close_trial(self._telemetry, self._trial, self._info, outcome)

@@ -1,0 +1,1 @@
+"""Hook for MIPROv2: phases, trials, full evaluations."""
