@@ -29,6 +29,7 @@ from otel_dspy.mlflow.tracking.artifacts.evaluation_dataset_writer import Evalua
 from otel_dspy.mlflow.tracking.artifacts.program_writer import ProgramWriter
 from otel_dspy.mlflow.tracking.artifacts.table_writer import TableWriter
 from otel_dspy.mlflow.tracking.runs import autolog_names
+from otel_dspy.mlflow.tracking.runs.compile_reports import CompileReports
 from otel_dspy.mlflow.tracking.runs.evaluation_totals import evaluation_points, evaluation_tag
 from otel_dspy.mlflow.tracking.runs.open_runs import OpenRuns
 from otel_dspy.mlflow.tracking.runs.run_sender import RunSender
@@ -77,7 +78,7 @@ class OperationApplier:
         self._programs = ProgramWriter(writer, self._batches)
         self._datasets = EvaluationDatasetWriter(writer)
         self._open_runs = OpenRuns(writer, reports)
-        self._reports = reports
+        self._reports = CompileReports(writer, self._batches, self._open_runs, reports)
         self._autolog_names = autolog_names.wanted()
         self.applied = 0
         """Number of operations attempted, whatever their outcome."""
@@ -194,7 +195,7 @@ class OperationApplier:
             case LogProgram() | LogChanges() | LogModel():
                 self._writer.attempts.run(type(operation).__name__, lambda: self._programs.write(operation))
             case LogReport() | DescribeRunning() | DescribeStopped():
-                self._report(operation)
+                self._reports.apply(operation)
             case EndRun():
                 self._apply_end(operation)
             case _:
@@ -243,38 +244,10 @@ class OperationApplier:
         self._tables.run_ended(run)
         self._writer.runs.ended(run)
         if isinstance(run, TrialRun) and run.parent is not None:
-            self._request_report(run.parent, ended=False)
+            self._reports.request(run.parent, ended=False)
 
     def _named(self, run: RunKey, points: Sequence[MetricPoint]) -> Sequence[MetricPoint]:
         return autolog_names.with_autolog_names(run, points) if self._autolog_names else points
-
-    def _report(self, operation: LogReport | DescribeRunning | DescribeStopped) -> None:
-        match operation:
-            case LogReport(run=run, description=description):
-                if description is not None:
-                    self._writer.attempts.run("a description", lambda: self._describe_ended(run, description))
-                self._writer.attempts.run("a report", lambda: self._request_report(run, ended=True))
-            case DescribeRunning(run=run):
-                self._writer.attempts.run("a description", lambda: self._describe(run))
-            case DescribeStopped(run=run):
-                self._open_runs.describe(lambda: self._writer.runs.handle(run).run_id)
-
-    def _describe(self, compile_run: RunKey) -> None:
-        if self._reports is not None:
-            self._reports.describe(self._writer.connection, self._writer.runs.handle(compile_run))
-
-    def _describe_ended(self, compile_run: RunKey, description: str) -> None:
-        if self._reports is not None:
-            run = self._writer.runs.handle(compile_run)
-            self._batches.batch(compile_run).add(
-                tags=self._reports.ended_tags(self._writer.connection, run, description)
-            )
-
-    def _request_report(self, compile_run: RunKey, *, ended: bool) -> None:
-        if self._reports is not None:
-            compile_id = compile_run.compile_id if ended and isinstance(compile_run, CompileRun) else None
-            run = self._writer.runs.handle(compile_run)
-            self._reports.request(self._writer.connection, run, ended=ended, compile_id=compile_id)
 
     def finish_span(self) -> None:
         """Send the run batches after all operations of a span have been applied, and the traces if a batch is full.

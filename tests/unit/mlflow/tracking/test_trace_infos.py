@@ -27,7 +27,7 @@ def test_statements_do_not_depend_on_the_number_of_traces(tmp_path: Path) -> Non
     counts: list[int] = []
     for wanted in (ids[:2], ids):
         with database_statements(uri) as statements:
-            assert traces.confirmed(experiment, {trace_id: {} for trace_id in wanted}) == set(wanted)
+            assert traces.corrections.confirmed(experiment, {trace_id: {} for trace_id in wanted}) == set(wanted)
             counts.append(len(statements))
     assert counts[0] == counts[1] < 10
     with database_statements(uri) as statements:

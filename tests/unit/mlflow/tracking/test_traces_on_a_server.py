@@ -10,6 +10,7 @@ import pytest
 from mlflow.exceptions import MlflowException
 
 from otel_dspy.mlflow.tracking.store.store import Store
+from otel_dspy.mlflow.tracking.store.traces.trace_corrections import TraceCorrections
 from otel_dspy.mlflow.tracking.store.traces.trace_store import TraceStore
 from otel_dspy.mlflow.tracking.traces import trace_sender
 from tests.support.blank_store import blank_store
@@ -49,14 +50,14 @@ def uri(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
 @pytest.fixture
 def infos_read(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
     """Filled with the ids of traces whose infos are read, a list for each request."""
-    read = TraceStore.confirmed
+    read = TraceCorrections.confirmed
     found: list[list[str]] = []
 
-    def noted(store: TraceStore, experiment_id: str, sums: Mapping[str, Mapping[str, str]]) -> set[str]:
+    def noted(store: TraceCorrections, experiment_id: str, sums: Mapping[str, Mapping[str, str]]) -> set[str]:
         found.append(list(sums))
         return read(store, experiment_id, sums)
 
-    monkeypatch.setattr(TraceStore, "confirmed", noted)
+    monkeypatch.setattr(TraceCorrections, "confirmed", noted)
     return found
 
 

@@ -17,7 +17,7 @@ from otel_dspy.mlflow.mapping.trace_operations import LogSpan, LogTrace
 from otel_dspy.mlflow.records.route import Destination, Experiment
 from otel_dspy.mlflow.records.span import SpanRecord
 from otel_dspy.mlflow.tracking.operation_applier import OperationApplier
-from otel_dspy.mlflow.tracking.store.traces.trace_store import TraceStore
+from otel_dspy.mlflow.tracking.store.traces.trace_corrections import TraceCorrections
 from otel_dspy.mlflow.tracking.writers.exclusive_writer import ExclusiveWriter
 from tests.support.blank_store import blank_store
 from tests.support.database_statements import COMMIT, database_statements, mlflow_store
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
-    from otel_dspy.mlflow.tracking.store.traces.trace_store import Correction
+    from otel_dspy.mlflow.tracking.store.traces.trace_corrections import Correction
 
 USAGE: Final = "mlflow.chat.tokenUsage"
 SUM: Final = "mlflow.trace.tokenUsage"
@@ -48,14 +48,14 @@ def statements(uri: str) -> Iterator[list[str]]:
 @pytest.fixture
 def read_back(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Filled with the ids of traces whose sums are read."""
-    read = TraceStore.corrections
+    read = TraceCorrections.of
     found: list[str] = []
 
-    def noted(store: TraceStore, trace_ids: Sequence[str]) -> dict[str, Correction]:
+    def noted(store: TraceCorrections, trace_ids: Sequence[str]) -> dict[str, Correction]:
         found.extend(trace_ids)
         return read(store, trace_ids)
 
-    monkeypatch.setattr(TraceStore, "corrections", noted)
+    monkeypatch.setattr(TraceCorrections, "of", noted)
     return found
 
 

@@ -66,7 +66,7 @@ class SharedTraces:
         for start in range(0, len(trace_ids), _INFOS):
             chunk = {trace_id: sums[trace_id] for trace_id in trace_ids[start : start + _INFOS]}
             found = self._attempt(
-                lambda chunk=chunk: connection.store().traces.confirmed(connection.experiment_id(), chunk)
+                lambda chunk=chunk: connection.store().traces.corrections.confirmed(connection.experiment_id(), chunk)
             )
             confirmed |= found or set()
         return confirmed
@@ -91,7 +91,7 @@ class SharedTraces:
         trace_ids = list(infos)
         for start in range(0, len(trace_ids), _CHUNK):
             chunk = trace_ids[start : start + _CHUNK]
-            found = self._attempt(lambda chunk=chunk: self._writer.connection.store().traces.corrections(chunk))
+            found = self._attempt(lambda chunk=chunk: self._writer.connection.store().traces.corrections.of(chunk))
             for trace_id, correction in (found or {}).items():
                 info = wrong[trace_id] = infos[trace_id]
                 if correction.end is not None:

@@ -197,7 +197,7 @@ class TraceSender:
 
     def _send_sums(self, info: LogTrace) -> None:
         def correct() -> None:
-            for sums in self._writer.connection.store().traces.corrected_sums([info.trace_id]).values():
+            for sums in self._writer.connection.store().traces.corrections.sums([info.trace_id]).values():
                 self._writes.write_sums(info, sums)
 
         self._writer.attempts.run("a trace's sums", correct)
