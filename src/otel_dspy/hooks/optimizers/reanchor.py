@@ -96,6 +96,8 @@ class _Progress:
     begun: bool = False
     calibrating: bool = False
     calibrated: bool = False
+    scored: bool = False
+    """Whether the pass with the final settings has begun."""
     predict: Any = None
     """The predictor whose output is being fitted; None before the first call."""
     field: str | None = None
@@ -165,7 +167,7 @@ class _Pass(CallHook):
     def open(self) -> Context:
         with guarded("the state of a program that is calibrated"):
             self._snapshot = snapshot_if_program(self._program)
-        self._validation = self._examples is arguments_of(self._scope).get("valset")
+        self._validation = self._is_validation()
         self._info = self._trial_info()
         self._trial = open_trial(self._telemetry, self._scope)
         info = EvaluateInfo(
@@ -178,6 +180,18 @@ class _Pass(CallHook):
         self._evaluation = open_evaluate(self._telemetry, info, self._trial.context)
         return self._evaluation.context
 
+    def _is_validation(self) -> bool:
+        """Return whether the pass is over the validation set.
+
+        If that is the training set, the order decides: the validation passes follow the first and the calibrated one.
+        """
+        given, progress = arguments_of(self._scope), _progress(self._scope)
+        if self._examples is not given.get("valset"):
+            return False
+        if self._examples is not given.get("trainset"):
+            return True
+        return progress.scored if progress.calibrated else progress.begun and not progress.calibrating
+
     def _trial_info(self) -> TrialInfo:
         progress = _progress(self._scope)
         first, progress.begun = not progress.begun, True
@@ -187,6 +201,7 @@ class _Pass(CallHook):
         if first:
             return TrialInfo(kind=TrialKind.BASELINE, label="before")
         if not progress.calibrating:
+            progress.scored = True
             return TrialInfo(kind=TrialKind.FULL_EVALUATION, label=_CALIBRATED, key=_CALIBRATED)
         if progress.field is None:
             return TrialInfo(kind=TrialKind.STEP, label="before the next output")
