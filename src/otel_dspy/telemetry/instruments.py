@@ -49,7 +49,9 @@ class Instruments:
         self.compile_best_score = meter.create_gauge(
             semconv.METRIC_DSPY_COMPILE_BEST_SCORE,
             unit="1",
-            description="Score of the best trial (see `dspy.compile.best_score`) of the compile that ended or improved last.",
+            description=(
+                "Score of the best trial (see `dspy.compile.best_score`) of the compile that ended or improved last."
+            ),
         )
         self.trial_duration = meter.create_histogram(
             semconv.METRIC_DSPY_TRIAL_DURATION,
