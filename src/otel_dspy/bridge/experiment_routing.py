@@ -49,7 +49,7 @@ class ExperimentRouter:
         """Return the destination of a span.
 
         The experiment comes from the resource, else the request's header, else the service if `by_service` is set, else
-        the default. The workspace likewise, but never from the service.
+        the default. The workspace comes from the same sources except the service.
 
         Args:
             resource: resource attributes of the span.

@@ -22,7 +22,7 @@ MAX_TRACES: Final = 50_000
 MAX_WAITING: Final = 10_000
 """Maximum number of buffered spans; beyond it the oldest traces are dropped."""
 MAX_CHARACTERS: Final = 16 * 1024 * 1024
-"""Maximum number of characters in buffered spans, likewise."""
+"""Maximum number of characters in buffered spans; beyond it the oldest traces are dropped."""
 PATIENCE: Final = 60.0
 """Seconds that a span stays in the buffer."""
 

@@ -32,7 +32,7 @@ class Diagnosis:
 
     @property
     def works(self) -> bool:
-        """Whether no check found a problem; warnings are none."""
+        """Whether no check found a problem; warnings do not count as problems."""
         return all(finding.level is not Level.PROBLEM for finding in self.findings)
 
     @property

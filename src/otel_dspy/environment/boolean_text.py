@@ -15,7 +15,7 @@ def boolean(text: str) -> bool:
     """Return a boolean: `true`, `1`, `yes`, `on`, or `false`, `0`, `no`, `off`, in any case.
 
     Raises:
-        ValueError: the text is none of these.
+        ValueError: the text is not one of these words.
     """
     word = text.strip().lower()
     if word in _TRUE or word in _FALSE:

@@ -27,7 +27,7 @@ def number_of_bytes(text: str) -> int:
     """Return a number of bytes: `1048576`, `512MB`, `1 GiB`.
 
     Raises:
-        ValueError: the text is none, or not a whole number of bytes of 0 or more.
+        ValueError: the text is not a size, or not a whole number of bytes of 0 or more.
     """
     value = _quantity(text, _BYTES)
     if value is None or not value.is_integer():
@@ -40,7 +40,7 @@ def number_of_seconds(text: str) -> float:
     """Return a number of seconds: `90`, `1.5`, `500ms`, `2m`, `1h`; at most `MOST_SECONDS`.
 
     Raises:
-        ValueError: the text is none, or not a finite number of 0 or more.
+        ValueError: the text is not a duration, or not a finite number of 0 or more.
     """
     value = _quantity(text, _SECONDS)
     if value is None:

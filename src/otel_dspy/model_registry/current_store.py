@@ -1,4 +1,4 @@
-"""MLflow's current store, for calls that read it whatever their client's is."""
+"""MLflow's current store, for calls of MLflow that use it instead of their client's store."""
 
 from __future__ import annotations
 

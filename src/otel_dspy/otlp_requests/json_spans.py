@@ -45,7 +45,7 @@ def spans_in_json(body: bytes) -> Iterator[ReceivedSpan | BadSpanError]:
 
     Raises:
         MalformedError: the body is not a valid `ExportTraceServiceRequest`; spans yielded before may be valid.
-        TooLargeError: the request has more than `MAX_PARTS` parts; likewise.
+        TooLargeError: the request has more than `MAX_PARTS` parts; spans yielded before may be valid.
     """
     count, any_span, broken = 0, False, ""
     for group in _members(_loaded(body), "resourceSpans"):

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 def register(source: Source) -> None:
-    """Carry what this source captures; once, however often it is registered."""
+    """Register a source whose contexts are carried. Idempotent."""
     if source not in _sources:
         _sources.append(source)
 

@@ -52,7 +52,8 @@ class DurableQueue:
             tracking_uri: MLflow that the writer writes to.
             writer: writes the requests.
             max_bytes: maximum size of stored requests in bytes; beyond it `append` returns None.
-            max_waiting_bytes: maximum size of requests in memory that are not stored yet, likewise.
+            max_waiting_bytes: maximum size in bytes of requests in memory that are not stored yet; beyond it `append`
+                returns None too.
         """
         self.folder = folder
         self._tracking_uri = tracking_uri

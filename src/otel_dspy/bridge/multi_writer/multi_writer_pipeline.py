@@ -73,7 +73,7 @@ class MultiWriterPipeline:
 
     @property
     def applied(self) -> int:
-        """Number of operations attempted, whatever their outcome."""
+        """Number of operations attempted, successful or not."""
         return self._pipeline.applied
 
     @property

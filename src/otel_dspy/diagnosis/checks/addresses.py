@@ -1,4 +1,4 @@
-"""Addresses in environment variables: for messages, and findings on those that are none."""
+"""Addresses in environment variables: their text in messages, and findings on values that are not addresses."""
 
 from __future__ import annotations
 

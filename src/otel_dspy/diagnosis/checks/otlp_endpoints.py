@@ -58,7 +58,7 @@ class OtlpEndpoint:
         headers: the headers.
         credentials: user and password in the address.
         has_provider: whether an entry point adds credentials, which is not called here.
-        malformed_headers: whether an entry of the headers is none, which the exporter does not send.
+        malformed_headers: whether an entry of the headers is malformed; the exporter does not send such an entry.
     """
 
     signal: str

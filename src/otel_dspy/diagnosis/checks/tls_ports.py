@@ -1,4 +1,4 @@
-"""Detection of ports that use TLS, whatever their certificate."""
+"""Detection of ports that use TLS; their certificates are not verified."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""Hooks of compiles, whatever their optimizer."""
+"""Hooks of compiles that are independent of the optimizer."""

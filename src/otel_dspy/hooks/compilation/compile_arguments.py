@@ -1,4 +1,4 @@
-"""Arguments of a compile by the names of DSPy's optimizers, whatever the compile of a user's optimizer calls them."""
+"""Arguments of a compile under the names of DSPy's optimizers, also where a user's optimizer names them differently."""
 
 from __future__ import annotations
 

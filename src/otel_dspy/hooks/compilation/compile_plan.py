@@ -26,7 +26,7 @@ def plan_of(registry: HookRegistry, optimizer: Any, given: Mapping[str, Any]) ->
         given: arguments of compile by name, including the student; those that compile does not accept are ignored.
 
     Returns:
-        None if the optimizer's arithmetic is unknown, if a count is none, or if compile would reject the arguments.
+        None if the optimizer's arithmetic is unknown, if a count is invalid, or if compile would reject the arguments.
     """
     hook = registry.for_optimizer(optimizer)
     if not _compiles_as(optimizer, hook.optimizer):

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from otel_dspy.hooks.patching.patches import Patches
 
 _INNER: Final[Mapping[type, str]] = {classmethod: "__func__", partialmethod: "func"}
-"""Attribute with the function of a descriptor that is none itself."""
+"""Attribute of a descriptor that contains its function."""
 
 
 def wrap_with_subclasses(

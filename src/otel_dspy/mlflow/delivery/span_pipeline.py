@@ -177,7 +177,7 @@ class SpanPipeline:
 
     @property
     def applied(self) -> int:
-        """Number of operations attempted, whatever their outcome."""
+        """Number of operations attempted, successful or not."""
         return sum(applier.applied for applier in tuple(self._appliers.values()))
 
     @property

@@ -77,7 +77,7 @@ class _Report:
             self._remove(path)
 
     def _add_foreign(self, result: FileResult) -> None:
-        """Report a file that is none of the spool: it is kept, because otel-dspy has not made it."""
+        """Report a file that is not a spool file. It is kept, because otel-dspy has not written it."""
         path = result.path
         if result.spans and len(result.damaged) > 1:
             self.write_line(f"{path}: {len(result.damaged) - 1} more lines were skipped")

@@ -81,7 +81,7 @@ class OperationApplier:
         self._reports = CompileReports(writer, self._batches, self._open_runs, reports)
         self._autolog_names = autolog_names.wanted()
         self.applied = 0
-        """Number of operations attempted, whatever their outcome."""
+        """Number of operations attempted, successful or not."""
         self.left_out = 0
         """Number of operations that the installed MLflow does not support (see `capabilities`)."""
 

@@ -46,7 +46,7 @@ def spool_of_files(paths: Sequence[Path], spool: Path) -> list[FileResult]:
     pieces: dict[tuple[str, str | None], list[str]] = {}
     spans: list[tuple[int, str, tuple[str, str]]] = []
     while found:
-        # Taken out one by one: a line is smaller than a span.
+        # Spans are removed one at a time while their lines are added: a line takes less memory than a span.
         own, (span, route) = found.popitem()
         line = span_line(span, route)
         if span.attributes.get(semconv.DSPY_OPERATION_NAME) == "payload":

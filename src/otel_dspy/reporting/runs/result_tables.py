@@ -25,7 +25,7 @@ _DIGEST: Final = re.compile(r"[0-9a-f]{16}")
 
 
 def table_rows(found: object) -> list[dict[str, Any]]:
-    """Return the rows of an artifact in the layout of `mlflow.log_table`; empty if it is not one."""
+    """Return the rows of an artifact in the layout of `mlflow.log_table`; empty if it has another layout."""
     table = mapping(found)
     columns, data = table.get("columns"), table.get("data")
     if not isinstance(columns, list) or not isinstance(data, list):

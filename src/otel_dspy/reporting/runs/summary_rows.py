@@ -124,7 +124,7 @@ def mapping(value: object) -> dict[str, Any]:
 
 
 def mappings(value: object) -> list[dict[str, Any]]:
-    """Return the objects of a list; empty if it is not one."""
+    """Return the objects of a list; empty if the value is not a list."""
     items = cast("list[object]", value) if isinstance(value, list) else []
     return [cast("dict[str, Any]", item) for item in items if isinstance(item, dict)]
 

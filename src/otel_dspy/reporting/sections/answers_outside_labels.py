@@ -38,7 +38,7 @@ class AnswersOutsideLabels:
 
 
 def answers_outside_labels(found: Compile) -> tuple[AnswersOutsideLabels, ...]:
-    """Return the fields for which start or winner gave answers that are none of the labels.
+    """Return the fields for which the start or the winner gave answers that are not among the labels.
 
     Case and surrounding spaces make no difference. Fields with more than 12 distinct labels, with one only, or with
     labels that do not repeat are left out, and those of which the metric counts another answer as right: their answers

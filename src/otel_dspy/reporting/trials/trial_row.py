@@ -81,7 +81,7 @@ class TrialRow:
 
     @property
     def leads(self) -> bool:
-        """Whether it is the best trial: one in which every example failed is none."""
+        """Whether it is the best trial. A trial in which every example failed is never the best one."""
         return self.is_best and self.failure is None
 
     @property

@@ -22,7 +22,7 @@ _ID: Final = "example_id"
 
 
 def rows(text: str | None) -> list[Row] | None:
-    """Return the rows of a JSON array of objects; None if it is not one."""
+    """Return the rows of a JSON array of objects; None if the text has another form."""
     found = parse_json(text) if text is not None else None
     return [row for row in found if is_object(row)] if is_array(found) else None
 

@@ -26,7 +26,7 @@ class UnusableInstruction:
 
 
 def unusable_instructions(found: Compile) -> tuple[UnusableInstruction, ...]:
-    """Return the winner's instructions that are empty or nothing but markers; judged by their text alone."""
+    """Return the winner's instructions that are empty or consist of markers only. The check reads only their text."""
     return tuple(
         UnusableInstruction(predictor.name, predictor.instructions.strip())
         for predictor in _winning_program(found)

@@ -139,7 +139,7 @@ class TraceStore:
             self._end(trace, tags)
 
     def end_open_trace(self, trace_id: str, tags: Mapping[str, str]) -> None:
-        """End a trace likewise if it is IN_PROGRESS; one that was not written stays so.
+        """End a trace as `end_open_traces` does, if it is IN_PROGRESS; no-op if it does not exist.
 
         Args:
             trace_id: 32 hex digits.
