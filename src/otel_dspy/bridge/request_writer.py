@@ -164,7 +164,10 @@ class RequestWriter:
                 delivery = self._next(0)
             self.pipeline.send_all(busy=bool(progress))
         except Exception as raised:
-            _logger.exception("Writing deliveries to MLflow failed; they are written again")
+            _logger.exception(
+                "Writing deliveries to MLflow failed; they are written again. This is an error of otel-dspy: report it "
+                "with this traceback."
+            )
             error = type(raised).__name__
         failing = {place for place, count in self.pipeline.failures().items() if count > failed.get(place, 0)}
         rejected = Counter(self.pipeline.losses())

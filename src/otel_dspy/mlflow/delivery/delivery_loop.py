@@ -19,6 +19,7 @@ from otel_dspy.mlflow.tracking.requests.concurrent_requests import cpu_seconds
 from otel_dspy.mlflow.tracking.requests.retry import Stopped
 from otel_dspy.mlflow.tracking.runs.run_reports import RunReports
 from otel_dspy.mlflow.tracking.writers.exclusive_writer import ExclusiveWriter
+from otel_dspy.mlflow.tracking_uri import address_without_passwords
 from otel_dspy.runtime import sigterm
 
 if TYPE_CHECKING:
@@ -127,7 +128,7 @@ class DeliveryLoop:
                 self.confirm()
         except Exception:
             self.failed_spans += record is not None
-            _logger.exception("A span could not be delivered to MLflow")
+            _logger.exception("%s", _failure_text(record))
 
     def confirm(self) -> None:
         """Acknowledge all taken spans: they have been sent."""
@@ -184,3 +185,12 @@ class DeliveryLoop:
         if not terminated and not self._state.exits:
             ending = SHUT_DOWN
         return f"{ending} before it recorded the end of the {what}"
+
+
+def _failure_text(record: QueuedSpan | None) -> str:
+    """Return where an error of otel-dspy occurred and what is lost; failures of MLflow are retried instead."""
+    failed = "Delivery to MLflow failed at one step and goes on."
+    if record is not None:
+        uri = address_without_passwords(record.route.destination.tracking_uri)
+        failed = f"A span could not be delivered to MLflow at {uri}: it is lost, the others are delivered."
+    return f"{failed} This is an error of otel-dspy: report it with this traceback."

@@ -109,7 +109,11 @@ class SpooledQueues:
             try:
                 queue.persist(latest, before)
             except Exception:
-                _logger.exception("Spans could not be written to the spool")
+                _logger.exception(
+                    "Spans could not be written to the spool in %s: until MLflow accepts them, they are in memory "
+                    "alone. This is an error of otel-dspy: report it with this traceback.",
+                    spool_folder.folder(),
+                )
         error = self.control.write_error or self.traces.write_error
         if error and not self._write_failed:
             _logger.warning(

@@ -8,7 +8,7 @@ import os
 import stat
 import threading
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -18,6 +18,7 @@ from otel_dspy.mlflow.delivery.drain_timeout import DrainTimeout
 from otel_dspy.mlflow.delivery.span_pipeline import SpanPipeline
 from otel_dspy.mlflow.delivery.worker import Worker
 from otel_dspy.mlflow.records.route import RootKind
+from tests.support.waiting import awaited
 from tests.unit.mlflow.delivery.queued_spans import ROOT, route, span
 
 if TYPE_CHECKING:
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from typing_extensions import Buffer
 
     from otel_dspy.mlflow.delivery.span_queue import SpanQueue
+    from otel_dspy.mlflow.records.span import SpanRecord
 
 
 @pytest.fixture(autouse=True)
@@ -409,3 +411,33 @@ def test_a_close_during_another_one_waits_for_it(
         thread.join()
     assert len(drains) == 1
     assert caplog.text.count("1 spans were not delivered to MLflow") == 1
+
+
+def test_a_span_that_fails_to_process(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
+    """The log names the server, without its password, what is lost and what to do; the next span is processed."""
+    processed: list[str] = []
+
+    def process(_pipeline: SpanPipeline, record: SpanRecord, _route: object) -> None:
+        if record.name == "7/2":
+            raise TypeError(record.name)
+        processed.append(record.name)
+
+    def sent(_pipeline: SpanPipeline) -> None:
+        pass
+
+    monkeypatch.setattr(SpanPipeline, "process", process)
+    monkeypatch.setattr(SpanPipeline, "send_due", sent)
+    worker = Worker()
+    place = route(RootKind.COMPILE, 7)
+    server = replace(place, destination=replace(place.destination, tracking_uri="http://me:secret@mlflow:5000"))
+    for number in (2, 3):
+        worker.put(span(7, number), server)
+    awaited(lambda: processed, "the second span")
+    worker.close(DrainTimeout(0, 0))
+    assert (processed, worker.lost) == (["7/3"], 1)
+    [record] = [record for record in caplog.records if record.name.endswith("delivery_loop")]
+    assert record.getMessage() == (
+        "A span could not be delivered to MLflow at http://me@mlflow:5000: it is lost, the others are delivered. This "
+        "is an error of otel-dspy: report it with this traceback."
+    )
+    assert record.exc_info is not None
