@@ -127,8 +127,11 @@ class MultiWriterPipeline:
             self._pipeline.process(piece, route)
 
     def wait_for_reports(self, timeout: float) -> None:
-        """Wait for the reports in progress, for at most ten of these seconds."""
-        self._reports.wait(timeout)
+        """Wait for the reports in progress, for at most ten of these seconds: the process ends.
+
+        Those that are not written then are logged.
+        """
+        self._reports.wait(timeout, exits=True)
 
     def send_all(self, *, busy: bool = False) -> None:
         """Send all batches, complete the ended compiles that received spans, and start the reports on them.

@@ -162,6 +162,11 @@ def _write(paths: list[Path], chosen: argparse.Namespace, report: _Report) -> No
         report.write_line(
             f"{killed} runs were still open and the files do not contain their end: they are marked KILLED."
         )
+    for run_id in replay.unwritten_reports:
+        report.write_line(
+            f"The report on run {run_id} is not written: it takes longer than the replay waits; "
+            f"`otel-dspy report {run_id}` computes it."
+        )
 
 
 def _send(paths: list[Path], url: str, report: _Report) -> None:

@@ -60,6 +60,8 @@ class Replay:
         self._reports = RunReports() if reports else None
         self._pipeline = SpanPipeline(self._new_applier)
         self._last_ms = 0
+        self.unwritten_reports: list[str] = []
+        """Ids of the runs whose reports were not ready in time."""
 
     def _new_applier(self, destination: Destination) -> OperationApplier:
         return OperationApplier(ExclusiveWriter(destination, self._stop, look_up_runs=True), reports=self._reports)
@@ -85,6 +87,7 @@ class Replay:
             if self._reports is not None and not self._pipeline.artifacts_waiting:
                 self._reports.start()
                 self._reports.wait(self._max_outage)
+                self.unwritten_reports = self._reports.pending
         except Stopped:
             return 0
         else:

@@ -164,14 +164,19 @@ class RunReports:
         with self._changed:
             self._changed.wait_for(lambda: not self._has_pending(stopped=True), min(timeout, MAX_WAIT_IF_STOPPED))
             self._changed.wait_for(lambda: not self._has_pending(stopped=False), max(0.0, end - time.monotonic()))
-            given_up = [one.run.run_id for one in self._unwritten() if one.ended] if exits else []
-        for run_id in given_up:
+        for run_id in self.pending if exits else ():
             _logger.info(
                 "The report on run %s is not written: the process ends before it is ready; "
                 "`otel-dspy report %s` computes it",
                 run_id,
                 run_id,
             )
+
+    @property
+    def pending(self) -> list[str]:
+        """Ids of the runs of compiles that have ended whose started reports are neither written nor given up."""
+        with self._changed:
+            return [request.run.run_id for request in self._unwritten() if request.ended]
 
     @property
     def is_writing(self) -> bool:
