@@ -128,8 +128,8 @@ DSPY_LM_LATE: Final = "dspy.lm.late"
 had ended leave it out; those of the spans around that were still open include it.
 """
 DSPY_LM_COST: Final = "dspy.lm.cost"
-"""Cost of the call as DSPy or, of an embedding call, LiteLLM estimates it, USD; 0 on a cache hit; absent where the
-model has no known price, on a cache hit too.
+"""Cost of the call, USD, as DSPy estimates it, else as the provider reports it; of an embedding call, as LiteLLM
+estimates it; 0 on a cache hit; absent where the model has no known price, on a cache hit too.
 """
 DSPY_LM_REQUESTS: Final = "dspy.lm.requests"
 """How many responses DSPy combined for the call: its own engine sends a request for each choice (`n`). Absent where it
