@@ -42,15 +42,11 @@ def _optimize(strategy: str = "p -> l", valset_ratio: float = 0.5) -> Any:
         )
 
 
-def _control(tree: list[str]) -> list[str]:
-    return [line for line in tree if not line.lstrip().startswith(("module", "chat", "example"))]
-
-
 def test_the_control_trace_contains_baseline_and_steps() -> None:
     """Each step is a trial with its strategy, its optimizer's record inside it, and the score of what came out."""
     with recording() as recorder:
         best = _optimize()
-    assert _control(recorder.tree("compile BetterTogether", *SHOWN)) == snapshot(
+    assert recorder.control("compile BetterTogether", *SHOWN) == snapshot(
         [
             "compile BetterTogether compile.step_failed=False trial.score.unit=percent",
             "  setup BetterTogether",
@@ -155,7 +151,7 @@ def test_a_step_that_fails_ends_the_strategy() -> None:
     with recording() as recorder:
         best = _optimize(strategy="l -> broken -> p")
     assert best.flag_compilation_error_occurred
-    assert _control(recorder.tree("compile BetterTogether", *SHOWN)) == snapshot(
+    assert recorder.control("compile BetterTogether", *SHOWN) == snapshot(
         [
             "compile BetterTogether compile.step_failed=True trial.score.unit=percent",
             "  setup BetterTogether",
@@ -188,7 +184,7 @@ def test_weights_and_prompts_in_one_strategy() -> None:
     with dspy.context(lm=lm), recording() as recorder:
         best: Any = optimizer.compile(program, trainset=examples(4), strategy="w -> l", valset_ratio=0.5, seed=1)
     assert not best.flag_compilation_error_occurred
-    assert _control(recorder.tree("compile BetterTogether", *SHOWN)) == snapshot(
+    assert recorder.control("compile BetterTogether", *SHOWN) == snapshot(
         [
             "compile BetterTogether compile.step_failed=False trial.score.unit=percent",
             "  setup BetterTogether",
@@ -220,7 +216,7 @@ def test_without_a_validation_set_steps_have_no_scores() -> None:
     with recording() as recorder:
         best = _optimize(strategy="l", valset_ratio=0.0)
     assert [candidate["score"] for candidate in best.candidate_programs] == [None, None]
-    assert _control(recorder.tree("compile BetterTogether", *SHOWN)) == snapshot(
+    assert recorder.control("compile BetterTogether", *SHOWN) == snapshot(
         [
             "compile BetterTogether compile.step_failed=False",
             "  setup BetterTogether",

@@ -30,16 +30,12 @@ def _optimize(provider: StubFinetuning, **settings: Any) -> Any:
         return optimizer.compile(program, examples(4))
 
 
-def _control(tree: list[str]) -> list[str]:
-    return [line for line in tree if not line.lstrip().startswith(("module", "chat", "example"))]
-
-
 def test_one_job_for_a_model() -> None:
     """Bootstrap and fine-tuning are phases; the job is a trial without a score: model, data, settings, new model."""
     provider = StubFinetuning()
     with recording() as recorder:
         best = _optimize(provider)
-    assert _control(recorder.tree("compile", "trial.", "evaluate.", "phase.", "compile.trial.count")) == snapshot(
+    assert recorder.control("compile", "trial.", "evaluate.", "phase.", "compile.trial.count") == snapshot(
         [
             "compile BootstrapFinetune compile.trial.count=1",
             "  setup BootstrapFinetune",
@@ -100,7 +96,7 @@ def test_a_job_that_fails() -> None:
     with recording() as recorder, pytest.raises(RuntimeError) as raised:
         _optimize(StubFinetuning(failure))
     assert raised.value is failure
-    assert _control(recorder.tree("compile", "trial.state", "error")) == snapshot(
+    assert recorder.control("compile", "trial.state", "error") == snapshot(
         [
             "compile BootstrapFinetune error.type=RuntimeError ERROR(out of memory)",
             "  setup BootstrapFinetune",

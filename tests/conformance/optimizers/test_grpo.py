@@ -50,10 +50,6 @@ def _optimize(provider: StubReinforcement, *, steps: int = 3, valset: Any = None
         return optimizer.compile(program, trainset=examples(4), valset=valset)
 
 
-def _control(tree: list[str]) -> list[str]:
-    return [line for line in tree if not line.lstrip().startswith(("module", "chat", "example"))]
-
-
 def _trials(recorder: Any) -> list[dict[str, Any]]:
     return [dict(span.attributes or {}) for span in recorder.named("trial GRPO")]
 
@@ -66,7 +62,7 @@ def test_the_control_trace() -> None:
     provider = StubReinforcement()
     with recording() as recorder:
         trained = _optimize(provider, valset=examples(5))
-    assert _control(recorder.tree("compile", *SHOWN)) == snapshot(
+    assert recorder.control("compile", *SHOWN) == snapshot(
         [
             "compile GRPO compile.trial.count=4 trial.score.unit=percent",
             "  setup GRPO",
@@ -182,7 +178,7 @@ def test_a_trainer_that_breaks(error: BaseException) -> None:
             dspy.Predict("question -> answer")(question="1+1")
     assert raised.value is error
     kind = type(error).__name__
-    assert _control(recorder.tree("compile", "trial.state", "trial.index", "error"))[-5:] == [
+    assert recorder.control("compile", "trial.state", "trial.index", "error")[-5:] == [
         "    evaluate exact trial.index=0",
         "    phase train",
         f"  trial GRPO trial.index=1 trial.state=fail error.type={kind} ERROR({error})",

@@ -26,15 +26,11 @@ def _optimize(metric: Any = right) -> tuple[Any, Any]:
         return optimizer, optimizer.compile(dspy.Predict(IsLarge), trainset=train, valset=numbers(0, 4, 9))
 
 
-def _control(tree: list[str]) -> list[str]:
-    return [line for line in tree if not line.lstrip().startswith(("module", "chat", "example"))]
-
-
 def test_the_control_trace() -> None:
     """Before, each threshold that is tried, and the calibrated program; validation does not compete."""
     with recording() as recorder:
         optimizer, program = _optimize()
-    assert _control(recorder.tree("compile", "trial.", "phase.name", "evaluate.num")) == snapshot(
+    assert recorder.control("compile", "trial.", "phase.name", "evaluate.num") == snapshot(
         [
             "compile ReAnchor trial.score.unit=ratio",
             "  setup ReAnchor",
@@ -118,7 +114,7 @@ def test_a_metric_that_raises_ends_the_compile_as_without_telemetry() -> None:
     with recording() as recorder, pytest.raises(Exception, match="cancelled due to errors") as watched:
         _optimize(broken)
     assert (type(watched.value), str(watched.value)) == (type(plain.value), str(plain.value))
-    assert _control(recorder.tree("compile", "trial.state", "evaluate.num_errors")) == snapshot(
+    assert recorder.control("compile", "trial.state", "evaluate.num_errors") == snapshot(
         [
             "compile ReAnchor ERROR(Execution cancelled due to errors or interruption.)",
             "  setup ReAnchor",

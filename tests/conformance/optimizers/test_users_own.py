@@ -47,10 +47,6 @@ def _optimize(kind: type[Instructions]) -> Any:
     return optimizer
 
 
-def _control(tree: list[str]) -> list[str]:
-    return [line for line in tree if not line.lstrip().startswith(("module", "chat", "example"))]
-
-
 SHOWN = ("trial.index", "trial.kind", "trial.score", "trial.derived", "trial.is_best", "compile.parent", "compile.best")
 
 
@@ -67,7 +63,7 @@ def test_defined_before_and_after_instrument() -> None:
                 return super().compile(student, trainset=trainset, valset=valset)
 
         later = _optimize(InstructionsToo)
-    tree = _control(before.tree("compile", *SHOWN))
+    tree = before.control("compile", *SHOWN)
     assert tree == snapshot(
         [
             "compile Instructions compile.best_score=50.0 compile.best_trial.index=0 trial.score.unit=percent",
@@ -90,7 +86,7 @@ def test_defined_before_and_after_instrument() -> None:
             "    phase select",
         ]
     )
-    renamed = [line.replace("InstructionsToo", "Instructions") for line in _control(after.tree("compile", *SHOWN))]
+    renamed = [line.replace("InstructionsToo", "Instructions") for line in after.control("compile", *SHOWN)]
     assert renamed == tree
     for recorder, made in ((before, optimizer), (after, later)):
         recorded = [(span.attributes or {})["dspy.trial.score"] for span in recorder.named("trial")]

@@ -4,24 +4,13 @@ from __future__ import annotations
 
 import threading
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, cast
 
-import pytest
 from mlflow.tracking._tracking_service.utils import _get_store  # pyright: ignore[reportUnknownVariableType]
 from sqlalchemy import event
 
 from otel_dspy.mlflow.tracking.store.store import Store
-from tests.support.blank_store import blank_store
 from tests.unit.mlflow.tracking.test_whole_traces import applied, applier_of, span, trace_info, traces
-
-if TYPE_CHECKING:
-    from pathlib import Path
-
-
-@pytest.fixture
-def uri(tmp_path: Path) -> str:
-    """An empty store."""
-    return blank_store(tmp_path)
 
 
 def test_a_beginning_that_is_written_while_the_end_is(uri: str) -> None:

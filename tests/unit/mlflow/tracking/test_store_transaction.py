@@ -23,7 +23,7 @@ from otel_dspy.mlflow.tracking.store.traces.trace_ends import PREFIX
 from otel_dspy.mlflow.tracking.writers.exclusive_writer import ExclusiveWriter
 from otel_dspy.runtime.fork_gate import ForkGate
 from tests.support.blank_store import blank_store
-from tests.support.database_statements import COMMIT, database_statements, mlflow_store
+from tests.support.database_statements import COMMIT, mlflow_store
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -51,19 +51,6 @@ def infos(uri: str) -> dict[str, dict[str, Any]]:
     experiment = client.get_experiment_by_name("e").experiment_id
     found = [trace.info for trace in client.search_traces([experiment], max_results=500, include_spans=False)]
     return {info.trace_id: info.to_dict() | {"tags": info.tags.keys()} for info in found}
-
-
-@pytest.fixture
-def uri(tmp_path: Path) -> str:
-    """An empty store."""
-    return blank_store(tmp_path)
-
-
-@pytest.fixture
-def statements(uri: str) -> Iterator[list[str]]:
-    """What is executed on the database, with COMMIT for each transaction that has written."""
-    with database_statements(uri) as seen:
-        yield seen
 
 
 def _applier(uri: str, writer: type[ExclusiveWriter | ConcurrentWriter] = ExclusiveWriter) -> OperationApplier:

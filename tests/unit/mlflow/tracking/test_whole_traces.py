@@ -20,29 +20,16 @@ from otel_dspy.mlflow.tracking.operation_applier import OperationApplier
 from otel_dspy.mlflow.tracking.store.traces.trace_corrections import TraceCorrections
 from otel_dspy.mlflow.tracking.writers.exclusive_writer import ExclusiveWriter
 from tests.support.blank_store import blank_store
-from tests.support.database_statements import COMMIT, database_statements, mlflow_store
+from tests.support.database_statements import COMMIT, mlflow_store
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
     from otel_dspy.mlflow.tracking.store.traces.trace_corrections import Correction
 
 USAGE: Final = "mlflow.chat.tokenUsage"
 SUM: Final = "mlflow.trace.tokenUsage"
-
-
-@pytest.fixture
-def uri(tmp_path: Path) -> str:
-    """An empty store."""
-    return blank_store(tmp_path)
-
-
-@pytest.fixture
-def statements(uri: str) -> Iterator[list[str]]:
-    """What is executed on the database, with COMMIT for each transaction that has written."""
-    with database_statements(uri) as seen:
-        yield seen
 
 
 @pytest.fixture

@@ -14,12 +14,6 @@ PROJECT_KEY = "sk-proj-Ab3dEf6hIj9kLm2nOp5q"
 BASIC = "dXNlcjpwYXNzd29yZA=="
 
 
-@pytest.fixture(autouse=True)
-def _bare_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("OPENAI_API_KEY", "WANDB_API_KEY", "HF_TOKEN"):
-        monkeypatch.delenv(name, raising=False)
-
-
 @pytest.mark.parametrize(
     "text",
     [

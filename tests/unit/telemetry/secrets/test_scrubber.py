@@ -17,12 +17,6 @@ from otel_dspy.telemetry.secrets.scrubber import SecretKeeper, host_and_port
 SECRETS = st.text(st.characters(exclude_categories=["Cs"]), min_size=6, max_size=30).map(lambda text: f"Zq{text}")
 
 
-@pytest.fixture(autouse=True)
-def _bare_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("OPENAI_API_KEY", "WANDB_API_KEY", "HF_TOKEN"):
-        monkeypatch.delenv(name, raising=False)
-
-
 @given(SECRETS, st.text(), st.text())
 def test_a_learned_value_never_survives(secret: str, before: str, after: str) -> None:
     """Not in plain text, not in JSON text of either kind, not in JSON text inside JSON text."""
