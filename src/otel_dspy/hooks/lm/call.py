@@ -10,6 +10,7 @@ from typing_extensions import override
 
 from otel_dspy import semconv
 from otel_dspy.hooks.lm import legacy_responses
+from otel_dspy.hooks.lm.call_budget import check_budget
 from otel_dspy.hooks.lm.call_content import CallContent
 from otel_dspy.hooks.lm.call_request import CallRequest
 from otel_dspy.hooks.lm.messages import answers_of, fields_of
@@ -65,18 +66,6 @@ def install(patches: Patches, telemetry: Telemetry) -> None:
     patches.wrap(execution, "_aattempt", _aattempt)
     for module in (execution, part("dspy.clients.lm")):  # the second one streams through litellm
         patches.wrap(module, "stream_emitted", _stream_emitted)
-
-
-def check_budget(call_context: CallContext) -> None:
-    """Check the budget of the enclosing compile.
-
-    Raises:
-        BudgetExceeded: the optimization must not make another call. Not an Exception.
-    """
-    compiling = call_context.compile
-    if compiling is not None and compiling.budget is not None:
-        with guarded("the budget of an optimization"):
-            compiling.budget.before_call()
 
 
 def current_call() -> LMHook | None:

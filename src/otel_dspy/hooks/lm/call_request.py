@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 _NUMBERS: Final = ("temperature", "top_p", "top_k", "max_tokens", "seed", "presence_penalty", "frequency_penalty")
 """Keywords of a request with an attribute of the same name on `InferenceInvocation`."""
 _RECORDED: Final = frozenset({*_NUMBERS, "n"})
+_REASONING: Final = frozenset({"reasoning", "reasoning_effort"})
+"""Keywords with the effort of the reasoning."""
 _NO_SETTINGS: Final[Mapping[str, object]] = MappingProxyType({})
 
 
@@ -94,7 +96,7 @@ class CallRequest(NamedTuple):
         recorded = {name: value for name in keywords.keys() & _RECORDED if (value := keywords[name]) is not None}
         stop = keywords.get("stop")
         recorded["stop"] = () if stop is None else _stop_sequences(stop)
-        recorded["reasoning_level"] = _reasoning_level(keywords)
+        recorded["reasoning_level"] = None if _REASONING.isdisjoint(keywords) else _reasoning_level(keywords)
         if not content:
             return cls(recorded, (), None, content)
         offered: Any = keywords.get("tools") or (None if prompt is None else field_of(prompt, "tools"))

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 from opentelemetry.util.genai.utils import bind_arguments
 from typing_extensions import override
 
-from otel_dspy.hooks.lm.call import LMHook, check_budget, current_call
+from otel_dspy.hooks.lm.call import LMHook, current_call
+from otel_dspy.hooks.lm.call_budget import check_budget
 from otel_dspy.hooks.lm.result import read_result
 from otel_dspy.hooks.patching.call_hook import wrap_async_call, wrap_call
 from otel_dspy.hooks.patching.capabilities import part

@@ -118,9 +118,13 @@ class InferenceTemplates:
     def __init__(self, backend: InvocationBackend) -> None:
         self._backend = backend
         self._known: dict[object, InferenceTemplate] = {}
+        self._last: tuple[Request, InferenceTemplate] | None = None
 
     def of(self, request: Request) -> InferenceTemplate:
-        """Return the template of a request."""
+        """Return the template of a request, which must not be changed afterwards."""
+        last = self._last
+        if last is not None and last[0] is request:
+            return last[1]  # most programs call one model
         key = (
             request["provider"], request["request_model"], request["server_address"], request["server_port"],
             request["operation_name"],
@@ -130,6 +134,7 @@ class InferenceTemplates:
             if len(self._known) >= _MOST:
                 self._known.clear()
             found = self._known[key] = InferenceTemplate(self._backend, request)
+        self._last = request, found
         return found
 
 

@@ -35,7 +35,8 @@ def end_invocation(telemetry: Telemetry, invocation: GenAIInvocation, error: Bas
         invocation: the invocation of `opentelemetry-util-genai`.
         error: what the call raised, if anything.
     """
-    _finish(telemetry, invocation, _failure(telemetry, invocation.span, error))
+    failure = None if error is None else _failure(telemetry, invocation.span, error)
+    _finish(telemetry, invocation, failure)
 
 
 def end_call(
@@ -52,7 +53,7 @@ def end_call(
         error: the exception that it raised, if any.
         record: sets the final data on the library's invocation; same requirements as in `Telemetry.before_end`.
     """
-    failure = _failure(telemetry, call.span, error)
+    failure = None if error is None else _failure(telemetry, call.span, error)
     if not isinstance(call, InferenceCall):
         _record(call, record, lambda: _finish(telemetry, call, failure))
         return
@@ -110,9 +111,7 @@ def _apply(invocation: GenAIInvocation, failure: Error | None) -> None:
         invocation.fail(failure)
 
 
-def _failure(telemetry: Telemetry, span: Span, error: BaseException | None) -> Error | None:
-    if error is None:
-        return None
+def _failure(telemetry: Telemetry, span: Span, error: BaseException) -> Error:
     message = error_message(error, telemetry.content) if span.is_recording() else None
     return Error(message=message, type=error_type(error), exception=error)
 

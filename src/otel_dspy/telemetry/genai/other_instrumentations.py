@@ -91,7 +91,8 @@ class OtherInstrumentations:
 
     def context_inside(self, key: str, context: Context) -> Context:
         """Return the context inside a util-genai call: without the call (`key`) if the global provider differs."""
-        theirs = processor_of_provider(_global_provider())
+        provider = _global_provider()
+        theirs = None if provider is None else processor_of_provider(provider)
         return context if theirs is None or theirs is self._processor() else set_value(key, None, context)
 
     def _other(self, span: Span) -> str | None:
