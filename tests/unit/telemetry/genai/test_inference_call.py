@@ -108,6 +108,21 @@ def test_a_sampler_sees_what_the_library_shows_it() -> None:
     }
 
 
+def test_models_that_take_turns_keep_their_templates() -> None:
+    """The last one is found by identity, all by value."""
+    received = _Heard()
+    telemetry = Telemetry(Settings(), tracer_provider=received.tracer_provider, meter_provider=received.meter_provider)
+    templates = telemetry.genai.templates
+    assert templates is not None
+    requests = list(REQUESTS.values())
+    first = [templates.of(request) for request in requests]
+    assert [templates.of(request) for request in requests] == first
+    assert [templates.of(request.copy()) for request in reversed(requests)] == first[::-1]
+    assert [template.attributes.get("gen_ai.request.model") for template in first] == [
+        request["request_model"] for request in requests
+    ]
+
+
 def test_calls_inside_find_what_they_look_for() -> None:
     """Others made with the library find the call to add what they know, and the conversation that it is a part of."""
     received = _Heard()
