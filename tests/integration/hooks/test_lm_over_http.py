@@ -10,6 +10,7 @@ import pytest
 from dspy.utils.exceptions import LMError
 
 from tests.support.dspy_answers import dspy_script
+from tests.support.fresh_cache import use_a_fresh_cache
 from tests.support.lm_server import Status, scripted_lm
 from tests.support.span_recorder import recording
 from tests.support.sums import exact, examples, half_right
@@ -42,13 +43,6 @@ def _no_wait(_seconds: float) -> None:
     """Stand in for `time.sleep` between two attempts."""
 
 
-def _use_a_fresh_cache(monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
-    from dspy.clients.cache import Cache  # noqa: PLC0415 - beside its only use
-
-    fresh = Cache(enable_disk_cache=False, enable_memory_cache=True, disk_cache_dir=str(folder))
-    monkeypatch.setattr(dspy, "cache", fresh)
-
-
 def _chat(recorder: Recorder) -> list[dict[str, Any]]:
     return [dict(span.attributes or {}) for span in recorder.named("chat")]
 
@@ -71,7 +65,7 @@ def test_tokens_and_cost_are_those_of_dspys_own_history(server: LMServer) -> Non
 
 def test_a_cache_hit_costs_nothing(server: LMServer, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """The second of two equal calls is a hit: no tokens, cost 0, recorded as such and counted as a call."""
-    _use_a_fresh_cache(monkeypatch, tmp_path)
+    use_a_fresh_cache(monkeypatch, tmp_path)
     with dspy.context(lm=_lm(server, cache=True)), recording() as recorder:
         program = dspy.Predict("question -> answer")
         dspy.Evaluate(devset=examples(1) * 2, metric=exact, num_threads=1)(program)
@@ -216,7 +210,7 @@ def test_the_cache_answers_for_another_server(
     server: LMServer, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     """A model of that name elsewhere is not asked: a hit without tokens, with the address that is set."""
-    _use_a_fresh_cache(monkeypatch, tmp_path)
+    use_a_fresh_cache(monkeypatch, tmp_path)
     elsewhere: Any = _lm(server, cache=True).copy(api_base="http://127.0.0.1:9/v1")  # nothing listens there
     with recording() as recorder:
         for lm in (_lm(server, cache=True), elsewhere):

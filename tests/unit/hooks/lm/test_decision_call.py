@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any, cast
 import dspy
 import pytest
 from dspy import experimental
-from dspy.clients.cache import Cache
 from dspy.teleprompt import reanchor
 
 from tests.support.decision_service import INPUT_TOKENS, OUTPUT_TOKENS, DecisionService
+from tests.support.fresh_cache import use_a_fresh_cache
 from tests.support.large_numbers_task import IsLarge, numbers, right
 from tests.support.span_recorder import recording
 from tests.support.with_and_without import same_with_and_without
@@ -25,8 +25,7 @@ KEY = "tsk-0123456789abcdef0123"
 
 @pytest.fixture(autouse=True)
 def _own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    fresh = Cache(enable_disk_cache=False, enable_memory_cache=True, disk_cache_dir=str(tmp_path))
-    monkeypatch.setattr(dspy, "cache", fresh)
+    use_a_fresh_cache(monkeypatch, tmp_path)
     for name in ("TYPESAFE_API_KEY", "TYPESAFE_BASE_URL", "TYPESAFE_DEFAULT_MODEL"):
         monkeypatch.delenv(name, raising=False)
 
