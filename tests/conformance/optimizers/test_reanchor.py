@@ -218,18 +218,3 @@ def test_the_run_tree(tmp_path: Path) -> None:
             "      3 traces",
         ]
     )
-
-
-def test_one_list_for_training_and_validation() -> None:
-    """Passes over the training set compete, those for the report do not, also where both are the same list."""
-    data = numbers(1, 2, 3, 5, 6, 7, 1, 2, 3, 5, 6, 7)
-    optimizer: Any = cast("Any", reanchor).ReAnchor(right, num_threads=1, require_cache=False)
-    with dspy.context(lm=in_process_lm(probably)), recording() as recorder:
-        optimizer.compile(dspy.Predict(IsLarge), trainset=data, valset=data)
-    trials = recorder.attributes_of("trial ReAnchor")
-    labels = [trial["trial.label"] for trial in trials]
-    assert [*labels[:2], *labels[-2:]] == ["before", "validation before", "calibrated", "validation after"]
-    unscored = [trial["trial.label"] for trial in trials if "trial.score" not in trial]
-    assert unscored == ["validation before", "validation after"]
-    (compiled,) = recorder.attributes_of("compile")
-    assert (compiled["compile.initial_score"], compiled["compile.best_score"]) == (0.5, 1.0)

@@ -104,6 +104,8 @@ class _Progress:
     parameter: str | None = None
     """Set while the parameter is being fitted."""
     observing: bool = False
+    skipped: tuple[str, ...] = ()
+    """Outputs that stay as they were, with ReAnchor's reason."""
 
 
 def _progress(scope: CompileScope) -> _Progress:
@@ -121,6 +123,12 @@ class _Calibration(PhaseHook):
     def open(self) -> Context:
         self._progress.calibrating = True
         return super().open()
+
+    @override
+    def see(self, result: Any) -> None:
+        self._progress.skipped = tuple(
+            f"{row['predictor']}.{row['field']}: {row['skipped']}" for row in result if "skipped" in row
+        )
 
     @override
     def close(self, error: BaseException | None) -> None:
@@ -202,7 +210,8 @@ class _Pass(CallHook):
             return TrialInfo(kind=TrialKind.BASELINE, label="before")
         if not progress.calibrating:
             progress.scored = True
-            return TrialInfo(kind=TrialKind.FULL_EVALUATION, label=_CALIBRATED, key=_CALIBRATED)
+            reason = "; ".join(progress.skipped) or None
+            return TrialInfo(kind=TrialKind.FULL_EVALUATION, label=_CALIBRATED, key=_CALIBRATED, reason=reason)
         if progress.field is None:
             return TrialInfo(kind=TrialKind.STEP, label="before the next output")
         name = predictor_name(self._program, progress.predict)
