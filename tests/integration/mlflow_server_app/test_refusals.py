@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import os
-import subprocess
-import sys
 from typing import TYPE_CHECKING
 
 from tests.support.blank_store import blank_store
+from tests.support.programs import run_program
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -15,14 +14,11 @@ if TYPE_CHECKING:
 
 def test_two_apps_end_the_command(tmp_path: Path) -> None:
     """MLflow would run the last app alone, here the one without authentication: one line, exit status 1."""
-    command = [
-        sys.executable, "-m", "mlflow", "server", "--app-name", "basic-auth", "--app-name", "otel-dspy",
+    ended = run_program(
+        "server", "--app-name", "basic-auth", "--app-name", "otel-dspy",
         "--host", "127.0.0.1", "--port", "1", "--backend-store-uri", blank_store(tmp_path),
-    ]  # fmt: skip
-    environment = os.environ | {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
-    ended = subprocess.run(
-        command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False, timeout=120
-    )
+        module="mlflow", folder=tmp_path, environment=os.environ | {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"},
+    )  # fmt: skip
     assert (ended.returncode, ended.stderr.splitlines()[-1]) == (
         1,
         (

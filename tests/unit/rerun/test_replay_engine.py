@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import copy
 import gc
-import warnings
 from typing import TYPE_CHECKING, Any, cast
 
 import dspy
@@ -38,9 +37,8 @@ DOCUMENT = [
 
 @pytest.fixture(autouse=True, scope="module")
 def _garbage_of_other_tests() -> None:
-    """Collect it now: its warnings, such as of sockets that were left open, would be errors of these tests."""
-    with warnings.catch_warnings(action="ignore"):
-        gc.collect()
+    """Never collect it: its warnings, such as of sockets that were left open, would be errors of these tests."""
+    gc.freeze()
 
 
 def echo_lm(**settings: Any) -> Any:

@@ -289,6 +289,7 @@ def test_the_verdict_is_passed_on(monkeypatch: pytest.MonkeyPatch, *, readable: 
     assert observer.received == [("c", "It is chance." if readable else None)]
 
 
+@pytest.mark.usefixtures("only_own_garbage")
 def test_the_same_verdict_whoever_observes() -> None:
     """A failure of one observer reaches no other; one that no longer exists is not called."""
 
