@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from contextlib import contextmanager
-from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, cast
 
 import dspy
@@ -18,6 +17,8 @@ from tests.support.sums import exact, examples, half_right
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Mapping, Sequence
+
+    from tests.support.mlflow_tree import RunNode, SpanNode, TraceNode
 
 EXPERIMENT = "twins"
 DELIVERY = 240_000
@@ -64,8 +65,8 @@ def record(tracking_uri: str, experiment: str | None = None) -> dict[str, Any]:
     """All that an MLflow holds of it, without the ids that it has given itself."""
     tree = read_tree(tracking_uri, experiment or EXPERIMENT)
     return {
-        "runs": [_run(asdict(run)) for run in tree.runs],
-        "traces": [_trace(asdict(trace)) for trace in tree.traces],
+        "runs": [_run(run) for run in tree.runs],
+        "traces": [_trace(trace) for trace in tree.traces],
     }
 
 
@@ -91,14 +92,16 @@ def traces_in(run: Mapping[str, Any]) -> int:
     return len(run["traces"]) + sum(traces_in(child) for child in run["children"])
 
 
-def _run(run: dict[str, Any]) -> dict[str, Any]:
+# Not `dataclasses.asdict`, which copies every value of every artifact.
+def _run(run: RunNode) -> dict[str, Any]:
     return {
         # MLflow can't move a run's start, and a trial's run starts with the first span that arrives: in an outage that
         # may be one of its examples, some milliseconds after the trial's own beginning.
-        **{name: value for name, value in run.items() if name not in {"id", "seconds"}},
-        "tags": {name: value for name, value in run["tags"].items() if name not in _OWN_TAGS},
-        "traces": [_trace(trace) for trace in run["traces"]],
-        "children": sorted((_run(child) for child in run["children"]), key=_identity),
+        **{name: value for name, value in vars(run).items() if name not in {"id", "seconds"}},
+        "tags": {name: value for name, value in run.tags.items() if name not in _OWN_TAGS},
+        "models": tuple(vars(model) for model in run.models),
+        "traces": [_trace(trace) for trace in run.traces],
+        "children": sorted((_run(child) for child in run.children), key=_identity),
     }
 
 
@@ -108,6 +111,14 @@ def _identity(run: Mapping[str, Any]) -> tuple[int, str, str]:
     return (int(tags.get("dspy.trial.index", -1)), run["name"], str(tags.get("dspy.compile.id")))
 
 
-def _trace(trace: dict[str, Any]) -> dict[str, Any]:
-    facts = {name: value for name, value in trace["metadata"].items() if name in _SAME_TRACE_FACTS}
-    return {**trace, "metadata": facts}
+def _trace(trace: TraceNode) -> dict[str, Any]:
+    return {
+        **vars(trace),
+        "metadata": {name: value for name, value in trace.metadata.items() if name in _SAME_TRACE_FACTS},
+        "spans": tuple(_span(span) for span in trace.spans),
+        "assessments": tuple(vars(assessment) for assessment in trace.assessments),
+    }
+
+
+def _span(span: SpanNode) -> dict[str, Any]:
+    return {**vars(span), "children": tuple(_span(child) for child in span.children)}

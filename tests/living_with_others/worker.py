@@ -30,6 +30,11 @@ from tests.support.telemetry_capture import TelemetryCapture
 
 KEPT_BY_MLFLOW = "_gorilla_original_"
 TOKENS = "gen_ai.client.token.usage"
+IMPORTED_BY_ALL = (
+    *("litellm", "litellm.proxy.openai_files_endpoints.common_utils", "openai.resources"),
+    *("otel_dspy.hooks.installation", "otel_dspy.telemetry.emitter"),
+)
+"""What takes long to import and is imported in any case when the program runs."""
 
 
 class Lines(logging.Handler):
@@ -217,7 +222,8 @@ if __name__ == "__main__":
     first_apart = arguments.index("--apart") if "--apart" in arguments else len(arguments)
     others = [(one, place > first_apart) for place, one in enumerate(arguments) if place != first_apart]
     if len(others) > 1:
-        import_module("litellm")
+        for imported_by_all in IMPORTED_BY_ALL:
+            import_module(imported_by_all)
     for one, is_apart in others:
         if len(others) > 1:
             _forked(one, apart=is_apart)

@@ -57,6 +57,9 @@ PARTS: Final = ("mlflow", "opentelemetry-exporter-otlp")
 """Distributions whose files come in several, of the same release: `mlflow-tracing`, `opentelemetry-exporter-otlp-proto-http`."""
 
 
+_NOT_INSTALLED: Final = frozenset({*sys.stdlib_module_names, "otel_dspy"})
+
+
 def _imports(path: Path) -> Iterator[str]:
     """Absolute names of the modules that a file imports when it runs, lazily included; not those for type checks."""
     waiting: list[ast.AST] = [ast.parse(path.read_text(encoding="utf-8"))]
@@ -133,7 +136,7 @@ def test_what_is_imported_is_declared(folder: str) -> None:
         (str(path.relative_to(SOURCE)), module, _owner(module, _owners()))
         for path in files
         for module in _imports(path)
-        if module.partition(".")[0] not in {*sys.stdlib_module_names, "otel_dspy"}
+        if module.partition(".")[0] not in _NOT_INSTALLED
     }
     assert files
     assert {one for one in found if one[2] not in declared} == set()
@@ -154,7 +157,7 @@ def test_the_bridge_extra_requires_all_that_it_imports() -> None:
         for folder in ("bridge", "mlflow", "otlp_requests")
         for path in (SOURCE / folder).rglob("*.py")
         for module in _imports(path)
-        if module.partition(".")[0] not in {*sys.stdlib_module_names, "otel_dspy"}
+        if module.partition(".")[0] not in _NOT_INSTALLED
     }
     looked_for = {_owner(name, _owners()) for name in NEEDED}
     assert imported - looked_for - _declared([]) == set()
