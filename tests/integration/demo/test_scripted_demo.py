@@ -36,14 +36,38 @@ _TQDM_INTERRUPTED = re.compile(r"Exception ignored in: <function tqdm\.__del__.*
 """What CPython prints of a progress bar of DSPy's that is interrupted while tqdm creates it."""
 
 
+def _delayed_demo(folder: Path, seed: str, *, forked: bool) -> DemoResult:
+    """Run the demo on a model that answers each request after a time of its own, which depends on the seed."""
+
+    def delayed(inputs: Mapping[str, str]) -> str:
+        time.sleep(hashlib.sha256((seed + inputs["tweet"]).encode()).digest()[0] / 2000)
+        return sentiment_of(inputs)
+
+    with scripted_lm(dspy_script({"sentiment": delayed})) as lm:
+        return run_demo(
+            folder, "--lm", "openai/scripted", "--api-base", lm.api_base, "--trials", "3", "--examples", "8",
+            forked=forked, OPENAI_API_KEY="sk-demo", DSPY_CACHEDIR=str(folder / "cache"), PYTHONHASHSEED=seed,
+            PATH=str(folder),
+        )  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def as_its_reader_starts_it(tmp_path_factory: pytest.TempPathFactory) -> DemoResult:
+    """The demo in an interpreter of its own; tests only read what it has left."""
+    return _delayed_demo(tmp_path_factory.mktemp("as its reader starts it"), "2", forked=False)
+
+
 def test_mipro_shows_and_records_every_trial(
-    scripted_demo: Callable[..., DemoResult], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    as_its_reader_starts_it: DemoResult,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Lines, table and MLflow's child runs show the same trials, and the plan that was shown came true.
 
     The demo is started as its reader starts it: nothing but its own lines is printed, progress bars of libraries neither.
     """
-    result = scripted_demo("--trials", "3", "--examples", "8", forked=False)
+    result = as_its_reader_starts_it
     assert (result.status, result.errors) == (0, "")
     [run] = read_tree(result.tracking_uri, EXPERIMENT).runs
     trials = [child for child in run.children if "dspy.trial.index" in child.tags]
@@ -62,9 +86,9 @@ def test_mipro_shows_and_records_every_trial(
     check_report(result.tracking_uri, run)
     [block] = covered_blocks("test_mipro_shows_and_records_every_trial")
     capsys.readouterr()
-    monkeypatch.chdir(result.folder)
+    monkeypatch.chdir(tmp_path)
     assert cli.main([*shlex.split(block.text)[1:], "--tracking-uri", result.tracking_uri]) == 0
-    page = result.folder / f"report-{run.id[:8]}.html"
+    page = tmp_path / f"report-{run.id[:8]}.html"
     headline, *_, last = capsys.readouterr().out.splitlines()
     assert headline.startswith("MIPROv2 on SentimentOfTweet: ")
     assert last == f"The page: {page}"
@@ -72,26 +96,15 @@ def test_mipro_shows_and_records_every_trial(
     check_errors(result.tracking_uri, run, capsys)
 
 
-def test_the_order_of_answers_and_of_hashes_changes_nothing(tmp_path: Path) -> None:
+def test_the_order_of_answers_and_of_hashes_changes_nothing(
+    as_its_reader_starts_it: DemoResult, tmp_path: Path
+) -> None:
     """Trials, choices, scores, answers and best program are equal where other requests are answered first.
 
     The fork has the order of hashes of its server, which no other interpreter has, the second interpreter that of `PYTHONHASHSEED`.
     """
     found = []
-    for seed, forked in (("1", True), ("2", False)):
-
-        def delayed(inputs: Mapping[str, str], seed: str = seed) -> str:
-            time.sleep(hashlib.sha256((seed + inputs["tweet"]).encode()).digest()[0] / 2000)
-            return sentiment_of(inputs)
-
-        folder = tmp_path / seed
-        folder.mkdir()
-        with scripted_lm(dspy_script({"sentiment": delayed})) as lm:
-            result = run_demo(
-                folder, "--lm", "openai/scripted", "--api-base", lm.api_base, "--trials", "4", "--examples", "8",
-                forked=forked, OPENAI_API_KEY="sk-demo", DSPY_CACHEDIR=str(folder / "cache"), PYTHONHASHSEED=seed,
-                PATH=str(folder),
-            )  # fmt: skip
+    for result in (_delayed_demo(tmp_path, "1", forked=True), as_its_reader_starts_it):
         assert (result.status, result.errors) == (0, "")
         # A shell does not find the commands that the output ends with.
         assert result.output.count(f"  source {Path(sys.executable).parent / 'activate'}\n") == 2
