@@ -48,7 +48,7 @@ def register(  # noqa: PLR0913 - the parts of a registration, by name
     Raises:
         RegistryError: A package is missing; or the version is registered, and its alias could not be set.
         otel_dspy.rerun.errors.RerunError: There is no such run, it has no recorded program, or that has other
-            predictors.
+            predictors or fields.
         ValueError: An argument is of another type, or an empty text; or the program is not one.
         mlflow.exceptions.MlflowException: The store did not answer, or rejected the name.
     """

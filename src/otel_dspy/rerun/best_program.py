@@ -53,7 +53,8 @@ def best_program(
 
     Raises:
         RerunError: There is no such run, no trial of an unfinished optimization has a score on the whole validation
-            set, programs were not recorded, the recorded program has other predictors, or MLflow is missing.
+            set, programs were not recorded, the recorded program has other predictors or fields, or MLflow is
+            missing.
         ValueError: An argument is not a text, or is empty; or the program is not one.
         mlflow.exceptions.MlflowException: The store did not answer.
     """

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, Protocol, Self, TypeVar
 
 from otel_dspy.reporting.runs.programs import predictors
 from otel_dspy.rerun.errors import RerunError
+from otel_dspy.rerun.recorded_fields import check_fields
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -47,7 +48,7 @@ def loaded(program: AnyProgram, state: Mapping[str, Any], source: str) -> AnyPro
         source: what the state is of, for messages.
 
     Raises:
-        RerunError: The recorded program has other predictors.
+        RerunError: The recorded program has other predictors, or other fields at their places.
     """
     recorded = {predictor.name for predictor in predictors(state)}
     own = {name for name, _ in program.named_predictors()}
@@ -56,6 +57,7 @@ def loaded(program: AnyProgram, state: Mapping[str, Any], source: str) -> AnyPro
             f"The program of {source} has the predictors {_names(recorded)}; the given one has {_names(own)}. Pass a "
             "program that is built as the optimized one was."
         )
+    check_fields(state, program.named_predictors(), source)
     copy = program.deepcopy()
     models = {name: getattr(predictor, "lm", None) for name, predictor in copy.named_predictors()}
     copy.load_state(dict(state))
