@@ -35,6 +35,8 @@ if TYPE_CHECKING:
     from opentelemetry.trace.span import TraceState
     from opentelemetry.util.types import Attributes
 
+NAME: Final = "otel_dspy_examples"
+"""Value of OTEL_TRACES_SAMPLER for `ExampleSampler`."""
 _ID_BITS: Final = 64
 
 

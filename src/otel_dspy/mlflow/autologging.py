@@ -8,7 +8,7 @@ import threading
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
-from opentelemetry.sdk.trace import SpanLimits, TracerProvider
+from opentelemetry.sdk.trace import TracerProvider
 
 from otel_dspy.argument_checks import check_flags
 from otel_dspy.exporter.sdk_pipeline import adopted
@@ -152,7 +152,7 @@ def _enable(
 ) -> None:
     global _active  # noqa: PLW0603 - there is one DSPy to instrument
     from otel_dspy.instrumentor import DSPyInstrumentor  # noqa: PLC0415 - the two wings meet only when this is called
-    from otel_dspy.mlflow.autolog_sampler import AutologSampler  # noqa: PLC0415 - the same
+    from otel_dspy.mlflow.autolog_provider import new_provider  # noqa: PLC0415 - the same
 
     instrumentor, own = DSPyInstrumentor(), None
     with _lock:
@@ -169,12 +169,11 @@ def _enable(
         processor = by_environment.processor() if by_environment is not None else _new_processor(in_use, instrumentor)
         processor.configure(options, tracking_uri, experiment, workspace)
         if in_use is None or own is not None:
-            provider = own or TracerProvider(span_limits=_limits(), shutdown_on_exit=False)
+            provider = own or new_provider()
             provider.add_span_processor(processor)
             if not silent:
                 progress_display.show_progress(provider, processor)
             if own is None:
-                provider.sampler = AutologSampler(provider.sampler)  # the environment's, by default all
                 excluded = os.environ.get(CONTENT_VARIABLE, "").strip().upper() == "NO_CONTENT"
                 instrumentor.instrument(tracer_provider=provider, capture_content=not excluded)
             _active = _Active(processor, provider)
@@ -203,17 +202,6 @@ def _new_processor(provider: object, instrumentor: DSPyInstrumentor) -> MlflowSp
         # The SDK's provider keeps its processors: a program that shuts it down ends its recording.
         return MlflowSpanProcessor()
     return JoinedProcessor(instrumentor.before_next_span)
-
-
-def _limits() -> SpanLimits:
-    """Return the SDK's default limits, whatever the environment sets for exporters.
-
-    A shorter program or table is not valid JSON, and a span that has lost its attributes belongs to no run.
-    """
-    return SpanLimits(
-        max_attributes=128, max_events=128, max_links=128, max_span_attributes=128, max_event_attributes=128,
-        max_link_attributes=128, max_attribute_length=SpanLimits.UNSET, max_span_attribute_length=SpanLimits.UNSET,
-    )  # fmt: skip
 
 
 def _use_budget(budget: Budget | Mapping[str, float | str]) -> None:

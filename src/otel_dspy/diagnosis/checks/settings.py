@@ -138,8 +138,8 @@ def _sampling(settings: Settings, environment: Mapping[str, str]) -> Iterator[Fi
         yield Finding(
             "sampling",
             Level.WARNING,
-            f"{SAMPLER}={sampler} drops whole optimizations with their scores; use otel_dspy_examples, which drops "
-            "examples only",
+            f"{SAMPLER}={sampler} drops whole optimizations with their scores, not where autolog alone records; use "
+            "otel_dspy_examples, which drops examples only",
         )
     if sampler == "otel_dspy_examples" and settings.example_ratio < 1:
         yield Finding(
