@@ -1,6 +1,6 @@
 """Detection of OTLP endpoints that redirect, which OpenTelemetry's HTTP exporters treat as success.
 
-The exporters do not follow the redirect, and all spans are lost silently (opentelemetry-exporter-otlp-common 1.45.2).
+The exporters do not follow the redirect, and all spans are lost silently (opentelemetry-exporter-otlp-common 0.66b2).
 """
 
 from __future__ import annotations
