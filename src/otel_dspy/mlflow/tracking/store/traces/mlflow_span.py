@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 _COST: Final = "mlflow.llm.cost"
 MAX_NESTING: Final = 500
-"""Levels of a text that MLflow may decode: at a thousand, on Python 3.11, its decoder raises, and the span is rejected."""
+"""Levels of a text that MLflow may decode: at a thousand (Python 3.11) its decoder raises, and the span is rejected."""
 TOO_DEEP: Final = "nested too deeply for MLflow: "
 """Prefix of a deeper text. MLflow finds no JSON in it, and keeps it as it is."""
 
