@@ -1,10 +1,11 @@
-"""What becomes of a request before it is written."""
+"""Answers to requests, and how they are counted."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 import pytest
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
 from otel_dspy.bridge.configuration.listen_addresses import Address
 from otel_dspy.bridge.configuration.settings import BridgeSettings
@@ -53,3 +54,31 @@ async def test_reasons_are_counted_not_listed(writer: RequestWriter, monkeypatch
         "the request has more than 1000 spans, scopes and resources",
     )
     intake.close()
+
+
+async def test_a_request_without_room_is_for_later(writer: RequestWriter) -> None:
+    """The answer asks the client to send the spans again, and the metrics count them."""
+    metrics = Metrics(writer)
+    intake = Intake(writer, ExperimentRouter(SETTINGS.tracking_uri), metrics, SETTINGS)
+    request = ExportTraceServiceRequest()
+    span = request.resource_spans.add().scope_spans.add(scope={"name": "otel_dspy"}).spans.add()
+    span.trace_id, span.span_id = (1).to_bytes(16, "big"), (1).to_bytes(8, "big")
+    span.start_time_unix_nano = span.end_time_unix_nano = 1
+
+    async def come() -> bytes:
+        return request.SerializeToString()
+
+    writer.close(1.0)
+    answer = await intake.take(come, protocol="grpc")
+    assert (answer.verdict, answer.message) == (
+        Verdict.LATER,
+        "the bridge's queue is full; send the request again",
+    )
+    assert b'otel_dspy_bridge_refused_spans_total{reason="no room"} 1.0' in metrics.text()
+    intake.close()
+
+
+def test_ignored_spans_are_in_the_metrics(writer: RequestWriter) -> None:
+    """Those of other libraries whose trace has no span of otel-dspy."""
+    writer._traces.ignored = 2
+    assert b"otel_dspy_bridge_ignored_spans_total 2.0" in Metrics(writer).text()

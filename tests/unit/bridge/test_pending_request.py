@@ -8,7 +8,7 @@ import pytest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
 from otel_dspy.bridge import pending_request
-from otel_dspy.bridge.experiment_routing import ExperimentRouter
+from otel_dspy.bridge.experiment_routing import EXPERIMENT_ATTRIBUTE, ExperimentRouter
 from otel_dspy.bridge.parsed_spans import SpanMemory
 from otel_dspy.bridge.pending_request import PendingRequest
 from otel_dspy.otlp_requests.protobuf_spans import MalformedError, spans_in_protobuf
@@ -96,3 +96,20 @@ def test_the_memory_of_a_deleted_request_is_free() -> None:
     third = _request()
     third.check()
     assert third.parsed
+
+
+def test_each_resource_names_its_experiment() -> None:
+    """The spans of a request go to the experiments of their resources; without one they go to the default."""
+    body, names = ExportTraceServiceRequest(), ("one", None, "two", "two")
+    for number, name in enumerate(names, start=1):
+        group = body.resource_spans.add()
+        if name is not None:
+            group.resource.attributes.add(key=EXPERIMENT_ATTRIBUTE).value.string_value = name
+        span = group.scope_spans.add(scope={"name": "otel_dspy"}).spans.add(
+            trace_id=(1).to_bytes(16, "big"), span_id=number.to_bytes(8, "big")
+        )
+        span.start_time_unix_nano = span.end_time_unix_nano = 1
+    request = _request(body.SerializeToString())
+    assert not request.check()
+    found = [route.destination.experiment.name for _, route in request]
+    assert found == [name or "Default" for name in names]

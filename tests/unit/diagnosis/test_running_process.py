@@ -12,7 +12,10 @@ from opentelemetry.trace import NoOpTracerProvider
 
 import otel_dspy
 import otel_dspy.mlflow
+from otel_dspy.diagnosis.checks.running_process import in_effect
 from otel_dspy.diagnosis.finding import Level
+from otel_dspy.mlflow import autologging
+from otel_dspy.mlflow.records.route import Destination, Experiment
 from tests.support.blank_store import blank_store
 
 if TYPE_CHECKING:
@@ -97,6 +100,17 @@ def test_autolog_is_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     *others, (level, text) = _process(twice)
     assert (others, level) == (on, Level.WARNING)
     assert text.startswith("MLflow's own DSPy autologging is on too: everything is recorded twice.")
+
+
+@pytest.mark.parametrize(("workspace", "expected"), [("theirs", "theirs"), (None, "of the environment")])
+def test_the_workspace_of_autolog_is_checked(
+    workspace: str | None, expected: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Instead of that of the environment, which applies where the code sets none."""
+    where = Destination("http://127.0.0.1:9", Experiment(name="notebook"), workspace)
+    monkeypatch.setattr(autologging, "destination", lambda: where)
+    found = in_effect({"MLFLOW_TRACKING_URI": "http://127.0.0.1:8", "MLFLOW_WORKSPACE": "of the environment"})
+    assert found == {"MLFLOW_TRACKING_URI": "http://127.0.0.1:9", "MLFLOW_WORKSPACE": expected}
 
 
 def test_limits_of_spans_apply_to_a_provider_of_the_users(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

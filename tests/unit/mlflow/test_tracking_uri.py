@@ -10,7 +10,7 @@ from mlflow.utils.file_utils import (
 )
 from sqlalchemy.engine import make_url
 
-from otel_dspy.mlflow.tracking_uri import address_without_passwords, storable_uri, without_passwords
+from otel_dspy.mlflow.tracking_uri import address_without_passwords, open_with, storable_uri, without_passwords
 
 
 @pytest.mark.parametrize(
@@ -102,3 +102,17 @@ def test_a_kept_path_is_the_one_that_mlflow_writes_to(
     folder.mkdir()
     monkeypatch.chdir(folder)
     assert Path(local_file_uri_to_path(storable_uri(uri))) == Path(local_file_uri_to_path(uri)).absolute()
+
+
+@pytest.mark.parametrize(
+    ("uri", "experiment", "shown"),
+    [
+        ("http://me:geheim@host:5000/", "7", "http://me@host:5000/#/experiments/7"),
+        ("HTTPS://host", None, "HTTPS://host"),
+        ("sqlite:////a folder/mlflow.db", "7", "mlflow ui --backend-store-uri 'sqlite:////a folder/mlflow.db'"),
+        ("postgresql://me:geheim@db/m", None, "mlflow ui --backend-store-uri postgresql://me@db/m"),
+    ],
+)
+def test_where_a_store_is_opened(uri: str, experiment: str | None, shown: str) -> None:
+    """A server at the page of the experiment; any other store by the command for its UI."""
+    assert open_with(uri, experiment) == shown

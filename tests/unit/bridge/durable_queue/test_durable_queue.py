@@ -278,6 +278,7 @@ def test_a_disk_that_fails_is_reported_and_recovers(
         assert queue.requests == 1
         database._connection.execute("PRAGMA max_page_count = 100000")
         awaited(lambda: queue.error is None, "its recovery")
+        assert mlflow.recorded == []  # the queue tries the disk again by itself, before anything else happens
         stored(queue, request(2, padding=200_000))
         mlflow.available.set()
         awaited(lambda: queue.requests == 0, "both")

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from otel_dspy.hooks.patching.wrapper_frames import hidden_frame
+from otel_dspy.hooks.patching.wrapper_frames import MODULE, forwarding, hidden_frame
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -79,3 +79,15 @@ def test_the_last_frame_stays() -> None:
     except ValueError as error:
         frames = [frame.name for frame in traceback.extract_tb(error.__traceback__)]
     assert frames == ["test_the_last_frame_stays"]
+
+
+def test_the_frames_of_a_copy_belong_to_dspy() -> None:
+    """The copy does what the function does; a callable that is not a Python function has no frames to attribute."""
+
+    def shout(text: str, *, mark: str = "!") -> str:
+        return f"{text.upper()}{mark}"
+
+    made = forwarding(shout)
+    assert (made("a"), made("a", mark="?")) == ("A!", "A?")
+    assert (made.__globals__["__name__"], shout.__globals__["__name__"]) == (MODULE, __name__)
+    assert forwarding(str.upper) is str.upper
