@@ -44,7 +44,7 @@ def stored(paths: Iterable[Path]) -> list[str]:
     return found
 
 
-class LaneMachine(RuleBasedStateMachine):
+class SpanQueueMachine(RuleBasedStateMachine):
     """Puts, takes, writes, confirms and full disks in any order, compared with a list of the spans."""
 
     def __init__(self) -> None:
@@ -145,8 +145,8 @@ class LaneMachine(RuleBasedStateMachine):
         assert (self.queue.next_number, self.queue.next_waiting) == (len(self.put_names), self.taken)
 
 
-TestLane = LaneMachine.TestCase
-TestLane.settings = settings(max_examples=60, stateful_step_count=30, deadline=None)
+TestSpanQueue = SpanQueueMachine.TestCase
+TestSpanQueue.settings = settings(max_examples=60, stateful_step_count=30, deadline=None)
 
 
 @pytest.fixture
@@ -172,6 +172,13 @@ def test_a_file_stays_while_its_last_span_waits(queue: SpanQueue) -> None:
         assert record.decoded().name == name
         queue.confirm()
         assert stored(queue.paths) == left
+
+
+def test_what_exceeds_the_bound_is_on_disk_alone(queue: SpanQueue) -> None:
+    """Two of five spans stay in memory."""
+    _put(queue, *range(2, 7))
+    queue.persist(math.inf, queue.next_number)
+    assert (queue.in_memory, queue.waiting, queue.unwritten) == (2, 5, 0)
 
 
 def test_what_a_full_disk_did_not_take_counts_as_unwritten(queue: SpanQueue) -> None:
@@ -287,7 +294,7 @@ def test_full_disk_fixture_is_full(tmp_path: Path) -> None:
 
 def test_spans_behind_a_file_that_was_never_written_to_are_read() -> None:
     """A new file that the disk has no room for is deleted; the spans in the file after it are read all the same."""
-    state = LaneMachine()
+    state = SpanQueueMachine()
     try:
         state.start(max_spans=1, hold=False)
         state.put(size=0, count=3)

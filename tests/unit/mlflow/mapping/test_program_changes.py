@@ -204,6 +204,19 @@ def test_any_state_can_be_recorded(state: str) -> None:
     assert changes("Trial 1", ("a", state), ("b", json.dumps({"p": 1}))).startswith("# Trial 1\n\nProgram a\n")
 
 
+def test_a_program_that_is_code() -> None:
+    """Its own state is listed beside that of its predictors; versions of libraries are no change."""
+    predictor: dict[str, Any] = {"signature": {"instructions": "Add.", "fields": []}, "demos": []}
+    before, after = (
+        json.dumps({"code": code, "step": predictor, "metadata": {"dspy": version}})
+        for code, version in (("a = 1", "3.3"), ("a = 2", "3.4"))
+    )
+    text = changes("Trial 1", ("c", after), ("i", before), [])
+    assert _named(text, "Changes since the initial program (i)") >= {"### self: code", "-a = 1", "+a = 2"}
+    assert _named(text, "Its texts") >= {"### self: code", "### step: instructions"}
+    assert "3.4" not in text
+
+
 def test_large_programs_are_recorded_in_bounds() -> None:
     """Thousands of long demos produce a bounded text that shows its truncation; fences stay closed."""
     demos = [{"q": f"{number} " * 400, "a": "```"} for number in range(8_000)]

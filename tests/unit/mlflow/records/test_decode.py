@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from opentelemetry.sdk.resources import Resource
@@ -15,7 +16,17 @@ from otel_dspy.mlflow.mapping.run_keys import CompileRun, EvaluateRun, TrialRun,
 from otel_dspy.mlflow.records import decode
 from otel_dspy.mlflow.records.sdk_span import span_record
 from otel_dspy.mlflow.records.span import SpanRecord
-from otel_dspy.mlflow.records.span_records import CallRecord
+from otel_dspy.mlflow.records.span_records import (
+    CallRecord,
+    CompileRecord,
+    DatasetRecord,
+    EvaluateRecord,
+    ExampleRecord,
+    PayloadPiece,
+    PhaseRecord,
+    SetupRecord,
+    TrialRecord,
+)
 from otel_dspy.mlflow.tracking.state.run_lookup import run_tag
 
 if TYPE_CHECKING:
@@ -58,6 +69,29 @@ def test_any_attributes_give_one_fact_of_the_span(operation: str, recorded: dict
     assert first.span.attributes == attributes
     if operation in {"module", "nonsense"}:
         assert isinstance(first, CallRecord)
+
+
+@pytest.mark.parametrize(
+    ("operation", "kind"),
+    [
+        ("setup", SetupRecord), ("compile", CompileRecord), ("trial", TrialRecord), ("evaluate", EvaluateRecord),
+        ("dataset", DatasetRecord), ("example", ExampleRecord), ("phase", PhaseRecord), ("payload", PayloadPiece),
+        ("module", CallRecord),
+    ],
+)  # fmt: skip
+def test_each_operation_has_its_record(operation: str, kind: type[object]) -> None:
+    """Given the attributes that identify it."""
+    attributes: dict[str, Any] = {
+        semconv.DSPY_OPERATION_NAME: operation, semconv.DSPY_COMPILE_ID: "c", semconv.DSPY_TRIAL_INDEX: 0,
+        semconv.DSPY_OPTIMIZER_NAME: "COPRO", semconv.DSPY_DATASET_ID: "d", semconv.DSPY_DATASET_ROLE: "train",
+        semconv.DSPY_PAYLOAD_ID: "p", semconv.DSPY_PAYLOAD_ATTRIBUTE: "a", semconv.DSPY_PAYLOAD_INDEX: 0,
+        semconv.DSPY_PAYLOAD_COUNT: 1, semconv.DSPY_PAYLOAD_DATA: "x",
+    }  # fmt: skip
+    span = SpanRecord(
+        trace_id="t", span_id="s", parent_id=None, name="n", kind="INTERNAL", start_ns=0, end_ns=1,
+        attributes=attributes,
+    )  # fmt: skip
+    assert type(decode.record_of(span)) is kind
 
 
 @given(
