@@ -89,8 +89,16 @@ def _optimizations(recorder: Recorder) -> list[dict[str, Any]]:
     return sorted(recorded.values(), key=lambda mine: min(mine["sizes"]))
 
 
-@pytest.mark.parametrize("together", [_in_threads, _in_tasks])
-@pytest.mark.parametrize("shape", ["linked", "nested"])
+@pytest.mark.parametrize(
+    ("together", "shape"),
+    [
+        (_in_threads, "nested"),
+        (_in_tasks, "linked"),
+        # Each way and each shape is among those above.
+        pytest.param(_in_threads, "linked", marks=pytest.mark.slow),
+        pytest.param(_in_tasks, "nested", marks=pytest.mark.slow),
+    ],
+)
 def test_at_once_is_as_one_after_the_other(together: Callable[..., list[Any]], shape: str) -> None:
     """Each optimization has the spans, trials and scores that it has when it runs alone, and none of another's."""
     with recording(trace_shape=shape) as alone:

@@ -141,7 +141,16 @@ def test_evaluate_and_its_trial() -> None:
     )
 
 
-@pytest.mark.parametrize("name", VALUES)
+_ALIKE: Final = {
+    "short numpy float", "numpy bool", "numpy int", "array of one", "infinity", "int that has no text",
+    "prediction of text", "prediction without score", "tuple",
+}  # fmt: skip
+"""Values of which another one is of the same kind; `test_evaluate_and_its_trial` records each of them."""
+
+
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=[pytest.mark.slow] if name in _ALIKE else []) for name in VALUES]
+)
 def test_optimizers_that_make_means_themselves(name: str) -> None:
     """SIMBA, GEPA and MIPROv2 end as without instrumentation; their scores are recorded as plain numbers."""
     value = VALUES[name]

@@ -27,9 +27,20 @@ TRIAL = TrialRun("c", 0, COMPILE)
 REASON = "process 1 was terminated (SIGTERM) before it recorded the end of the run"
 
 
-@pytest.mark.parametrize("replayed", [False, True])
-@pytest.mark.parametrize("status", ["FINISHED", "FAILED"])
-@pytest.mark.parametrize("batch", [False, True])
+@pytest.mark.parametrize(
+    ("replayed", "status", "batch"),
+    [
+        (False, "FINISHED", False),
+        (True, "FINISHED", True),
+        (False, "FAILED", True),
+        (True, "FAILED", False),
+        # Each pair of these values is among those above.
+        pytest.param(True, "FINISHED", False, marks=pytest.mark.slow),
+        pytest.param(False, "FINISHED", True, marks=pytest.mark.slow),
+        pytest.param(False, "FAILED", False, marks=pytest.mark.slow),
+        pytest.param(True, "FAILED", True, marks=pytest.mark.slow),
+    ],
+)
 def test_the_actual_end_removes_the_reason(
     tracking_uri: str, *, replayed: bool, status: RunStatus, batch: bool
 ) -> None:

@@ -119,8 +119,16 @@ def test_the_same_scores_without_a_request(tmp_path: Path, optimize: Callable[..
     assert lm.recordings.answered
 
 
-@pytest.mark.parametrize("optimize", [copro, simba])
-@pytest.mark.parametrize("settings", [{}, {"temperature": 0.5}])
+@pytest.mark.parametrize(
+    ("optimize", "settings"),
+    [
+        (copro, {}),
+        (simba, {"temperature": 0.5}),
+        # Each optimizer and each setting is among those above.
+        pytest.param(copro, {"temperature": 0.5}, marks=pytest.mark.slow),
+        pytest.param(simba, {}, marks=pytest.mark.slow),
+    ],
+)
 def test_the_temperature_of_an_optimizers_own_calls_is_no_default(
     tmp_path: Path, optimize: Callable[..., None], settings: dict[str, Any]
 ) -> None:
