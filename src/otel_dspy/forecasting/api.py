@@ -37,7 +37,7 @@ def forecast(  # noqa: PLR0913 - compile's arguments, and where the rates come f
 
     Args:
         optimizer: the optimizer, with its settings.
-        program: the program to be optimized.
+        program: the program to be optimized; None for an optimizer such as Ensemble, whose compile takes `programs`.
         trainset: the training set.
         valset: the validation set; None if compile gets none.
         measure: number of training examples to run the program and the metric on, once. These calls are made and paid.
@@ -71,7 +71,8 @@ def forecast(  # noqa: PLR0913 - compile's arguments, and where the rates come f
         message = f"forecast(optimizer=...): {optimizer.__name__} is a class; pass an instance"
         raise ForecastError(message)
     try:
-        check_program("forecast", program)
+        if program is not None or "programs" not in compile_arguments:
+            check_program("forecast", program)
         check_texts("forecast", run=run, tracking_uri=tracking_uri, experiment=experiment)
     except ValueError as error:
         raise ForecastError(str(error)) from None

@@ -66,7 +66,7 @@ def test_a_nan_that_comes_first_is_the_best_score(tracking_uri: str) -> None:
     assert (summary["best_trial"], summary["best_score"], summary["trials"][0]["score"]) == (0, None, None)
     stored = [*run.artifacts.items(), *trials[0].artifacts.items()]
     assert "NaN" not in json.dumps([content for path, content in stored if path.endswith(".json")])  # no JSON
-    assert "seed -3, NaN of 4" in trials[0].artifacts["changes.md"]
+    assert "seed -3, NaN on 4 examples" in trials[0].artifacts["changes.md"]
 
 
 def _errors(run: RunNode) -> tuple[str, dict[str, str], list[tuple[int, float]]]:
