@@ -78,6 +78,7 @@ _DEGRADED: Final = [
     *(("dspy", name) for name in (
         "_process_lm_response", "_make_json_adapter_fallback", "_get_litellm", "_input_keys", "_compiled",
     )),
+    ("cloudpickle", "_class_setstate"),
     *(("gepa", name) for name in ("_propose_texts_batch", "_initial_evaluation_cache", "_fn")),
 ]  # fmt: skip
 """(package, name), or (module, None), without which this program's spans are the same, and nothing is logged."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import partialmethod
 from typing import TYPE_CHECKING, Any, Final
 
+from otel_dspy.hooks.patching.unpickled_classes import after_unpickling
 from otel_dspy.runtime.error_guard import guarded
 
 if TYPE_CHECKING:
@@ -21,16 +22,25 @@ def wrap_with_subclasses(
 ) -> None:
     """Wrap the method `name` in `base` and in every subclass that overrides it, including classes defined later.
 
+    Those that cloudpickle loads by value are included.
+
     Args:
         patches: records the wrappers for `undo`.
         base: the base class.
         name: the method's name.
         wrapper_for: returns the wrapt wrapper for the function that a class defines.
     """
+
+    def wrap_again(cls: type[Any]) -> None:
+        with guarded(f"wrapping {cls.__name__}.{name}"):
+            if not patches.wraps(cls, name):
+                _wrap_own(patches, cls, name, wrapper_for)
+
     for cls in _family(base):
         with guarded(f"wrapping {cls.__name__}.{name}"):  # a class may reject new attributes
             _wrap_own(patches, cls, name, wrapper_for)
     _wrap_new_classes(patches, base, name, wrapper_for)
+    after_unpickling(patches, base, wrap_again)
 
 
 def _wrap_own(

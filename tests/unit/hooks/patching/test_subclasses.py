@@ -1,8 +1,15 @@
 from __future__ import annotations
 
+import pickle
+import subprocess
+import sys
+from cmd import Cmd
 from typing import TYPE_CHECKING, Any, cast
 
+import cloudpickle
+import cloudpickle.cloudpickle
 import pytest
+from typing_extensions import override
 
 from otel_dspy.hooks.patching.patches import Patches
 from otel_dspy.hooks.patching.subclasses import wrap_with_subclasses
@@ -157,3 +164,41 @@ def test_a_failing_wrapper_maker_breaks_no_class() -> None:
 
     assert cast("Any", Child)().run() == ["child"]
     patches.undo()
+
+
+_LOAD = """
+import pickle, sys
+loaded = pickle.load(sys.stdin.buffer)
+print(loaded().default("line"), "otel_dspy" in sys.modules)
+"""
+
+
+@pytest.mark.parametrize("known", [True, False], ids=["a class that is there", "a class of another process"])
+def test_a_class_that_cloudpickle_loads(monkeypatch: pytest.MonkeyPatch, *, known: bool) -> None:
+    """Its method is wrapped once, until `undo`; another process loads the original function, without otel-dspy."""
+    of_cloudpickle: Any = cloudpickle.cloudpickle
+    original = of_cloudpickle._class_setstate
+
+    class Inherited(Cmd):  # of a class that other processes import
+        @override
+        def default(self, line: str) -> Any:
+            return [line]
+
+    patches = Patches()
+    wrap_with_subclasses(patches, Cmd, "default", tagged)
+    try:
+        pickled = cloudpickle.dumps(Inherited)
+        if not known:
+            for tracker in ("_DYNAMIC_CLASS_TRACKER_BY_ID", "_DYNAMIC_CLASS_TRACKER_BY_CLASS"):
+                monkeypatch.setattr(of_cloudpickle, tracker, type(getattr(of_cloudpickle, tracker))())
+        loaded: Any = pickle.loads(pickled)  # noqa: S301 - our own bytes
+        assert (loaded is Inherited) is known
+        for _ in range(2):
+            assert loaded().default("line") == ["<Inherited", "line", ">"]
+            assert pickle.loads(pickled) is loaded  # noqa: S301 - the same
+    finally:
+        patches.undo()
+    assert loaded().default("line") == ["line"]
+    assert of_cloudpickle._class_setstate is original
+    printed = subprocess.run([sys.executable, "-c", _LOAD], input=pickled, capture_output=True, check=True)
+    assert printed.stdout.split() == [b"['line']", b"False"]
