@@ -40,12 +40,12 @@ if "dspy" in sys.modules:  # a forked worker
     sys.modules["dspy"].configure_cache(disk_cache_dir=_dspy_cache.name)
 
 from tests.conformance.everywhere import held_to_the_contract, observed_violations  # noqa: E402 - OpenTelemetry is imported with it
-from tests.support.early_start import await_early_start, start_early  # noqa: E402 - OpenTelemetry is imported with it
 from tests.support.entry_points import read_entry_points_once  # noqa: E402 - the same
 from tests.support.fork_server import GC_THRESHOLDS  # noqa: E402 - the same
 from tests.support.forked_workers import fork_workers  # noqa: E402 - the same
+from tests.support.isolated_caplog import caplog, earlier_threads  # noqa: E402 - the same
 from tests.support.leftovers import nothing_is_left  # noqa: E402 - the same
-from tests.support.log_of_the_test import caplog, earlier_threads  # noqa: E402 - the same
+from tests.support.phoenix_start import await_phoenix, start_phoenix_early  # noqa: E402 - OpenTelemetry is imported with it
 from tests.support.progress_bars import share_progress_bars  # noqa: E402 - after the environment is set
 from tests.support.session_processes import begin_session, end_session  # noqa: E402 - the same
 from tests.support.shared_server import app_server, server, server_uri, workspace_server  # noqa: E402 - the same
@@ -71,7 +71,7 @@ _session = begin_session()
 
 def pytest_unconfigure() -> None:
     """Stop what the tests of all workers share."""
-    await_early_start()
+    await_phoenix()
     end_session(_session)
 
 
@@ -120,7 +120,7 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_setupnodes(config: pytest.Config, specs: Sequence[Any]) -> None:
     """Import the tests once for all workers."""
-    start_early(config)
+    start_phoenix_early(config)
     fork_workers(config, specs)
 
 

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import sys
+from functools import partial
+from types import SimpleNamespace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -81,6 +84,24 @@ def test_without_a_secret_key_the_command_ends() -> None:
     assert raised.value.message == "MLflow's basic-auth needs MLFLOW_FLASK_SERVER_SECRET_KEY: set it to a secret text."
 
 
-def test_without_authentication_nothing_is_prepared() -> None:
-    """MLflow's tracking server needs no secret key."""
-    prepare({})
+@pytest.mark.parametrize(
+    ("environment", "steps"),
+    [
+        pytest.param({}, [], id="MLflow's tracking server, which needs no secret key"),
+        pytest.param(
+            {"OTEL_DSPY_SERVER_APP_BASE": "basic-auth", "MLFLOW_FLASK_SERVER_SECRET_KEY": "quiet-river"},
+            ["get_flask_server_secret_key", "bootstrap_admin_user"],
+            id="basic-auth",
+        ),
+    ],
+)
+def test_authentication_is_prepared_once_where_it_is_on(
+    environment: dict[str, str], steps: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Before the workers start: the secret key is read, and the administrator is created."""
+    called: list[str] = []
+    names = ("get_flask_server_secret_key", "bootstrap_admin_user")
+    auth = SimpleNamespace(**{name: partial(called.append, name) for name in names})
+    monkeypatch.setitem(sys.modules, "mlflow.server.auth", auth)
+    prepare(environment)
+    assert called == steps
