@@ -20,6 +20,8 @@ except ImportError:  # Windows: no locks, see `spool_folder`
 
 SEGMENT_BYTES: Final = 32 * 1024 * 1024
 """Maximum bytes of one file, so that delivered files can be deleted."""
+_BINARY: Final[int] = getattr(os, "O_BINARY", 0)
+"""Windows alone has it, and would write two bytes for the end of a line without it."""
 
 
 @dataclass(slots=True)
@@ -90,7 +92,7 @@ class SpoolSegments:
         where = folder()
         where.mkdir(mode=0o700, parents=True, exist_ok=True)
         path = where / f"{self._stem}-{self._kind}-{self._next:04}{SUFFIX}"
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC, 0o600)
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_APPEND | _BINARY, 0o600)
         if fcntl is not None:
             with suppress(OSError):  # a file system without locks: `replay` then cannot detect this process
                 fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -173,9 +175,11 @@ class SpoolSegments:
             if segment.last <= number and key not in self._kept:
                 del self._segments[key]
                 with suppress(OSError):
-                    segment.path.unlink()
+                    segment.path.unlink()  # while it is locked, so that no replay reads it in between
                 with suppress(OSError):
                     os.close(segment.descriptor)
+                with suppress(OSError):
+                    segment.path.unlink(missing_ok=True)  # Windows deletes no open file
 
     def close(self) -> None:
         """Close the files without deleting them."""

@@ -69,7 +69,8 @@ class TraceRouter:
         self._ended: BoundedDict[tuple[int, int], Route] = BoundedDict(MAX_ENDED)
         self._lock = threading.Lock()
         itself: weakref.ref[TraceRouter] = weakref.ref(self)
-        os.register_at_fork(after_in_child=lambda: _after_fork(itself))
+        if hasattr(os, "register_at_fork"):
+            os.register_at_fork(after_in_child=lambda: _after_fork(itself))
 
     def started(self, span: ReadableSpan, parent_context: Context | None = None) -> Route | None:
         """Route a span that starts.

@@ -48,7 +48,8 @@ class Worker:
         self._max_characters = max_characters
         self._reset(forked=False)
         itself: weakref.ref[Worker] = weakref.ref(self)
-        os.register_at_fork(after_in_child=lambda: _after_fork(itself), after_in_parent=lambda: _has_forked(itself))
+        if hasattr(os, "register_at_fork"):
+            os.register_at_fork(after_in_child=lambda: _after_fork(itself), after_in_parent=lambda: _has_forked(itself))
 
     def _reset(self, *, forked: bool) -> None:
         """Create empty queues and no threads: at construction, and in a forked child, which has only its own spans."""

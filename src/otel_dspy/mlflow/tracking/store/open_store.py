@@ -44,4 +44,5 @@ def _after_fork() -> None:
             setattr(owner, name, threading.Lock())
 
 
-os.register_at_fork(after_in_child=_after_fork)
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)
