@@ -6,17 +6,17 @@ from typing import TYPE_CHECKING, Any, cast
 
 import dspy
 import mlflow
+import pytest
 from mlflow.genai import datasets as mlflow_datasets
 
 import otel_dspy.mlflow
+from tests.integration.end_to_end.conftest import tracked
 from tests.support.blank_store import blank_store
 from tests.support.mlflow_tree import read_tree
 from tests.support.sums import exact, examples, sums_lm
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-    import pytest
 
 EXPERIMENT = "with evaluation datasets"
 
@@ -90,3 +90,17 @@ def test_the_digest_of_a_runs_data_set_is_that_of_its_examples(tmp_path: Path) -
     first, second, smaller = [[digest for _, _, digest in run.inputs] for run in read_tree(uri, EXPERIMENT).runs]
     assert first == second != smaller
     assert len(first) == len(smaller) == 1
+
+
+@pytest.mark.parametrize(("label", "other"), [(True, False), (["yes"], ["no"]), ({"is": "yes"}, {"is": "no"})], ids=str)
+def test_labels_of_any_type_count_in_the_digest(tmp_path: Path, label: object, other: object) -> None:
+    """Also those that MLflow leaves out of the digest of a data frame."""
+    uri = blank_store(tmp_path)
+    with tracked(uri, EXPERIMENT):
+        for answer in (label, other):
+            trainset = [dspy.Example(question="Is 4 even?", answer=answer).with_inputs("question")]
+            optimizer: Any = dspy.LabeledFewShot(k=1)
+            optimizer.compile(dspy.Predict("question -> answer"), trainset=trainset)
+    first, second = [[digest for _, _, digest in run.inputs] for run in read_tree(uri, EXPERIMENT).runs]
+    assert len(first) == len(second) == 1
+    assert first != second
