@@ -183,13 +183,16 @@ class _Handler(BaseHTTPRequestHandler):
         self._send(code, "application/json", json.dumps(body).encode(), headers)
 
     def _send_events(self, completion: Mapping[str, Any]) -> None:
-        """Send the completion as a stream: one chunk a word, then the finish reason with the usage."""
+        """Send the completion as a stream: one chunk a word of each choice in turn, then finish reasons and the usage."""
         common = {key: completion[key] for key in ("id", "created", "model")} | {"object": "chat.completion.chunk"}
-        choice = completion["choices"][0]
+        indices, choice = range(len(completion["choices"])), completion["choices"][0]
         deltas = [{"role": "assistant", **delta} for delta in _deltas(choice["message"])]
-        chunks: list[dict[str, Any]] = [{"choices": [{"index": 0, "delta": delta}]} for delta in deltas]
-        last: dict[str, Any] = {"index": 0, "delta": {}, "finish_reason": choice["finish_reason"]}
-        chunks.append({"choices": [last], "usage": completion["usage"]})
+        chunks: list[dict[str, Any]] = [
+            {"choices": [{"index": index, "delta": delta}]} for delta in deltas for index in indices
+        ]
+        last: dict[str, Any] = {"delta": {}, "finish_reason": choice["finish_reason"]}
+        chunks += [{"choices": [{"index": index, **last}]} for index in indices]
+        chunks[-1]["usage"] = completion["usage"]
         lines = [f"data: {json.dumps(common | chunk)}\n\n" for chunk in chunks]
         self._send(200, "text/event-stream", "".join([*lines, "data: [DONE]\n\n"]).encode())
 
