@@ -6,6 +6,7 @@ import uuid
 from typing import TYPE_CHECKING, Any
 
 import dspy
+import mlflow
 from mlflow import MlflowClient
 
 from tests.integration.end_to_end.conftest import tracked
@@ -37,3 +38,22 @@ def test_right_answers_are_found_whatever_the_metric_returns(tmp_path: Path) -> 
     assert {condition: found(condition) for condition in (">= 1", "= '1.0'", "= '1'", "= 'true'", "< 1")} == {
         ">= 1": 6, "= '1.0'": 6, "= '1'": 0, "= 'true'": 0, "< 1": 6,
     }  # fmt: skip
+
+
+def test_traces_are_found_beside_one_whose_score_is_nan(tmp_path: Path) -> None:
+    """It is stored as the text `nan`: with the number MLflow returns no trace of the experiment as a data frame."""
+    store, experiment = blank_store(tmp_path), f"nan-{uuid.uuid4().hex}"
+    scores = iter([1.0, float("nan"), 0.0])
+
+    def metric(*_: object) -> float:
+        return next(scores)
+
+    with tracked(store, experiment), dspy.context(lm=sums_lm()):
+        evaluate = dspy.Evaluate(devset=examples(3), metric=metric, num_threads=1)
+        evaluate(dspy.Predict("question -> answer"))
+    mlflow.set_tracking_uri(store)
+    place: Any = mlflow.get_experiment_by_name(experiment)
+    frame: Any = mlflow.search_traces(locations=[place.experiment_id])
+    values = [one["feedback"]["value"] for row in frame["assessments"] for one in row if "feedback" in one]
+    assert sorted(map(str, values)) == ["0.0", "1.0", "nan"]
+    assert "nan" in values
