@@ -80,7 +80,7 @@ class ProgramTraces:
             self._ignore_oldest()
         return []
 
-    def tidy(self) -> None:
+    def drop_expired(self) -> None:
         """Drop spans that have been buffered for too long."""
         now = time.monotonic()
         while self._undecided and now - next(iter(self._undecided.values())).since > self._patience:

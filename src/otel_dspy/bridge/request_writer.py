@@ -126,7 +126,7 @@ class RequestWriter:
         try:
             while not (self._closed and not self._queue):
                 self._commit()
-                self._traces.tidy()
+                self._traces.drop_expired()
             self._commit()  # without deliveries: starts the reports that waited for them
         except Stopped:
             return

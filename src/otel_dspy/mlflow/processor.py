@@ -42,7 +42,7 @@ NOTHING: Final = Options(
     log_traces=False, log_traces_from_compile=False, log_traces_from_eval=False, log_compiles=False, log_evals=False
 )
 
-MAX_BEGUN: Final = 10_000
+MAX_UNDELIVERED: Final = 10_000
 """Maximum number of remembered traces that may not be delivered, for the program's own requests for them."""
 
 
@@ -100,7 +100,7 @@ class MlflowSpanProcessor(SpanProcessor):
         check_destination("MlflowSpanProcessor", options, tracking_uri, experiment, workspace)
         self.configure(options, tracking_uri, experiment, workspace)
         http_policy.prepare()
-        self._begun: BoundedDict[str, bool] = BoundedDict(MAX_BEGUN)
+        self._undelivered: BoundedDict[str, bool] = BoundedDict(MAX_UNDELIVERED)
         """Traces that may not have been delivered, and whether each has ended."""
         self._router = TraceRouter(self._capture, self._follows_mlflow)
         self._worker = Worker()
@@ -156,7 +156,7 @@ class MlflowSpanProcessor(SpanProcessor):
                 if self.closed:
                     self._closed_warning.span_started()
             if route is not None and route.options.log_traces:
-                self._begun[route.context.trace_id] = False
+                self._undelivered[route.context.trace_id] = False
             if route is not None and route.context.kind in {RootKind.COMPILE, RootKind.EVALUATE}:
                 autologging_conflict.warn_if_mlflow_autologs()
         except Exception as error:  # noqa: BLE001 - no failure may reach the user's program
@@ -168,13 +168,13 @@ class MlflowSpanProcessor(SpanProcessor):
 
     def deliver(self, trace_id: str) -> None:
         """See `tracing.Source`."""
-        if trace_id not in self._begun:
+        if trace_id not in self._undelivered:
             return
         drain_deferred()
-        ended = [one for one, has_ended in list(self._begun.items()) if has_ended]
+        ended = [one for one, has_ended in list(self._undelivered.items()) if has_ended]
         if trace_id in ended and self.drain():
             for delivered in ended:
-                self._begun.pop(delivered, None)
+                self._undelivered.pop(delivered, None)
             self._router.release(trace_id)
 
     def on_end(self, span: ReadableSpan) -> None:
@@ -190,8 +190,8 @@ class MlflowSpanProcessor(SpanProcessor):
     def _note_end(self, span: ReadableSpan, route: Route) -> None:
         own = span.get_span_context()
         trace_id = route.context.trace_id
-        if own is not None and format_span_id(own.span_id) == route.context.root_id and trace_id in self._begun:
-            self._begun[trace_id] = True
+        if own is not None and format_span_id(own.span_id) == route.context.root_id and trace_id in self._undelivered:
+            self._undelivered[trace_id] = True
 
     def force_flush(self, timeout_millis: int = 30_000) -> bool:
         """Wait until all ended spans have been delivered to MLflow.

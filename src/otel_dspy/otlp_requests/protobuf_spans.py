@@ -93,9 +93,9 @@ def parsed_request(body: bytes) -> ExportTraceServiceRequest:
         return ExportTraceServiceRequest.FromString(body)
     except DecodeError:
         # Protobuf rejects the whole request for one text that is not UTF-8.
-        mended = protobuf_wire.with_texts_in_utf8(body, ExportTraceServiceRequest.DESCRIPTOR)
+        replaced = protobuf_wire.with_texts_in_utf8(body, ExportTraceServiceRequest.DESCRIPTOR)
     try:
-        return ExportTraceServiceRequest.FromString(mended)
+        return ExportTraceServiceRequest.FromString(replaced)
     except DecodeError as error:
         raise MalformedError("the body is not a valid protobuf ExportTraceServiceRequest") from error
 

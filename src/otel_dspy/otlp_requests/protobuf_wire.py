@@ -75,12 +75,12 @@ def with_texts_in_utf8(body: bytes, message: Descriptor) -> bytes:
         body: the encoded message.
         message: descriptor of the message type.
     """
-    mended = bytearray(body)
-    _mend(mended, 0, len(body), message, DEEPEST)
-    return bytes(mended)
+    replaced = bytearray(body)
+    _replace_invalid(replaced, 0, len(body), message, DEEPEST)
+    return bytes(replaced)
 
 
-def _mend(body: bytearray, start: int, end: int, message: Descriptor, depth: int) -> None:
+def _replace_invalid(body: bytearray, start: int, end: int, message: Descriptor, depth: int) -> None:
     known = message.fields_by_number
     for number, begin, stop in fields(body, start, end):
         field = known.get(number)
@@ -89,7 +89,7 @@ def _mend(body: bytearray, start: int, end: int, message: Descriptor, depth: int
         if field.type == field.TYPE_STRING:
             body[begin:stop] = body[begin:stop].decode("utf-8", _QUESTION_MARKS).encode()
         elif field.message_type is not None:
-            _mend(body, begin, stop, field.message_type, depth - 1)
+            _replace_invalid(body, begin, stop, field.message_type, depth - 1)
 
 
 def _question_marks(error: UnicodeError) -> tuple[str, int]:

@@ -141,7 +141,7 @@ class EvaluateScope:
     started: float
     program: int | None = None
     """`id` of the program that is evaluated, if its calls are instrumented."""
-    metric_heard: bool = False
+    metric_is_instrumented: bool = False
     """Whether calls of the metric are instrumented."""
     is_part_of_example: bool = False
     """Whether an example of another evaluation makes it, in a compile: the trial's results are of the other one."""

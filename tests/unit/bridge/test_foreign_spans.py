@@ -41,6 +41,6 @@ def test_the_wait_has_bounds() -> None:
         traces.foreign(span(number // 2, number))
     assert traces.ignored == 2
     assert traces.ours(span(0, 9)) == [span(0, 9)]
-    traces.tidy()
+    traces.drop_expired()
     assert traces.ignored == 4
     assert traces.ours(span(1, 9)) == [span(1, 9)]

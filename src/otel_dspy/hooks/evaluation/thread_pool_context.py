@@ -39,7 +39,7 @@ def install(patches: Patches, telemetry: Telemetry) -> None:
             evaluation = call_context_in(context).evaluation
             if evaluation is not None:
                 instrumented = with_instrumented_metric(function) if evaluation.program is None else None
-                evaluation.metric_heard = instrumented is not None
+                evaluation.metric_is_instrumented = instrumented is not None
                 carrying, items = instrument_examples(telemetry, evaluation, instrumented or function, data)
             else:
                 carrying = _carried(function, context)

@@ -29,7 +29,7 @@ class DropPolicy:
     def __init__(self) -> None:
         self._control: dict[str, int | None] = {}
         """Control trace to the number of its root, None while that has not ended."""
-        self._begun: BoundedDict[str, None] = BoundedDict(MAX_REMEMBERED)
+        self._started: BoundedDict[str, None] = BoundedDict(MAX_REMEMBERED)
         self._dropped: BoundedDict[str, None] = BoundedDict(MAX_REMEMBERED)
         self.dropped_traces = 0
         self.dropped_spans = 0
@@ -55,7 +55,7 @@ class DropPolicy:
 
     @property
     def has_open_trace(self) -> bool:
-        """Whether a control trace has begun whose root has not been received."""
+        """Whether a control trace has started whose root has not been received."""
         return None in self._control.values()
 
     def control_confirmed(self, until: int) -> bool:
@@ -74,14 +74,14 @@ class DropPolicy:
             room: whether there is room for another trace.
         """
         trace_id = context.trace_id
-        begun, dropped = trace_id in self._begun, trace_id in self._dropped
-        if dropped or not (begun or room):
+        started, dropped = trace_id in self._started, trace_id in self._dropped
+        if dropped or not (started or room):
             self._drop(trace_id, known=dropped, root=root)
             return False
         if root:
-            self._begun.pop(trace_id, None)
-        elif not begun:
-            self._begun[trace_id] = None
+            self._started.pop(trace_id, None)
+        elif not started:
+            self._started[trace_id] = None
         return True
 
     def _drop(self, trace_id: str, *, known: bool, root: bool) -> None:

@@ -25,7 +25,7 @@ class QueuedSpan:
     route: Route
     size: int
     """Characters of the span's string attributes."""
-    came: float
+    ended: float
     """`time.monotonic()` of the span's end."""
     written: bool = False
 

@@ -58,7 +58,7 @@ class SpanQueue:
         self._tail: deque[QueuedSpan] = deque()
         self._on_disk = 0
         """Number of records that are on disk only."""
-        self._place: SpoolPosition | None = None
+        self._first_on_disk: SpoolPosition | None = None
         """Position of the first of them."""
         self._characters = 0
         self._number = 0
@@ -115,8 +115,8 @@ class SpanQueue:
 
     def _refill(self) -> None:
         with self._io:
-            if self._on_disk and self._place is not None:
-                self._fetch(self._place)
+            if self._on_disk and self._first_on_disk is not None:
+                self._fetch(self._first_on_disk)
                 if self._ready:
                     return
             with self._lock:
@@ -125,7 +125,7 @@ class SpanQueue:
 
     def _fetch(self, place: SpoolPosition) -> None:
         try:
-            lines, self._place = self._segments.read(
+            lines, self._first_on_disk = self._segments.read(
                 place, min(READ_AT_ONCE, self._max_spans, self._on_disk), self._max_characters
             )
         except OSError as error:
@@ -154,12 +154,12 @@ class SpanQueue:
                 if self._spilling:
                     tail = [record for record in self._tail if record.number < before]
                 else:
-                    chosen = [record for record in chosen if record.came <= latest]
+                    chosen = [record for record in chosen if record.ended <= latest]
             try:
                 for records, lines in self._lines.groups([record for record in chosen if not record.written]):
                     self._append(records, lines)
                 for records, lines in self._lines.groups(tail):
-                    place = self._segments.end if self._on_disk == 0 else self._place
+                    place = self._segments.end if self._on_disk == 0 else self._first_on_disk
                     self._append(records, lines)
                     self._hand_over(records, place)
             except OSError as error:
@@ -173,7 +173,7 @@ class SpanQueue:
                 self._tail.popleft()
                 self._characters -= record.size
             self._on_disk += len(tail)
-            self._place = place
+            self._first_on_disk = place
 
     def _append(self, records: list[QueuedSpan], lines: list[tuple[int, bytes]]) -> None:
         self._segments.append(lines)

@@ -30,18 +30,18 @@ class KnownSecrets:
         self._lock = threading.Lock()
         self._known: dict[str, _Known] = {}
         self._counts: dict[Origin, int] = {CALL: 0, SETTING: 0, ENVIRONMENT: 0}
-        self._meetings = itertools.count()
+        self._uses = itertools.count()
         self.spellings: list[str] = []
         """All spellings, the longest first, so that a prefix of another secret is replaced last. Copied on change."""
         self.changes = 0
         """Version of the spellings."""
 
-    def meet(self, value: str, origin: Origin) -> bool:
+    def use(self, value: str, origin: Origin) -> bool:
         """Return whether the value is known with this origin or a higher one, and mark it as used."""
         known = self._known.get(value)
         if known is None or known.origin < origin:
             return False
-        known.met = next(self._meetings)
+        known.last_use = next(self._uses)
         return True
 
     def add(self, value: str, origin: Origin) -> None:
@@ -57,14 +57,14 @@ class KnownSecrets:
             else:
                 self._counts[known.origin] -= 1
                 known.origin = max(known.origin, origin)
-            known.met = next(self._meetings)
+            known.last_use = next(self._uses)
             self._counts[known.origin] += 1
             if known.origin != ENVIRONMENT and self._counts[known.origin] > _MOST_KNOWN:
                 self._make_way(known.origin)
             self.changes += 1  # last: a reader that sees the new version must see the new spellings
 
     def _make_way(self, origin: Origin) -> None:
-        values = [(known.met, value) for value, known in self._known.items() if known.origin == origin]
+        values = [(known.last_use, value) for value, known in self._known.items() if known.origin == origin]
         for _, value in sorted(values)[:_MAKE_WAY]:
             del self._known[value]
         self._counts[origin] -= _MAKE_WAY
@@ -78,15 +78,15 @@ class _Known:
     Attributes:
         spellings: its spellings in texts.
         origin: its highest origin.
-        met: sequence number of its last use.
+        last_use: sequence number of its last use.
     """
 
-    __slots__ = ("met", "origin", "spellings")
+    __slots__ = ("last_use", "origin", "spellings")
 
     def __init__(self, spellings: set[str], origin: Origin) -> None:
         self.spellings = spellings
         self.origin: Origin = origin
-        self.met = 0
+        self.last_use = 0
 
 
 def _shortness(spelling: str) -> int:

@@ -136,7 +136,7 @@ class SecretKeeper:
                     self._learn_from(named_in(value), origin, levels - 1)
             elif isinstance(value, str):
                 # A tool's argument named `token` may be a word of a text.
-                known = self._known.meet(value, origin)
+                known = self._known.use(value, origin)
                 if not known and (origin != CALL or not is_name_of_data(name) or looks_like_key(value)):
                     self._learn(value, origin)
             else:
@@ -157,7 +157,7 @@ class SecretKeeper:
             if not isinstance(value, str):
                 if is_secret_name(str(name)):
                     self._learn(value, CALL)
-            elif not self._known.meet(value, CALL):
+            elif not self._known.use(value, CALL):
                 if is_secret_header(str(name), value):
                     self._learn_text(value, CALL)
                 elif "://" in value:
@@ -181,7 +181,7 @@ class SecretKeeper:
 
     def _learn(self, value: object, origin: Origin) -> None:
         if isinstance(value, str):
-            if not self._known.meet(value, origin) and not is_placeholder(value):
+            if not self._known.use(value, origin) and not is_placeholder(value):
                 self._learn_text(value, origin)
         elif is_mapping(value):
             for name, item in value.items():
@@ -197,7 +197,7 @@ class SecretKeeper:
                 self._learn(str(reveal(value)), origin)
 
     def _learn_text(self, value: str, origin: Origin) -> None:
-        if len(value) < SHORTEST_SECRET or self._known.meet(value, origin):
+        if len(value) < SHORTEST_SECRET or self._known.use(value, origin):
             return
         value = str.__str__(value)
         alone = credentials(value)

@@ -87,7 +87,7 @@ def open_example(
     else:
         span = _dropped_span()
     metric = None
-    if (program is not None or evaluation.metric_heard) and evaluation.metric_name is not None:
+    if (program is not None or evaluation.metric_is_instrumented) and evaluation.metric_name is not None:
         metric = MetricGate(telemetry, evaluation.metric_name, span, program)
     within = inside(span, call_context.in_example(usage, role, program, metric), evaluation.context)
     return ExampleScope(evaluation, place, index, example, span, within, usage, metric)

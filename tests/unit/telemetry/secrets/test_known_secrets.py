@@ -23,8 +23,8 @@ def test_the_bound_of_each_origin(origin: Origin) -> None:
         known.add(f"value-{number:03}", origin)
         sizes[number] = len(known.spellings)
     assert [sizes[number] for number in (255, 256, 257, 288, 289, 320, 321)] == [255, 256, 225, 256, 225, 256, 225]
-    assert not known.meet("value-096", origin)
-    assert known.meet("value-097", origin)
+    assert not known.use("value-096", origin)
+    assert known.use("value-097", origin)
 
 
 def test_values_of_the_environment_are_never_evicted() -> None:
@@ -35,26 +35,26 @@ def test_values_of_the_environment_are_never_evicted() -> None:
         known.add(f"value-{number}", ENVIRONMENT)
     for number in range(300):
         known.add(f"call-{number}", CALL)
-    assert known.meet("setting", SETTING)
-    assert all(known.meet(f"value-{number}", ENVIRONMENT) for number in range(300))
+    assert known.use("setting", SETTING)
+    assert all(known.use(f"value-{number}", ENVIRONMENT) for number in range(300))
 
 
 def test_the_highest_origin_of_a_value_counts() -> None:
     """It is known with that origin and with lower ones, and counts for the bound of that one alone."""
     known = KnownSecrets()
     known.add("value", CALL)
-    assert (known.meet("value", CALL), known.meet("value", SETTING)) == (True, False)
+    assert (known.use("value", CALL), known.use("value", SETTING)) == (True, False)
     known.add("value", SETTING)
     known.add("value", CALL)
-    assert [known.meet("value", origin) for origin in (CALL, SETTING, ENVIRONMENT)] == [True, True, False]
-    assert not known.meet("other", CALL)
+    assert [known.use("value", origin) for origin in (CALL, SETTING, ENVIRONMENT)] == [True, True, False]
+    assert not known.use("other", CALL)
     for number in range(255):
         known.add(f"setting-{number}", SETTING)
     for number in range(256):
         known.add(f"call-{number}", CALL)
     assert len(known.spellings) == 512
-    assert known.meet("setting-0", SETTING)
-    assert known.meet("call-0", CALL)
+    assert known.use("setting-0", SETTING)
+    assert known.use("call-0", CALL)
 
 
 def test_what_is_used_again_is_evicted_last() -> None:
@@ -62,10 +62,10 @@ def test_what_is_used_again_is_evicted_last() -> None:
     known = KnownSecrets()
     for number in range(256):
         known.add(f"value-{number}", CALL)
-    known.meet("value-0", CALL)
+    known.use("value-0", CALL)
     known.add("value-1", CALL)
     known.add("one more", CALL)
-    assert [known.meet(f"value-{number}", CALL) for number in (0, 1, 2, 33, 34)] == [True, True, False, False, True]
+    assert [known.use(f"value-{number}", CALL) for number in (0, 1, 2, 33, 34)] == [True, True, False, False, True]
 
 
 def test_the_longest_spelling_comes_first() -> None:

@@ -25,7 +25,7 @@ MAX_COMPARED: Final = 2_000
 MAX_TEXT: Final = 200_000
 """Maximum characters of the whole text."""
 _CUT: Final = "\n\n… cut here: the complete programs are in model.json and initial_model.json.\n"
-_NOT_TOLD: Final = frozenset({"lm", "traces", "train"})
+_NOT_CHOSEN: Final = frozenset({"lm", "traces", "train"})
 """Keys of a predictor's state that the optimizer did not choose."""
 _RUN_OF_BACKTICKS: Final = re.compile(r"`+")
 
@@ -76,7 +76,7 @@ def _predictors(state: object, path: str) -> Iterator[tuple[str, dict[str, list[
     if is_object(signature) and is_array(demos):
         yield path or "self", _predictor_parts(state, signature, demos)
         return
-    rest = {key: item for key, item in state.items() if not is_object(item) and key not in _NOT_TOLD}
+    rest = {key: item for key, item in state.items() if not is_object(item) and key not in _NOT_CHOSEN}
     if rest:
         yield path or "self", {key: _lines(item) for key, item in rest.items()}
     for key, item in state.items():
@@ -90,7 +90,7 @@ def _predictor_parts(
 ) -> dict[str, list[str]]:
     described = signature.get("fields")
     fields = described if is_array(described) else []
-    known = {"signature", "demos", *_NOT_TOLD}
+    known = {"signature", "demos", *_NOT_CHOSEN}
     found = {
         "instructions": _lines(signature.get("instructions") or ""),
         "field descriptions": [line for field in fields for line in _lines(_field(field))],

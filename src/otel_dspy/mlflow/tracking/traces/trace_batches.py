@@ -27,7 +27,7 @@ MAX_REMEMBERED: Final = 1024
 """Maximum number of trace infos that are kept after they were sent, for later updates."""
 
 
-MAX_BEGUN: Final = 10_000
+MAX_STARTED: Final = 10_000
 """Maximum number of remembered traces whose info has not been received."""
 MAX_WRITTEN: Final = 1_000
 """Number of written traces after which `written` should be called."""
@@ -59,10 +59,10 @@ class TraceBatch:
         self.tags: dict[str, Mapping[str, str]] = {}
         """Tags of traces whose info has been sent, by trace."""
         self._sent: BoundedDict[str, LogTrace] = BoundedDict(MAX_REMEMBERED)
-        self._begun: BoundedDict[str, None] = BoundedDict(MAX_BEGUN)
-        self._counted: BoundedDict[str, None] = BoundedDict(MAX_BEGUN)
+        self._started: BoundedDict[str, None] = BoundedDict(MAX_STARTED)
+        self._counted: BoundedDict[str, None] = BoundedDict(MAX_STARTED)
         """Traces with an info for which MLflow has summed the tokens of one request, so that it ignores later ones."""
-        self._uncounted: BoundedDict[str, None] = BoundedDict(MAX_BEGUN)
+        self._uncounted: BoundedDict[str, None] = BoundedDict(MAX_STARTED)
         """Traces for which MLflow may have ignored tokens."""
         self._written: dict[str, bool] = {}
         """Traces of which an end or spans were sent since `written`, each with whether spans were."""
@@ -119,20 +119,20 @@ class TraceBatch:
         """Whether nothing is queued."""
         return not self.spans and not self.infos and not self.tags
 
-    def new_and_begun(self) -> tuple[list[LogTrace], list[LogTrace]]:
+    def new_and_started(self) -> tuple[list[LogTrace], list[LogTrace]]:
         """Return the infos of new traces, and of those whose spans were sent before their info."""
-        new = [info for info in self.infos.values() if info.trace_id not in self._begun]
-        return new, [info for info in self.infos.values() if info.trace_id in self._begun]
+        new = [info for info in self.infos.values() if info.trace_id not in self._started]
+        return new, [info for info in self.infos.values() if info.trace_id in self._started]
 
     def is_new(self, info: LogTrace) -> bool:
         """Whether neither an info nor spans of the trace were sent before, as far as that is remembered."""
-        return info.trace_id not in self._begun and info.trace_id not in self._sent
+        return info.trace_id not in self._started and info.trace_id not in self._sent
 
     def info_sent(self, info: LogTrace) -> None:
         """Record that the trace info was sent."""
         del self.infos[info.trace_id]
-        if info.trace_id in self._begun:
-            del self._begun[info.trace_id]
+        if info.trace_id in self._started:
+            del self._started[info.trace_id]
             self._counted[info.trace_id] = None
         if info.early:
             self._uncounted[info.trace_id] = None
@@ -169,7 +169,7 @@ class TraceBatch:
 
     def _exists(self, trace_id: str) -> bool:
         """Whether MLflow has the trace before its queued spans are sent, as far as that is remembered."""
-        return trace_id in self.infos or trace_id in self._sent or trace_id in self._begun
+        return trace_id in self.infos or trace_id in self._sent or trace_id in self._started
 
     def spans_sent(self, spans: list[LogSpan]) -> None:
         """Record that spans of one of `requests` were sent."""
@@ -178,7 +178,7 @@ class TraceBatch:
         for trace_id in {span.trace_id for span in spans}:
             self._written[trace_id] = True
             if trace_id not in self._sent:
-                self._begun[trace_id] = None
+                self._started[trace_id] = None
             elif trace_id in self._counted:
                 self._uncounted[trace_id] = None
             else:

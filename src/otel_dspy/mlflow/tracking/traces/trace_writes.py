@@ -52,7 +52,7 @@ class TraceWrites:
         new trace the order makes no difference to the sums, and sending the info first costs MLflow half as much. Infos
         that are sent on their own come first, so that the others are sent together.
         """
-        new, begun = self._batch.new_and_begun()
+        new, started = self._batch.new_and_started()
         spans_of: dict[str, list[LogSpan]] = {}
         if capabilities.SUMS_IN_INFOS and (self._writer.shared or not self._overlaps):
             for span in self._batch.spans:
@@ -73,7 +73,7 @@ class TraceWrites:
                 )
             )
         tags = (self._tag_request(trace_id, tags) for trace_id, tags in self._batch.tags.items())
-        return [*found, *infos.values(), *map(self._info_request, begun), *tags]
+        return [*found, *infos.values(), *map(self._info_request, started), *tags]
 
     def _tag_request(self, trace_id: str, tags: Mapping[str, str]) -> TraceRequest:
         def write() -> None:
