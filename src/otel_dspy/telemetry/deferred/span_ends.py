@@ -105,7 +105,7 @@ class SpanEnds:
     def end(self, span: Span) -> None:
         """End the span as of now, after the work that was submitted before."""
         if self.can_defer(span):
-            self._queue.submit(_PART, _end, span, time.time_ns())
+            self._queue.submit(_PART, end_at, span, time.time_ns())
         else:
             span.end()
 
@@ -128,8 +128,9 @@ class SpanEnds:
             span.end()
 
 
-def _end(span: Span, at: int) -> None:
-    if span.is_recording():  # otherwise the application has ended it
+def end_at(span: Span, at: int) -> None:
+    """End the span as of a time in nanoseconds since the epoch, unless the application has ended it."""
+    if span.is_recording():
         span.end(at)
 
 
@@ -137,7 +138,7 @@ def _record_and_end(span: Span, at: int, record: Callable[..., object], *args: o
     try:
         record(*args)
     finally:
-        _end(span, at)  # also after a KeyboardInterrupt
+        end_at(span, at)  # also after a KeyboardInterrupt
 
 
 def replace_end(span: Span, work: Callable[[], object], end: Callable[[], object]) -> None:

@@ -85,6 +85,8 @@ class Inference(InferenceInvocation):
     """Dependencies that it was created with."""
     metric_sets: dict[object, AttributeSet]
     """Attributes of measurements by the data that they are of, shared by the invocations of a request."""
+    is_completable: Final = hasattr(InferenceInvocation, "_apply_finish")
+    """Whether the library has the method that `complete` calls."""
     measured = True
     """Whether to record duration and tokens; False if an enclosing call of another provider records them."""
 
@@ -140,6 +142,16 @@ class Inference(InferenceInvocation):
         if self.output_messages:
             attributes[gen_ai.GEN_AI_OUTPUT_MESSAGES] = _encode(self.output_messages)
         return attributes
+
+    def complete(self, error: Error | None) -> None:
+        """Set the final attributes and record the metrics, like `stop` and `fail`, but leave the span open.
+
+        Call it once, in place of them, and only if `is_completable`.
+
+        Args:
+            error: what the call raised, if anything.
+        """
+        self._apply_finish(error)
 
     @override
     def _apply_finish(self, error: Error | None = None) -> None:

@@ -11,7 +11,7 @@ from opentelemetry.util.genai.types import Error, TextPart
 
 from otel_dspy.runtime.error_guard import report
 from otel_dspy.serialization.plain_data import bounded
-from otel_dspy.telemetry.deferred.span_ends import replace_end
+from otel_dspy.telemetry.deferred.span_ends import end_at, replace_end
 from otel_dspy.telemetry.exceptions import error_message, error_type
 from otel_dspy.telemetry.genai.inference_call import InferenceCall
 
@@ -78,10 +78,15 @@ def _finish_deferred(
     """Finish an ended call; `ended` is its end time by `timeit.default_timer`, `at` that of its recorded span."""
     invocation = call.invocation(late=timeit.default_timer() - ended)
     finish = partial(_apply, invocation, failure)
-    if at is not None and call.span.is_recording():  # otherwise the application has ended it
-        _record(invocation, record, lambda: replace_end(call.span, finish, partial(call.span.end, at)))
-    else:
+    if at is None or not call.span.is_recording():  # the application has ended it
         _record(invocation, record, finish)
+    elif invocation.is_completable:
+        try:
+            _record(invocation, record, partial(invocation.complete, failure))
+        finally:
+            end_at(call.span, at)
+    else:
+        _record(invocation, record, lambda: replace_end(call.span, finish, partial(call.span.end, at)))
 
 
 def _record(

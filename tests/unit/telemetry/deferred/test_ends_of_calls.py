@@ -15,6 +15,7 @@ from opentelemetry.sdk.trace.export import BatchSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
 from otel_dspy import DSPyInstrumentor, conversation
+from otel_dspy.telemetry.genai.inference import Inference
 from tests.behavior.model import model
 from tests.support.deferred_ends import ends_that_wait
 from tests.support.in_process_lm import in_process_lm
@@ -30,8 +31,12 @@ _dspy: Any = dspy
 _ANSWER: Final = "[[ ## answer ## ]]\n2\n\n[[ ## completed ## ]]"
 
 
-def test_it_ends_as_of_the_calls_end(captured: TelemetryCapture) -> None:
+@pytest.mark.parametrize("completable", [True, False], ids=["left open by the library", "ended by the library"])
+def test_it_ends_as_of_the_calls_end(
+    captured: TelemetryCapture, monkeypatch: pytest.MonkeyPatch, *, completable: bool
+) -> None:
     """Nothing has ended when the call is over; a flush has it all, in order, each span within the one around."""
+    monkeypatch.setattr(Inference, "is_completable", completable)
     dspy.ChainOfThought("question -> answer")(question="1+1")
     over = time.time_ns()
     assert ends_that_wait() == 3
@@ -42,6 +47,7 @@ def test_it_ends_as_of_the_calls_end(captured: TelemetryCapture) -> None:
     assert ends[-1] <= over
     chat, predict, _ = spans
     assert cast("int", chat.start_time) >= cast("int", predict.start_time)
+    assert (chat.attributes or {})["gen_ai.usage.input_tokens"] == 10
 
 
 def _add(a: int, b: int) -> int:
