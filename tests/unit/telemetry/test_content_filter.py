@@ -228,3 +228,10 @@ def test_the_json_of_any_object_raises_nothing_and_is_strict() -> None:
         "3": {"4": 5},
         "ring": None,
     }
+
+
+@pytest.mark.parametrize(("limit", "characters"), [(None, 8_192), (5, 5), (10_000, 8_192), (0, 0)])
+def test_messages_of_exceptions_have_a_limit_of_their_own(limit: int | None, characters: int) -> None:
+    """The smaller one of 8,192 characters and the setting."""
+    found = content(limit=limit).message("exception.message", "a b " * 5_000)
+    assert found == ("a b " * 5_000)[:characters]
