@@ -18,6 +18,7 @@ from otel_dspy.mlflow.delivery.drain_timeout import DrainTimeout
 from otel_dspy.mlflow.delivery.trace_routing import TraceRouter
 from otel_dspy.mlflow.delivery.worker import Worker
 from otel_dspy.mlflow.destination_arguments import check_destination
+from otel_dspy.mlflow.dropped_attributes_warning import DroppedAttributesWarning
 from otel_dspy.mlflow.fluent import tracing as fluent_tracing
 from otel_dspy.mlflow.fluent.scorers import in_discarded_scorer
 from otel_dspy.mlflow.records import evaluation_datasets_setting
@@ -106,6 +107,7 @@ class MlflowSpanProcessor(SpanProcessor):
         self._worker = Worker()
         self._failed = False
         self._closed_warning = ClosedWarning()
+        self._dropped_warning = DroppedAttributesWarning()
         flushing.register(self)
         fluent_tracing.connect(self)
 
@@ -184,6 +186,7 @@ class MlflowSpanProcessor(SpanProcessor):
             if route is not None:
                 self._worker.put(span, route)
                 self._note_end(span, route)
+                self._dropped_warning.span_ended(span)
         except Exception as error:  # noqa: BLE001 - the same
             self._warn_once(error)
 

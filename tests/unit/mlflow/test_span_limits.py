@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, cast
 
+from opentelemetry.sdk.trace import SpanLimits, TracerProvider
+
 from otel_dspy import DSPyInstrumentor
-from otel_dspy.mlflow import autolog
+from otel_dspy.mlflow import MlflowSpanProcessor, autolog
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     import pytest
-    from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
+    from opentelemetry.sdk.trace import ReadableSpan
 
 
 def test_limits_of_the_environment_are_those_of_exporters(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -33,3 +35,20 @@ def test_limits_of_the_environment_are_those_of_exporters(tmp_path: Path, monkey
         assert [len(event.attributes or {}) for event in ended.events] == [10] * 100
     finally:
         autolog(disable=True)
+
+
+def test_a_provider_that_drops_attributes_is_named_once(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """The warning names the span, what is missing and how many attributes the limit has to allow."""
+    provider = TracerProvider(span_limits=SpanLimits(max_span_attributes=8), shutdown_on_exit=False)
+    provider.add_span_processor(MlflowSpanProcessor(tracking_uri=f"sqlite:///{tmp_path / 'mlflow.db'}"))
+    tracer = provider.get_tracer("test")
+    try:
+        for name, count in (("few", 7), ("many", 10), ("more", 20)):
+            attributes = {"dspy.operation.name": "module", **{str(number): number for number in range(count)}}
+            tracer.start_span(name, attributes=attributes).end()
+    finally:
+        provider.shutdown()
+    (message,) = [one.getMessage() for one in caplog.records if "limits of the tracer provider" in one.getMessage()]
+    assert message.startswith("The limits of the tracer provider dropped 3 attributes of the span 'many': runs, scores")
+    assert "OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT" in message
+    assert "more than the span has (11)" in message
