@@ -10,6 +10,8 @@ The command would start `python -m uvicorn`, or `python -m gunicorn` in old vers
 from __future__ import annotations
 
 import importlib
+import itertools
+import multiprocessing
 import os
 import runpy
 import sys
@@ -19,14 +21,29 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
 
+class _Processes:
+    """What uvicorn starts its workers with: the first one is spawned, as for a user, the others are forked."""
+
+    def __init__(self) -> None:
+        self._started = itertools.count()
+
+    def Process(self, **how: Any) -> Any:  # noqa: N802 - a context of multiprocessing
+        """The next one."""
+        context: Any = multiprocessing.get_context("fork" if next(self._started) else "spawn")
+        return context.Process(**how)
+
+
 def _serve(command: Sequence[str], *, extra_env: Mapping[str, str], **_: object) -> None:
     """Do what `python -m uvicorn …` or `python -m gunicorn …` would do."""
     os.environ.update(extra_env)
     module, arguments = command[2], command[3:]
     sys.argv = [module, *arguments]
     if module == "uvicorn":
-        # Of several workers each is an interpreter of its own, as for a user: it imports this module, not MLflow's command.
+        # Of several workers the first is an interpreter of its own: it imports this module, not MLflow's command. The
+        # imports of each further one would take seconds and prove nothing new.
         sys.modules["__main__"] = importlib.import_module("uvicorn.__main__")
+        subprocesses: Any = importlib.import_module("uvicorn._subprocess")
+        subprocesses.spawn = _Processes()
         uvicorn: Any = importlib.import_module("uvicorn")
         uvicorn.main(arguments)
         return

@@ -97,8 +97,8 @@ def start_mlflow_server(
     :param port: the port to listen on; a free one by default. Name it to start a server again where one was.
     :param backend: `--backend-store-uri`; a sqlite file in `folder` by default, kept from one start to the next.
     :param options: more options, which have precedence: `--app-name`, `--workers`, `--enable-workspaces`.
-    :param forked: in one process, a fork of an interpreter that has imported MLflow, see `Program`; several workers are
-        interpreters of their own still. Benchmarks, and tests of the command, start it as a user does.
+    :param forked: in one process, a fork of an interpreter that has imported MLflow, see `Program`; of several
+        workers the first is an interpreter of its own still. Benchmarks, and tests of the command, start it as a user does.
     :raises RuntimeError: if the server ends or is not healthy within `READY_TIMEOUT`; the text holds its log.
     """
     from tests.support.blank_store import blank_store  # noqa: PLC0415 - it imports MLflow, which takes seconds

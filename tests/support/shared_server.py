@@ -31,7 +31,7 @@ def server_uri(server: MlflowServer) -> str:
 
 @pytest.fixture(scope="session")
 def app_server() -> MlflowServer:
-    """`mlflow server --app-name otel-dspy`, with two workers. Its command alone runs in a fork: see `start_mlflow_server`."""
+    """`mlflow server --app-name otel-dspy`, with two workers. Its command and one of them run in forks: see `start_mlflow_server`."""
     return _shared("app-server", *WITH_APP, "--workers", "2")
 
 
