@@ -60,10 +60,24 @@ def import_tests(tests: Sequence[str]) -> None:
     unimported.forget()
 
 
+def read_constants() -> None:
+    """Let Hypothesis read the constants in all of our modules, which it tries as inputs: each worker would read them."""
+    from hypothesis import given, settings  # noqa: PLC0415 - pytest would warn that its plugin cannot be rewritten
+    from hypothesis import strategies as st  # noqa: PLC0415 - the same
+
+    @settings(max_examples=20, database=None, deadline=None)
+    @given(st.integers())
+    def drawn(number: int) -> None:
+        del number
+
+    drawn()
+
+
 def serve_workers(address: str, tests: Sequence[str]) -> dict[str, Any]:
     """Import the modules of the tests and fork for each request; return in the fork, with the request."""
     import_tests(tests)
     preload()
+    read_constants()
     sys.stdout.flush()  # or each worker would have a copy of what is left in the buffer
     gc.collect()
     gc.freeze()
