@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# MLflow: after one score of NaN `search_traces` raises for the whole experiment, and an evaluation has no table.
+# MLflow: after one score of NaN `search_traces` raises for the whole experiment, and an evaluation passes.
 #
 # Seen on 2026-11-30 with mlflow 3.17.2, CPython 3.11.
 # Expected: `log_feedback` and scorers take a float; one that is NaN, as that of a mean over nothing, is NaN in the data
@@ -7,14 +7,15 @@
 # Seen:     it is stored. To make the data frame of `search_traces`, its default, each score is converted by protobuf's
 #           JSON format, which has no NaN: the call raises, whichever other traces were asked for, until the score is
 #           deleted. `mlflow.genai.evaluate` catches this: `result_df`, and with it all scores of all rows and scorers,
-#           is None, with a line in the log at level DEBUG.
+#           is None, with a line in the log at level DEBUG, and `result.passed` is True: a gate in CI does not see the
+#           answers that another scorer has found wrong.
 #
 # Output seen:
 #   two scores: 2 traces
 #   one more, NaN: SerializeToJsonError
 #   the same as a list: 3 traces
-#   evaluate, scores 1.0, 0.0: table of 2 rows
-#   evaluate, scores 1.0, NaN: table None, with the scores of the other scorer
+#   evaluate, a right and a wrong answer, overlaps (0.5, 0.0): table of 2 rows, passed False
+#   evaluate, a right and a wrong answer, overlaps (0.5, nan): no table, passed True
 #
 # Exit status: 0 while the behavior is as described, 1 if it has changed.
 set -eu
@@ -61,27 +62,27 @@ assert seen == ["2 traces", "SerializeToJsonError", "3 traces"]
 
 
 @scorer
-def length(outputs):
-    return len(outputs)
+def right(outputs):
+    return outputs == "right"
 
 
-def table_of(title, *scores):
-    """Evaluate a row for each score; show how many rows the table has."""
+def evaluated(*overlaps):
+    """Evaluate a right and a wrong answer, with a second score for each."""
 
-    @scorer
+    @scorer(pass_if=lambda value: value >= 0)
     def overlap(inputs):
-        return scores[inputs["row"]]
+        return overlaps[inputs["row"]]
 
-    data = [{"inputs": {"row": row}, "outputs": "answer"} for row in range(len(scores))]
-    mlflow.set_experiment(title)
+    data = [{"inputs": {"row": row}, "outputs": answer} for row, answer in enumerate(("right", "wrong"))]
+    mlflow.set_experiment(f"overlaps {overlaps}")
     with open(os.devnull, "w") as nowhere, contextlib.redirect_stdout(nowhere):
-        return mlflow.genai.evaluate(data=data, scorers=[overlap, length]).result_df
+        result = mlflow.genai.evaluate(data=data, scorers=[right, overlap])
+    table = "no table" if result.result_df is None else f"table of {len(result.result_df)} rows"
+    print(f"evaluate, a right and a wrong answer, overlaps {overlaps}: {table}, passed {result.passed}")
+    return table, result.passed
 
 
-whole, none = table_of("numbers", 1.0, 0.0), table_of("with NaN", 1.0, NAN)
-print(f"evaluate, scores 1.0, 0.0: table of {len(whole)} rows")
-print(f"evaluate, scores 1.0, NaN: table {none}, with the scores of the other scorer")
-assert {"overlap/value", "length/value"} <= set(whole.columns)
-assert none is None
+assert evaluated(0.5, 0.0) == ("table of 2 rows", False)
+assert evaluated(0.5, NAN) == ("no table", True)
 PYTHON
 "$folder/venv/bin/python" finding.py 2>log || { cat log >&2; exit 1; }
