@@ -20,7 +20,7 @@ drawn = []
 def draw():
     while not done.is_set():
         drawn.append(random.getrandbits(32))
-        time.sleep(0.0001)
+        time.sleep(0.001)
 
 
 done, other = threading.Event(), threading.Thread(target=draw, daemon=True)

@@ -219,7 +219,7 @@ def test_a_program_that_is_code() -> None:
 
 def test_large_programs_are_recorded_in_bounds() -> None:
     """Thousands of long demos produce a bounded text that shows its truncation; fences stay closed."""
-    demos = [{"q": f"{number} " * 400, "a": "```"} for number in range(8_000)]
+    demos = [{"q": f"{number} " * 400, "a": "```"} for number in range(2_000)]
     small: dict[str, Any] = {"p": {"demos": [], "signature": {"instructions": "", "fields": []}}}
     large: dict[str, Any] = {
         f"p{i}": {"demos": demos, "signature": {"instructions": "x\n" * 9_000, "fields": []}} for i in range(3)

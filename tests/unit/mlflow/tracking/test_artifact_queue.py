@@ -102,6 +102,7 @@ def test_artifacts_wait_for_their_store_and_nothing_else_does(
     before = store.failed
     while store.failed < before + 3:
         applier.send_due()
+        time.sleep(0.005)
     assert (applier.artifacts_waiting, applier.lost, applier.failed, store.objects) == (2, 0, 0, {})
     assert applier.artifacts_failing_since is not None
     assert applier.failing_since is None
