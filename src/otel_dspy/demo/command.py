@@ -70,7 +70,9 @@ def run(chosen: argparse.Namespace, _write_line: Callable[[str], None]) -> int:
     except Exception as error:
         if options.verbose:
             raise
-        print(f"The optimization failed: {type(error).__name__}: {error}", file=sys.stderr)
+        from otel_dspy.telemetry.error_line import error_line  # noqa: PLC0415 - keeps `--help` fast
+
+        print(f"The optimization failed: {error_line(error)}", file=sys.stderr)
         print("Results so far are in the MLflow store. Run with --verbose for the traceback.", file=sys.stderr)
         return 1
     return 0

@@ -10,6 +10,7 @@ from typing import Any
 from otel_dspy.command_line.user_file import import_file
 from otel_dspy.command_line.user_program import NoProgramError, program_of
 from otel_dspy.model_registry.errors import RegistryError
+from otel_dspy.telemetry.error_line import error_line
 
 
 @dataclass(frozen=True)
@@ -40,5 +41,5 @@ def program_source(name: str) -> ProgramSource:
     except NoProgramError as error:
         raise RegistryError(str(error)) from error
     except Exception as error:
-        raise RegistryError(f"The program {name!r} cannot be made: {type(error).__name__}: {error}") from error
+        raise RegistryError(f"The program {name!r} cannot be made: {error_line(error)}") from error
     return ProgramSource(program, () if file is None else (str(file.resolve()),))

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, cast
 import dspy
 
 from otel_dspy.hooks.metric.metric_values import as_score
+from otel_dspy.telemetry.error_line import error_line
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -25,7 +26,7 @@ class Rescored:
     Attributes:
         scores: (example id, recorded score, score now); an example that failed has 0, the recorded score of one that
             the trial was not scored on is None.
-        failures: examples whose program or metric raised now, with the exception's text.
+        failures: examples whose program or metric raised now, with the exception's text, without secrets.
         attempted: number of examples on which the program ran or the metric was called.
     """
 
@@ -85,7 +86,7 @@ def score_program(trial: RecordedTrial, program: Any, metric: Callable[..., Any]
         try:
             results[position] = metric(example, program(**example.inputs()))
         except Exception as error:  # noqa: BLE001 - a user's program and metric may raise anything
-            errors[position] = f"{type(error).__name__}: {error}"
+            errors[position] = error_line(error)
 
     # Each example has a copy of the context, in which DSPy keeps the language model.
     of_dspy: Any = dspy
@@ -103,7 +104,7 @@ def _scored_answers(trial: RecordedTrial, score: Callable[[ScoredExample], Any])
         try:
             results[position] = score(example)
         except Exception as error:  # noqa: BLE001 - a user's metric may raise anything
-            errors[position] = f"{type(error).__name__}: {error}"
+            errors[position] = error_line(error)
     return _rescored(trial, results, errors, len(answered))
 
 

@@ -7,8 +7,8 @@ from typing import Any
 
 from otel_dspy.command_line.user_file import import_file
 from otel_dspy.command_line.user_program import NoProgramError, program_of
-from otel_dspy.mlflow.tracking_uri import without_passwords
 from otel_dspy.rerun.errors import RerunError
+from otel_dspy.telemetry.error_line import error_line
 
 
 class UserCode:
@@ -30,8 +30,7 @@ class UserCode:
         except RerunError:
             raise
         except Exception as error:
-            cause = without_passwords(f"{type(error).__name__}: {error}")
-            raise RerunError(f"The program {named} cannot be made: {cause}") from error
+            raise RerunError(f"The program {named} cannot be made: {error_line(error)}") from error
 
     def metric(self, named: str) -> Any:
         """Return a metric.

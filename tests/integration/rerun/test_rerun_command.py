@@ -61,6 +61,10 @@ def partial(example, prediction, trace=None):
 
 def broken(example, prediction, trace=None):
     raise ValueError("no metric")
+
+
+def judged(example, prediction, trace=None):
+    raise PermissionError("Incorrect API key provided: sk-proj-abcdefghij0123456789")
 """
 
 
@@ -131,6 +135,16 @@ def test_a_metric_that_always_fails(rerun: Any, program: dict[str, str]) -> None
     assert err == (
         "The program or the metric raised on every example, so there is no score now. Example 0: ValueError: no metric\n"
     )
+
+
+def test_an_error_with_a_key(rerun: Any) -> None:
+    """What providers repeat of a key is removed from all that the command prints."""
+    for options in ((), ("--json",)):
+        status, out, err = rerun("--trial", "0", *options, metric="judged")
+        assert status == 1
+        assert "PermissionError: Incorrect API key provided: [redacted]" in out
+        assert "Example 0: PermissionError: Incorrect API key provided: [redacted]" in err
+        assert "sk-proj" not in out + err
 
 
 def test_a_metric_that_returns_nan(rerun: Any) -> None:

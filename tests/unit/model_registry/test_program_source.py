@@ -36,6 +36,16 @@ def test_a_program_of_a_package() -> None:
     assert found.code_paths == ()
 
 
+def test_the_reason_has_no_secrets(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A value of the environment, a key by its format and a password in a URL are removed from the message."""
+    secrets = ("violet-harbor-lantern", "sk-proj-abcdefghij0123456789", "postgresql://me:hunter2hunter2@db/name")
+    monkeypatch.setenv("VAULT_TOKEN", secrets[0])
+    file.write_text(f"def make():\n    raise ValueError({' and '.join(secrets)!r})\n", encoding="utf-8")
+    with pytest.raises(RegistryError, match=r"ValueError: \[redacted\] and \[redacted\] and ") as raised:
+        program_source(f"{file}:make")
+    assert "hunter2hunter2" not in str(raised.value)
+
+
 def test_what_is_no_program(file: Path) -> None:
     """Each has its message."""
     for name, message in (

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import pytest
 
@@ -13,6 +13,8 @@ from tests.support.program_file import program_file
 if TYPE_CHECKING:
     from collections.abc import Generator
     from pathlib import Path
+
+SECRETS: Final = ("violet-harbor-lantern", "sk-proj-abcdefghij0123456789", "postgresql://me:hunter2hunter2@db/name")
 
 
 @pytest.fixture
@@ -40,6 +42,15 @@ def test_a_program_that_cannot_be_made(file: Path) -> None:
     file.write_text("def make(n):\n    return n\n", encoding="utf-8")
     with pytest.raises(RerunError, match=r"The program .*:make cannot be made: TypeError: make\(\) missing 1"):
         UserCode().program(f"{file}:make")
+
+
+def test_the_reason_has_no_secrets(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A value of the environment, a key by its format and a password in a URL are removed from the message."""
+    monkeypatch.setenv("VAULT_TOKEN", SECRETS[0])
+    file.write_text(f"def make():\n    raise ValueError({' and '.join(SECRETS)!r})\n", encoding="utf-8")
+    with pytest.raises(RerunError, match=r"ValueError: \[redacted\] and \[redacted\] and ") as raised:
+        UserCode().program(f"{file}:make")
+    assert "hunter2hunter2" not in str(raised.value)
 
 
 def test_what_is_no_metric(file: Path) -> None:
