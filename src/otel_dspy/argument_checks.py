@@ -114,4 +114,9 @@ def _where(function: str, name: str) -> str:
 
 
 def _kind(value: object) -> str:
-    return "None" if value is None else f"a value of type {type(value).__name__}"
+    if value is None:
+        return "None"
+    kind = type(value)
+    # NumPy's boolean has the name of Python's.
+    name = kind.__name__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__name__}"
+    return f"a value of type {name}"

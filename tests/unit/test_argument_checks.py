@@ -6,6 +6,7 @@ import re
 from typing import TYPE_CHECKING, Any
 
 import dspy
+import numpy as np
 import pytest
 
 import otel_dspy
@@ -90,10 +91,41 @@ def test_autolog_rejects_it(name: str) -> None:
         otel_dspy.mlflow.autolog(**wrong)
 
 
-@pytest.mark.parametrize("option", ["--tracking-uri", "--experiment"])
-def test_an_empty_option(option: str, capsys: pytest.CaptureFixture[str]) -> None:
-    """A script passes a variable that is not set: the command would read another store or experiment."""
+def test_the_type_of_another_package_has_its_name() -> None:
+    """NumPy's booleans have the name of Python's type."""
+    value: Any = np.True_
+    message = "autolog(silent=...): a value of type numpy.bool is not a boolean; use True or False"
+    with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
+        otel_dspy.mlflow.autolog(silent=value)
+
+
+@pytest.mark.parametrize(
+    ("command", "argument"),
+    [
+        (["report", "--tracking-uri", ""], "--tracking-uri"),
+        (["report", "--experiment", ""], "--experiment"),
+        (["report", "--against", " "], "--against"),
+        (["report", ""], "RUN | FILE"),
+        (["watch", ""], "RUN"),
+        (["compare", "", "b"], "RUN"),
+        (["compare", "a", ""], "RUN"),
+        (["gate", "", "--baseline", "b"], "RUN"),
+        (["gate", "a", "--baseline", ""], "--baseline"),
+        (["rerun", "", "--metric", "m.py:f"], "RUN"),
+        (["rerun", "--metric", "m.py:f", "--model", ""], "--model"),
+        (["rerun", "--metric", "m.py:f", "--from-trial", "1", "--lm", ""], "--lm"),
+        (["register", "", "--name", "n", "--program", "m.py:p"], "RUN"),
+        (["register", "a", "--name", "", "--program", "m.py:p"], "--name"),
+        (["register", "a", "--name", "n", "--program", "m.py:p", "--alias", ""], "--alias"),
+        (["replay", ""], "FILE"),
+        (["replay", "--tracking-uri", ""], "--tracking-uri"),
+        (["replay", "--experiment", ""], "--experiment"),
+        (["replay", "--otlp", ""], "--otlp"),
+    ],
+)
+def test_an_empty_argument_of_a_command(command: list[str], argument: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """A script passes a variable that is not set: the command would use another run or store."""
     with pytest.raises(SystemExit) as ended:
-        main(["report", option, ""])
+        main(command)
     assert ended.value.code == 2
-    assert f"argument {option}: the value is empty" in capsys.readouterr().err
+    assert f"argument {argument}: the value is empty" in capsys.readouterr().err

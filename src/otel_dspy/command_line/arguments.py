@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from pathlib import Path
 
 
 def add_tracking_uri(parser: argparse.ArgumentParser) -> None:
@@ -16,7 +17,7 @@ def add_tracking_uri(parser: argparse.ArgumentParser) -> None:
 
 
 def given_text(text: str) -> str:
-    """Return the value of an option, which a script may set from a variable that is empty.
+    """Return the value of an argument, which a script may set from a variable that is empty.
 
     Raises:
         argparse.ArgumentTypeError: It is empty or blank.
@@ -24,3 +25,12 @@ def given_text(text: str) -> str:
     if not text.strip():
         raise argparse.ArgumentTypeError("the value is empty")
     return text
+
+
+def given_path(text: str) -> Path:
+    """Return the path of an argument: that of an empty one would be the current folder.
+
+    Raises:
+        argparse.ArgumentTypeError: It is empty or blank.
+    """
+    return Path(given_text(text))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import time
 import weakref
+from numbers import Real
 from typing import TYPE_CHECKING, Final, Protocol
 
 from otel_dspy.environment.quantities import MOST_SECONDS
@@ -57,10 +58,11 @@ def flush(timeout: float | None = None) -> bool:
         ValueError: the timeout is NaN, or not a number.
     """
     seconds = DrainTimeout.from_environment().timeout if timeout is None else timeout
-    if isinstance(seconds, bool) or not isinstance(seconds, int | float) or math.isnan(seconds):  # pyright: ignore[reportUnnecessaryIsInstance] - a caller without a type checker
+    if isinstance(seconds, bool) or not isinstance(seconds, Real) or math.isnan(seconds):
         message = f"timeout={seconds!r} is not a number of seconds"
         raise ValueError(message)
-    deadline = time.monotonic() + min(seconds, MOST_SECONDS)
+    # As Python's type: the sum with a short number of NumPy would be a short one.
+    deadline = time.monotonic() + float(min(seconds, MOST_SECONDS))
     processors = _registered()
     flushed = _flush_spans(processors, deadline)
     if flushed:

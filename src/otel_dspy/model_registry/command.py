@@ -7,7 +7,7 @@ import sys
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
-from otel_dspy.command_line.arguments import add_tracking_uri
+from otel_dspy.command_line.arguments import add_tracking_uri, given_text
 from otel_dspy.mlflow.tracking_uri import without_passwords
 from otel_dspy.model_registry.api import register
 from otel_dspy.model_registry.errors import RegistryError
@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the command's arguments."""
-    parser.add_argument("run", metavar="RUN", help="id of the optimization's run, or `latest`")
-    parser.add_argument("--name", required=True, help="name of the registered model")
+    parser.add_argument("run", metavar="RUN", type=given_text, help="id of the optimization's run, or `latest`")
+    parser.add_argument("--name", required=True, type=given_text, help="name of the registered model")
     parser.add_argument(
         "--program",
         metavar="SOURCE",
@@ -32,7 +32,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="the program that was optimized: FILE.py:NAME or package.module:NAME, of a class, a function or an "
         "instance; the record has its predictors' state, not its code",
     )
-    parser.add_argument("--alias", help="alias to set on the version")
+    parser.add_argument("--alias", type=given_text, help="alias to set on the version")
     parser.add_argument("--no-prompts", action="store_true", help="do not register the instructions as prompts")
     add_tracking_uri(parser)
     parser.add_argument("--json", action="store_true", help="print a JSON object")

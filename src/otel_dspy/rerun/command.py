@@ -7,7 +7,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from otel_dspy.command_line.arguments import add_tracking_uri
+from otel_dspy.command_line.arguments import add_tracking_uri, given_text
 from otel_dspy.mlflow.tracking_uri import without_passwords
 from otel_dspy.reporting.commands.read_error import store_read_error
 from otel_dspy.rerun.errors import RerunError
@@ -21,7 +21,9 @@ if TYPE_CHECKING:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the command's arguments."""
-    parser.add_argument("run", nargs="?", default="latest", metavar="RUN", help="run id, or `latest` (the default)")
+    parser.add_argument(
+        "run", nargs="?", default="latest", metavar="RUN", type=given_text, help="run id, or `latest` (the default)"
+    )
     trial = parser.add_mutually_exclusive_group()
     trial.add_argument("--trial", type=int, metavar="N", help="index of the trial; defaults to the best one")
     trial.add_argument(
@@ -47,11 +49,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--lm",
         metavar="MODEL",
+        type=given_text,
         help="model for --from-trial, by its DSPy name: openai/gpt-4o-mini; defaults to that of --model",
     )
     parser.add_argument(
         "--model",
         metavar="MODEL",
+        type=given_text,
         help="model of the program, if the record has several; with --from-trial it may be another one",
     )
     parser.add_argument(

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
+from fractions import Fraction
+from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pytest
 from opentelemetry.sdk.trace import TracerProvider
 
@@ -30,6 +32,12 @@ def test_a_flush_without_a_limit(tmp_path: Path) -> None:
     finally:
         provider.shutdown()
     assert len(read_tree(uri, "Default").traces) == 2
+
+
+@pytest.mark.parametrize("timeout", [np.float32(0.5), np.int64(1), Fraction(1, 2)], ids=repr)
+def test_a_number_of_another_type(timeout: Any) -> None:
+    """As in budgets, which accept the numbers of NumPy too."""
+    assert flush(timeout)
 
 
 def test_a_timeout_that_is_not_a_number() -> None:

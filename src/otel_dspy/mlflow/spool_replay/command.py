@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import importlib.util
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from otel_dspy.command_line.arguments import given_path, given_text
 from otel_dspy.mlflow.delivery import spool_folder
 from otel_dspy.mlflow.spool_replay import replay_to_otlp
 from otel_dspy.mlflow.spool_replay.file_result import FileResult
@@ -15,6 +15,7 @@ from otel_dspy.mlflow.tracking_uri import address_without_passwords
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Callable, Iterable
+    from pathlib import Path
 
 
 _FOR_A_COLLECTORS_FILE: Final = "otel-dspy report FILE, or to a bridge, otel-dspy replay --otlp URL FILE"
@@ -25,18 +26,24 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "files",
         nargs="*",
-        type=Path,
+        type=given_path,
         metavar="FILE",
         help=f"spool files, or folders of them (default: {spool_folder.folder()})",
     )
-    parser.add_argument("--tracking-uri", metavar="URI", help="tracking URI to use instead of the recorded one")
-    parser.add_argument("--experiment", metavar="NAME", help="experiment to use instead of the recorded one")
+    parser.add_argument(
+        "--tracking-uri", metavar="URI", type=given_text, help="tracking URI to use instead of the recorded one"
+    )
+    parser.add_argument(
+        "--experiment", metavar="NAME", type=given_text, help="experiment to use instead of the recorded one"
+    )
     parser.add_argument(
         "--workspace",
         metavar="NAME",
         help="MLflow workspace to use instead of the recorded one ('' for a server without workspaces)",
     )
-    parser.add_argument("--otlp", metavar="URL", help="send the spans to this OTLP/HTTP endpoint instead of MLflow")
+    parser.add_argument(
+        "--otlp", metavar="URL", type=given_text, help="send the spans to this OTLP/HTTP endpoint instead of MLflow"
+    )
     parser.add_argument("--keep", action="store_true", help="keep the files after delivery")
 
 

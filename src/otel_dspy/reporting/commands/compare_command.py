@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING
 
-from otel_dspy.command_line.arguments import add_tracking_uri
+from otel_dspy.command_line.arguments import add_tracking_uri, given_text
 from otel_dspy.reporting.commands.read_error import command_read_error
 from otel_dspy.reporting.compare import compare
 from otel_dspy.reporting.errors import ReportError
@@ -17,8 +17,10 @@ if TYPE_CHECKING:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the command's arguments."""
-    parser.add_argument("first", metavar="RUN", help="id of the run to compare with, or `latest`")
-    parser.add_argument("others", metavar="RUN", nargs="+", help="ids of the runs that are compared with it")
+    parser.add_argument("first", metavar="RUN", type=given_text, help="id of the run to compare with, or `latest`")
+    parser.add_argument(
+        "others", metavar="RUN", type=given_text, nargs="+", help="ids of the runs that are compared with it"
+    )
     add_tracking_uri(parser)
     parser.add_argument(
         "--html", action="store_true", help="also write a page: comparison.html in the current folder, or --out"

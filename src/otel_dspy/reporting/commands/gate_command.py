@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from otel_dspy.command_line.arguments import add_tracking_uri
+from otel_dspy.command_line.arguments import add_tracking_uri, given_text
 from otel_dspy.reporting.commands.read_error import command_read_error
 from otel_dspy.reporting.errors import ReportError
 from otel_dspy.reporting.required_packages import check_packages
@@ -24,10 +24,11 @@ CANNOT_BE_JUDGED = 2
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the command's arguments."""
-    parser.add_argument("run", metavar="RUN", help="id of the run that is checked, or `latest`")
+    parser.add_argument("run", metavar="RUN", type=given_text, help="id of the run that is checked, or `latest`")
     parser.add_argument(
         "--baseline",
         metavar="RUN|MODEL",
+        type=given_text,
         required=True,
         help="id of the run to compare with, or a registered model, whose run is used: "
         "models:/NAME@ALIAS, models:/NAME/VERSION",

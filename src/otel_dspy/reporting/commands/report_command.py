@@ -31,6 +31,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "run",
         nargs="*",
         metavar="RUN | FILE",
+        type=given_text,
         help="run id, or `latest` (the default); or files, or folders of them, that are read without MLflow: spool "
         "files of a program, OTLP JSON files of a Collector",
     )
@@ -38,7 +39,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--experiment", metavar="NAME", type=given_text, help="search for the latest optimization in this experiment"
     )
-    parser.add_argument("--against", metavar="RUN", help="compare with this optimization, on the page and in the text")
+    parser.add_argument(
+        "--against", metavar="RUN", type=given_text, help="compare with this optimization, on the page and in the text"
+    )
     parser.add_argument(
         "--out", metavar="FILE", help="file of the page; defaults to report-RUN.html in the current folder"
     )

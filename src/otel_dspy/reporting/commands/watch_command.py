@@ -36,7 +36,9 @@ _LONGEST: Final = 200
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the command's arguments."""
-    parser.add_argument("run", nargs="?", default=LATEST, metavar="RUN", help="run id, or `latest` (the default)")
+    parser.add_argument(
+        "run", nargs="?", default=LATEST, metavar="RUN", type=given_text, help="run id, or `latest` (the default)"
+    )
     add_tracking_uri(parser)
     parser.add_argument(
         "--experiment", metavar="NAME", type=given_text, help="search for the latest optimization in this experiment"
