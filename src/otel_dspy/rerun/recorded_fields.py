@@ -75,16 +75,19 @@ def _state_at(state: Mapping[str, Any], path: str) -> dict[str, Any]:
 
 def _other_field(recorded: Mapping[str, Any], name: str, own: Mapping[str, Any]) -> str | None:
     """Return the name of the recorded field if it is another one than that of the program at its place."""
-    described = _OWN_NAME.fullmatch(str(recorded.get("description")))
+    description = recorded.get("description")
+    if [other for other, field in own.items() if _text(field, "desc") == description] == [name]:
+        return None  # whatever its prefix is: COPRO writes another one
+    described = _OWN_NAME.fullmatch(str(description))
     if described is not None:
         return described[1] if described[1] != name else None
     prefix = recorded.get("prefix")
-    with_prefix = [other for other, field in own.items() if prefix is not None and _prefix(field) == prefix]
+    with_prefix = [other for other, field in own.items() if prefix is not None and _text(field, "prefix") == prefix]
     return with_prefix[0] if with_prefix and name not in with_prefix else None
 
 
-def _prefix(field: Any) -> object:
-    return mapping(getattr(field, "json_schema_extra", None)).get("prefix")
+def _text(field: Any, key: str) -> object:
+    return mapping(getattr(field, "json_schema_extra", None)).get(key)
 
 
 def _listed(names: Sequence[str]) -> str:

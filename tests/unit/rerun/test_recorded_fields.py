@@ -70,6 +70,16 @@ def test_a_field_at_the_place_of_another_one(recorded: Any, given: Any, message:
     assert str(raised.value).startswith(message)
 
 
+def test_a_field_with_the_prefix_of_another_one() -> None:
+    """COPRO lets a model write the prefix of the last field: the description shows which field it is."""
+    program: Any = dspy.ChainOfThought(Described)
+    recorded: Any = program.deepcopy()
+    signature = recorded.predict.signature
+    recorded.predict.signature = signature.with_updated_fields("answer", prefix="Reasoning:")
+    read: Any = loaded(program, recorded.dump_state(), "run 1")
+    assert read.predict.signature.fields["answer"].json_schema_extra["prefix"] == "Reasoning:"
+
+
 def test_a_field_more(caplog: pytest.LogCaptureFixture) -> None:
     """After the recorded ones it takes none of their descriptions: the state is loaded, with a warning."""
     recorded: Any = dspy.Predict("question -> answer")
