@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
+from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -11,6 +13,8 @@ import pytest
 from otel_dspy import semconv as sc
 from otel_dspy.bridge import request_writer
 from otel_dspy.bridge.delivery import Delivery
+from otel_dspy.bridge.foreign_spans import ProgramTraces
+from otel_dspy.bridge.metrics import Metrics
 from otel_dspy.bridge.request_writer import RequestWriter
 from otel_dspy.mlflow.records.route import Destination, Experiment
 from otel_dspy.mlflow.records.span import SpanRecord
@@ -28,7 +32,7 @@ if TYPE_CHECKING:
 class FailsAtOne:
     """Stands for a pipeline to an MLflow that fails at whatever goes to experiment `bad`."""
 
-    failed, lost, failing_since = 0, 0, None
+    applied, retries, failed, lost, failing_since = 0, 0, 0, 0, None
 
     def __init__(self, _stop: threading.Event) -> None:
         self.recorded: list[str] = []
@@ -116,3 +120,20 @@ def test_a_bridge_that_ends_starts_the_reports_that_wait(writer: RequestWriter) 
     writer.close(60)
     assert delivery.done.done()
     assert pipeline.busy[-1] is False
+
+
+def test_dropped_spans_of_other_libraries_are_counted_in_the_metrics(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two spans in whose traces otel-dspy has none; its own span is not one of them."""
+    monkeypatch.setattr(request_writer, "MultiWriterPipeline", FailsAtOne)
+    monkeypatch.setattr(request_writer, "ProgramTraces", partial(ProgramTraces, max_waiting=0))
+    writer = RequestWriter(1_000_000)
+    try:
+        foreign = [(replace(recorded, attributes={}), route) for recorded, route in (span(1, "good"), span(2, "good"))]
+        delivery = Delivery([*foreign, span(3, "good")], 1)
+        pipeline: Any = writer.pipeline
+        pipeline.begin.set()
+        assert writer.submit(delivery)
+        delivery.done.result(60)
+        assert b"\notel_dspy_bridge_ignored_spans_total 2.0\n" in Metrics(writer).text()
+    finally:
+        writer.close(60)
