@@ -10,10 +10,12 @@ from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
 from opentelemetry.trace import Link
 
 from otel_dspy.mlflow.delivery.trace_routing import TraceRouter
+from otel_dspy.mlflow.fluent import tracing as fluent_tracing
 from otel_dspy.mlflow.records.route import Destination, Experiment, Options, RootKind
 from otel_dspy.telemetry.call_context import CallContext, inside
 
 if TYPE_CHECKING:
+    import pytest
     from opentelemetry.context import Context
     from opentelemetry.util.types import AttributeValue
 
@@ -26,13 +28,14 @@ FOREIGN = TracerProvider(shutdown_on_exit=False).get_tracer("another library")
 class Capturing:
     """A router whose destinations are numbered in the order of their capture."""
 
-    def __init__(self) -> None:
+    def __init__(self, experiment: Experiment | None = None) -> None:
         self.captured = 0
+        self.experiment = experiment or Experiment()
         self.router = TraceRouter(self._capture)
 
     def _capture(self) -> tuple[Destination, str | None, Options]:
         self.captured += 1
-        return Destination(str(self.captured), Experiment()), None, Options()
+        return Destination(str(self.captured), self.experiment), None, Options()
 
     def start(
         self,
@@ -138,3 +141,16 @@ def test_roots_below_one_foreign_span_are_traces_of_their_own() -> None:
     foreign = TRACER.start_span("not ours")
     first, second = (routes.end(routes.start("module", parent=foreign)).context.trace_id for _ in range(2))
     assert len({first, second, f"{foreign.get_span_context().trace_id:032x}"}) == 3
+
+
+def test_mlflows_own_span_inside_a_call_stays_the_active_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A placeholder replaces the span that MLflow has around a call, and not one that starts inside it."""
+    routes = Capturing(Experiment(id="0"))
+    around, within = (FOREIGN.start_span(name).get_span_context() for name in ("around", "within"))
+    monkeypatch.setattr(fluent_tracing, "own_context_span", lambda: around)
+    call = routes.start("module")
+    own = as_span(call).get_span_context()
+    assert routes.router.placeholder_span(own) is not None
+    monkeypatch.setattr(fluent_tracing, "own_context_span", lambda: within)
+    assert routes.router.placeholder_span(own) is None
+    routes.router.release(routes.end(call).context.trace_id)
