@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 import time
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, cast
 
 from mlflow import MlflowClient
@@ -68,6 +69,21 @@ def test_what_the_installed_mlflow_has_nothing_for_stays(
     assert [trace.info.trace_id for trace in client.search_traces(locations=[experiment.experiment_id])] == [
         f"tr-{TRACE}"
     ]
+
+
+def test_all_spans_of_a_file_are_counted(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The replay prints the number of spans of the file that were written."""
+    uri = blank_store(tmp_path)
+    file = spooled(tmp_path, uri, Experiment(name="E"))
+    route = Route(
+        Destination(uri, Experiment(name="E")),
+        TraceContext(trace_id=TRACE, root_id=ROOT, kind=RootKind.CALL),
+        Options(),
+    )
+    below = replace(CALL, span_id="3" * 16, parent_id=ROOT)
+    file.write_text(f"{span_line(below, route)}\n{file.read_text()}")
+    assert main(["replay", str(file)]) == 0
+    assert capsys.readouterr().out == f"{file}: 2 spans written\n"
 
 
 def test_what_mlflow_has_no_experiment_for_stays(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -29,6 +30,8 @@ def test_a_report_that_is_given_up_is_printed(
     release, done = threading.Event(), threading.Event()
 
     def write(_request: Any, _ended: object) -> None:
+        if in_time:
+            time.sleep(0.5)  # a replay that does not wait ends before
         assert release.wait(60)
         done.set()
 
