@@ -20,6 +20,15 @@ from opentelemetry.util.genai.utils import object_to_any_value
 from otel_dspy.serialization.plain_data import bounded, plain
 
 
+class Closed:
+    """An object without any readable data, as a closed connection."""
+
+    def __str__(self) -> str:
+        """Fail."""
+        message = "closed"
+        raise ConnectionError(message)
+
+
 class Color(Enum):
     """An enumeration of texts."""
 
@@ -208,6 +217,12 @@ def test_a_graph_of_objects_is_serialized_in_part(create: Any) -> None:
     # The limit is of each value: rows of a data set do not share it.
     rows: Any = plain([people[0], people[1]])
     assert [str(row).count("'name'") for row in rows] == [10_000, 10_000]
+
+
+def test_an_object_that_raises_is_omitted() -> None:
+    """The rest of the value is serialized."""
+    assert plain(Holder([Closed(), 1])) == {"held": [1]}
+    assert plain(Holder({"connection": Closed(), "number": 1})) == {"held": {"number": 1}}
 
 
 def test_a_module_is_no_data() -> None:
