@@ -95,6 +95,13 @@ def test_it_is_recorded_as_by_the_library(request_: Request, failure: Error | No
     assert found == expected
 
 
+@pytest.mark.parametrize("emits", [True, False])
+def test_a_call_has_an_event_where_the_library_emits_it(monkeypatch: pytest.MonkeyPatch, *, emits: bool) -> None:
+    """The library's own setting decides."""
+    monkeypatch.setenv("OTEL_INSTRUMENTATION_GENAI_EMIT_EVENT", str(emits).lower())
+    assert _ours(_Heard(), REQUESTS["all that is known"]).has_event is emits
+
+
 def test_a_sampler_sees_what_the_library_shows_it() -> None:
     """The first attributes are there when the span starts: the operation, the provider, the model and the address."""
     received = _Heard()

@@ -7,8 +7,12 @@ from typing import TYPE_CHECKING, Any
 import dspy
 import pytest
 from inline_snapshot import snapshot
+from opentelemetry.context import Context, get_value, set_value
+from opentelemetry.sdk.trace import TracerProvider as SdkTracerProvider
+from opentelemetry.trace import set_span_in_context
 
 from otel_dspy import DSPyInstrumentor
+from otel_dspy.telemetry.genai.other_instrumentations import OtherInstrumentations
 from tests.support.in_process_lm import in_process_lm
 from tests.support.span_recorder import CountingIds, Recorder, recording
 from tests.support.telemetry_capture import TelemetryCapture
@@ -86,6 +90,24 @@ def test_a_span_of_another_provider_is_not_reused(*, wraps: bool) -> None:
         DSPyInstrumentor().uninstrument()
     assert [span.name for span in here.spans] == ["chat scripted"]
     assert [dict(span.attributes or {}) for span in elsewhere.spans] == [CHAT]
+
+
+@pytest.mark.parametrize(
+    ("scope", "same_provider", "kept", "warned"),
+    [("ours", True, True, 0), ("ours", False, True, 0), ("another", True, True, 1), ("another", False, False, 0)],
+)
+def test_a_call_of_another_provider_does_not_enclose_ours(
+    caplog: pytest.LogCaptureFixture, scope: str, *, same_provider: bool, kept: bool, warned: int
+) -> None:
+    """The enclosing util-genai call is in the context unless another instrumentation's span goes elsewhere."""
+    here, elsewhere = (SdkTracerProvider(shutdown_on_exit=False) for _ in range(2))
+    others = OtherInstrumentations(here.get_tracer("ours"), "ours")
+    around = (here if same_provider else elsewhere).get_tracer(scope).start_span("around", attributes=CHAT)
+    context = set_value("call", "enclosing", set_span_in_context(around, Context()))
+    assert get_value("call", others.genai_context("call", context)) == ("enclosing" if kept else None)
+    assert [line.getMessage().partition(":")[0] for line in caplog.records] == [
+        "another creates spans for the same calls (chat)"
+    ] * warned
 
 
 def test_a_call_that_fails() -> None:
