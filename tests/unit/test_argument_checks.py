@@ -8,13 +8,17 @@ from typing import TYPE_CHECKING, Any
 import dspy
 import numpy as np
 import pytest
+from opentelemetry.sdk.trace import TracerProvider
 
 import otel_dspy
 import otel_dspy.mlflow
 from otel_dspy.cli import main
+from tests.support.blank_store import blank_store
+from tests.support.mlflow_tree import read_tree
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
 WRONG: Any = 5
 PROGRAM = dspy.Predict("question -> answer")
@@ -81,6 +85,22 @@ def test_recording_rejects_it(function: str, name: str, value: Any, message: str
     with pytest.raises(ValueError, match=f"^{re.escape(f'{function}({name}=...): {message}')}$"):
         getattr(otel_dspy.mlflow, function)(**{name: value})
     assert otel_dspy.DSPyInstrumentor().tracer_provider is None
+
+
+def test_a_server_without_workspaces(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An empty workspace is none, as with `otel-dspy replay --workspace ''`: MLFLOW_WORKSPACE is that of another server."""
+    uri = blank_store(tmp_path)
+    monkeypatch.setenv("MLFLOW_WORKSPACE", "team")
+    processor = otel_dspy.mlflow.MlflowSpanProcessor(tracking_uri=uri, experiment="Default", workspace="")
+    provider = TracerProvider(shutdown_on_exit=False)
+    provider.add_span_processor(processor)
+    try:
+        provider.get_tracer("t").start_span("call", attributes={"dspy.operation.name": "module"}).end()
+        assert otel_dspy.mlflow.flush()
+    finally:
+        provider.shutdown()
+    monkeypatch.delenv("MLFLOW_WORKSPACE")
+    assert len(read_tree(uri, "Default").traces) == 1
 
 
 @pytest.mark.parametrize("name", ["disable", "silent"])

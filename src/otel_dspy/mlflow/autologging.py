@@ -91,7 +91,8 @@ def autolog(  # noqa: PLR0913, PLR0917 - the flags of mlflow.dspy.autolog, by na
             to MLflow's experiment; for a tracking URI or a workspace other than MLflow's, to MLFLOW_EXPERIMENT_NAME, to
             MLFLOW_EXPERIMENT_ID if the program has set neither a tracking URI nor an experiment in MLflow, or to
             "Default".
-        workspace: name of the MLflow workspace; defaults to that of `mlflow.set_workspace` or MLFLOW_WORKSPACE.
+        workspace: name of the MLflow workspace, or "" for a server without workspaces; defaults to that of
+            `mlflow.set_workspace` or MLFLOW_WORKSPACE.
         budget: limits of each optimization by name (`cost` in USD, `tokens`, `lm_calls`, `seconds`), and `on_exceeded`:
             "warn" or "stop". Defaults to `OTEL_DSPY_BUDGET_*`.
         log_evaluation_datasets: log training and validation sets as MLflow's evaluation datasets, where the store has

@@ -24,8 +24,10 @@ def check_destination(
         workspace: see `autolog`.
 
     Raises:
-        ValueError: One is of another type, or an empty text.
+        ValueError: One is of another type, or an empty text other than the workspace.
     """
     check_flags(function, **asdict(options))
     check_store(function, tracking_uri)
-    check_texts(function, experiment=experiment, workspace=workspace)
+    check_texts(function, experiment=experiment)
+    if workspace != "":  # that is a server without workspaces
+        check_texts(function, workspace=workspace)

@@ -76,8 +76,8 @@ class MlflowSpanProcessor(SpanProcessor):
             tracking_uri: tracking URI; defaults to MLflow's when a compile, evaluation or call starts.
             experiment: name of the experiment, created if it does not exist; an open run is then not written to.
                 Defaults to MLflow's experiment; for a tracking URI or a workspace other than MLflow's, as in `autolog`.
-            workspace: name of the MLflow workspace; defaults to that of `mlflow.set_workspace` or MLFLOW_WORKSPACE
-                when a compile, evaluation or call starts.
+            workspace: name of the MLflow workspace, or "" for a server without workspaces; defaults to that of
+                `mlflow.set_workspace` or MLFLOW_WORKSPACE when a compile, evaluation or call starts.
             log_traces: log traces.
             log_traces_from_compile: log traces of compiles, including their examples.
             log_traces_from_eval: log example traces of stand-alone evaluations.

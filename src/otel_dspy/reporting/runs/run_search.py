@@ -31,8 +31,8 @@ def check_store(tracking_uri: str) -> None:
     """Check that a local store exists, because MLflow creates one that does not.
 
     Raises:
-        ReportError: There is no such run, or the URI is the path of a file, which MLflow reads as a folder of its file
-            store.
+        ReportError: There is no such store, or the URI is the path of a file, which MLflow reads as a folder of its
+            file store.
     """
     if Path(tracking_uri).is_file():
         raise ReportError(f"{tracking_uri} is a file. If it is an SQLite database, name it {_SQLITE}{tracking_uri}.")

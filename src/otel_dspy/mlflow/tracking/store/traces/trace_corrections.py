@@ -71,7 +71,7 @@ class TraceCorrections:
         }
 
     def of(self, trace_ids: Sequence[str]) -> dict[str, Correction]:
-        """Return what MLflow has wrong of traces; none of it for a trace left out.
+        """Return what MLflow has wrong of traces, by trace id, without those that are right.
 
         Args:
             trace_ids: 32 hex digits each. A trace that does not exist, or that the server cannot return, is left out.
