@@ -52,11 +52,13 @@ def _example_sampler() -> ExampleSampler | None:
 
 
 def _limits() -> SpanLimits:
-    """Return the SDK's default limits, whatever the environment sets for exporters.
+    """Return the SDK's default limits without those of a span's own attributes, whatever the environment sets.
 
-    A shorter program or table is not valid JSON, and a span that has lost its attributes belongs to no run.
+    A shorter program or table is not valid JSON, a span that has lost its attributes belongs to no run, and a trial of
+    MIPROv2 has two parameters for each predictor.
     """
     return SpanLimits(
-        max_attributes=128, max_events=128, max_links=128, max_span_attributes=128, max_event_attributes=128,
-        max_link_attributes=128, max_attribute_length=SpanLimits.UNSET, max_span_attribute_length=SpanLimits.UNSET,
+        max_attributes=128, max_events=128, max_links=128, max_event_attributes=128, max_link_attributes=128,
+        max_span_attributes=SpanLimits.UNSET, max_attribute_length=SpanLimits.UNSET,
+        max_span_attribute_length=SpanLimits.UNSET,
     )  # fmt: skip
