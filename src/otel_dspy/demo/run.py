@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shlex
+import sys
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -36,9 +37,9 @@ def run_demo(options: DemoOptions) -> None:
         check_memory()
         # Keeps DSPy from fetching prices over the network; the local model has none.
         os.environ.setdefault("LITELLM_LOCAL_MODEL_COST_MAP", "True")
-    from otel_dspy.reporting.terminal.console import terminal  # noqa: PLC0415 - rich is checked above
+    from otel_dspy.reporting.rich_classes import Console  # noqa: PLC0415 - rich is checked above
 
-    console = terminal()
+    console = Console(file=sys.stdout)  # the current one, also while it is redirected
     with quiet(verbose=options.verbose):
         # Imported here: slow, optional, and they print on import.
         from otel_dspy.demo.model import demo_model  # noqa: PLC0415 - see above

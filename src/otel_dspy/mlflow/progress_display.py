@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from otel_dspy.mlflow.processor import MlflowSpanProcessor
 
 _MODE: Final = "otel_dspy.reporting.terminal.progress_mode:progress_mode"
-_PROGRESS: Final = "otel_dspy.reporting.terminal.terminal_progress:TerminalProgress"
+_PROGRESS: Final = "otel_dspy.reporting.terminal.compile_lines:terminal_progress"
 _WARNINGS: Final = "otel_dspy.reporting.terminal.terminal_warnings:write_warnings_on_own_lines"
 _SHELL: Final = "otel_dspy.reporting.notebook.kernel:running_shell"
 _NOTEBOOK: Final = "otel_dspy.reporting.notebook.notebook_progress:NotebookProgress"

@@ -190,6 +190,11 @@ class Compile:
         return next((trial for trial in self.trials if trial.row.index == self.best_trial), None)
 
     @property
+    def winning_program(self) -> tuple[Predictor, ...]:
+        """The best program; that of the best trial so far while the optimization runs. Empty if it is not recorded."""
+        return self.best_program or (self.winner.program if self.winner is not None else ())
+
+    @property
     def scored_set(self) -> str:
         """The set that trials are scored on: `validation set` or `training set`."""
         return f"{self.scored_on} set"

@@ -1,8 +1,10 @@
-"""Text of numbers: durations, p-values, counts with their noun, usage and cost."""
+"""Text of numbers: durations, p-values, counts with their noun, means of the metric's values, usage and cost."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
+
+from otel_dspy.formatting.trial_text import difference_text, score_value_text
 
 if TYPE_CHECKING:
     from otel_dspy.reporting.statistics.significance import PairedTest
@@ -42,6 +44,21 @@ def paired_test_text(test: PairedTest) -> str:
 def counted(number: int, noun: str) -> str:
     """Format a number with its noun in the singular or the plural: `1 trial`, `1,200 trials`."""
     return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
+
+
+def score_scale(unit: str | None) -> float:
+    """Return the factor from a mean of the metric's values to a score: 100 for one in percent, else 1."""
+    return 100.0 if unit == "percent" else 1.0
+
+
+def metric_mean_text(mean: float, unit: str | None) -> str:
+    """Format a mean of the metric's values as a score: `62.5 %` for 0.625 of a score in percent, else `0.625`."""
+    return score_value_text(mean * score_scale(unit), unit)
+
+
+def metric_difference_text(difference: float, unit: str | None) -> str:
+    """Format a difference of such means: `+12.5` for a score in percent, or `-0.125`."""
+    return difference_text(difference * score_scale(unit), unit)
 
 
 def use_text(use: ModelUse) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 from typing import TYPE_CHECKING, Final
 
-from rich.console import Console
+from otel_dspy.reporting.rich_classes import Console
 
 if TYPE_CHECKING:
     from rich.table import Table

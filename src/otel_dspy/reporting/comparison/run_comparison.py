@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from otel_dspy.reporting.comparison.parameters import ParameterRow
     from otel_dspy.reporting.comparison.run_figures import RunFigures
     from otel_dspy.reporting.comparison.winner_comparison import ExampleComparison
-    from otel_dspy.reporting.compile_result import Compile, Predictor
+    from otel_dspy.reporting.compile_result import Compile
     from otel_dspy.reporting.sections.prompts.prompt_diff import PredictorDiff
 
 
@@ -72,13 +72,8 @@ def _pair(first: Compile, second: Compile) -> RunPair:
         outcome(compared),
         sentence(first, second, compared),
         compared,
-        program_diff(_program(first), _program(second)),
+        program_diff(first.winning_program, second.winning_program),
     )
-
-
-def _program(found: Compile) -> tuple[Predictor, ...]:
-    """Return the best program; that of the best trial so far while the optimization runs."""
-    return found.best_program or (found.winner.program if found.winner is not None else ())
 
 
 def _warnings(runs: Sequence[Compile], pairs: Sequence[RunPair]) -> Iterator[str]:

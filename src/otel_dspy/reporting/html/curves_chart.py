@@ -5,8 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from otel_dspy.formatting.trial_text import score_value_text
-from otel_dspy.reporting.html.score_chart import BOTTOM, GRID_LINES, HEIGHT, LEFT, RIGHT, TOP, WIDTH, stairs
+from otel_dspy.reporting.html.score_chart import BOTTOM, HEIGHT, LEFT, RIGHT, WIDTH, grid_lines, score_axis, stairs
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -49,19 +48,15 @@ def curves_chart(runs: Sequence[RunFigures]) -> CurvesChart | None:
     if not scores:
         return None
     low, high = min(0.0, *scores), max(100.0, *scores)
-    base, trials = HEIGHT - BOTTOM, max(len(run.curve) for run in runs)
+    y, trials = score_axis(low, high), max(len(run.curve) for run in runs)
 
     def x(trial: int) -> float:
         return LEFT + 10 + trial * (WIDTH - LEFT - RIGHT - 20) / max(1, trials - 1)
-
-    def y(score: float) -> float:
-        return base - (score - low) / (high - low) * (base - TOP)
 
     curves: list[Curve] = []
     for number, run in enumerate(runs):
         places = [(x(trial), y(score)) for trial, score in enumerate(run.curve) if score is not None]
         if places:
             curves.append(Curve(run.name, stairs(places), number % COLORS, *places[-1]))
-    grid = [low + (high - low) * number / GRID_LINES for number in range(GRID_LINES + 1)]
-    labels = tuple((y(value), score_value_text(value, "percent").replace(".0 %", " %")) for value in grid)
-    return CurvesChart(WIDTH, HEIGHT, LEFT, WIDTH - RIGHT, base, tuple(curves), labels, trials)
+    lines = grid_lines(low, high, "percent")
+    return CurvesChart(WIDTH, HEIGHT, LEFT, WIDTH - RIGHT, HEIGHT - BOTTOM, tuple(curves), lines, trials)

@@ -14,8 +14,16 @@ from otel_dspy.reporting.html.flip_matrix_chart import flip_matrix_chart
 from otel_dspy.reporting.html.lineage_chart import lineage_chart
 from otel_dspy.reporting.html.score_chart import score_charts
 from otel_dspy.reporting.html.timeline_chart import timeline_chart
-from otel_dspy.reporting.metric_value_text import metric_difference_text, metric_mean_text
-from otel_dspy.reporting.number_text import counted, duration_text, probability_text, role_text, unpriced_text, use_text
+from otel_dspy.reporting.number_text import (
+    counted,
+    duration_text,
+    metric_difference_text,
+    metric_mean_text,
+    probability_text,
+    role_text,
+    unpriced_text,
+    use_text,
+)
 from otel_dspy.reporting.sections.answers_outside_labels import answers_outside_labels
 from otel_dspy.reporting.sections.choices import choices
 from otel_dspy.reporting.sections.cost import cost

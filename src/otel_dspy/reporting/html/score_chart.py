@@ -77,13 +77,8 @@ def score_charts(points: Sequence[Point], initial: float | None, unit: str | Non
     ends = [end for point in points if point.interval for end in point.interval]
     low = min(0.0, *values, *ends)
     high = max(100.0 if unit == "percent" else 1.0, *values, *ends)
-    base = HEIGHT - BOTTOM
-
-    def y(score: float) -> float:
-        return base - (score - low) / (high - low) * (base - TOP)
-
-    grid = [low + (high - low) * number / GRID_LINES for number in range(GRID_LINES + 1)]
-    lines = tuple((y(value), score_value_text(value, unit).replace(".0 %", " %")) for value in grid)
+    base, y = HEIGHT - BOTTOM, score_axis(low, high)
+    lines = grid_lines(low, high, unit)
     charts: list[ScoreChart] = []
     for name, axis, places, labels in _axes(points):
         dots = [_dot(point, x, y, base) for point, x in zip(points, places, strict=True)]
@@ -161,6 +156,24 @@ def _best(dots: Sequence[Dot], *, by_trial: bool) -> Iterator[tuple[Dot, float]]
             best = point.score if best is None else max(best, point.score)
         if best is not None:
             yield dot, best
+
+
+def score_axis(low: float, high: float) -> Callable[[float], float]:
+    """Return a function from a score to its y coordinate, on an axis with this range."""
+    base = HEIGHT - BOTTOM
+    return lambda score: base - (score - low) / (high - low) * (base - TOP)
+
+
+def grid_lines(low: float, high: float, unit: str | None) -> tuple[tuple[float, str], ...]:
+    """Return the grid lines of an axis of scores: y coordinates with their labels.
+
+    Args:
+        low: the lowest score of the axis.
+        high: the highest.
+        unit: `percent` or `ratio`.
+    """
+    y, scores = score_axis(low, high), [low + (high - low) * number / GRID_LINES for number in range(GRID_LINES + 1)]
+    return tuple((y(score), score_value_text(score, unit).replace(".0 %", " %")) for score in scores)
 
 
 def stairs(places: Sequence[tuple[float, float]]) -> str:

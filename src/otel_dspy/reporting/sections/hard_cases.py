@@ -67,25 +67,20 @@ def hard_cases(found: Compile) -> HardCases | None:
     """Return the examples that no trial solved, those that most trials scored first; None without results."""
     if not any(trial.results for trial in found.trials):
         return None
-    by_example: dict[str, list[ExampleResult]] = {example.id: [] for example in found.examples}
-    trials: dict[str, list[Trial]] = {example.id: [] for example in found.examples}
+    by_example: dict[str, list[tuple[Trial, ExampleResult]]] = {example.id: [] for example in found.examples}
     for trial in found.trials:
         for result in trial.results:
-            by_example[result.example].append(result)
-            trials[result.example].append(trial)
+            by_example[result.example].append((trial, result))
     never = [
         example
         for example in found.examples
-        if by_example[example.id] and all(result.score <= 0 for result in by_example[example.id])
+        if by_example[example.id] and all(result.score <= 0 for _, result in by_example[example.id])
     ]
     never.sort(key=lambda example: (-len(by_example[example.id]), int(example.id)))
     cases: list[HardCase] = []
     for example in never[:MAX_CASES]:
         results = by_example[example.id]
-        answers = Counter(
-            answer_text(trial, result, _ANSWER, example.labels)
-            for trial, result in zip(trials[example.id], results, strict=True)
-        )
+        answers = Counter(answer_text(trial, result, _ANSWER, example.labels) for trial, result in results)
         cases.append(
             HardCase(
                 example.id,
@@ -93,8 +88,8 @@ def hard_cases(found: Compile) -> HardCases | None:
                 fields_text(example.labels, _ANSWER),
                 len(results),
                 tuple(Answer(text, count) for text, count in answers.most_common(_MAX_ANSWERS)),
-                next((result.feedback for result in results if result.feedback), None),
+                next((result.feedback for _, result in results if result.feedback), None),
             )
         )
-    all_failed = bool(never) and all(result.error for example in never for result in by_example[example.id])
+    all_failed = bool(never) and all(result.error for example in never for _, result in by_example[example.id])
     return HardCases(tuple(cases), len(never), sum(bool(results) for results in by_example.values()), all_failed)

@@ -7,12 +7,14 @@ from itertools import accumulate
 from typing import TYPE_CHECKING, Final, Literal
 
 from otel_dspy.formatting.trial_text import error_text, reason_text
+from otel_dspy.reporting.number_text import score_scale
 from otel_dspy.reporting.sections.result.stopped_text import state_text
-from otel_dspy.reporting.statistics.intervals import Interval, mean_interval
+from otel_dspy.reporting.statistics.intervals import mean_interval
 from otel_dspy.reporting.trials.trial_row_text import choice_text
 
 if TYPE_CHECKING:
     from otel_dspy.reporting.compile_result import Compile, Trial
+    from otel_dspy.reporting.statistics.intervals import Interval
 
 Mark = Literal["full", "minibatch", "none"]
 _CLOSE: Final = 0.011
@@ -82,7 +84,7 @@ def _interval(trial: Trial) -> Interval | None:
     found = mean_interval(scores)
     if found is None or score is None:
         return None
-    scale = 100.0 if trial.row.unit == "percent" else 1.0
+    scale = score_scale(trial.row.unit)
     if abs(sum(scores) / len(scores) * scale - score) > _CLOSE * scale / 100:
         return None
-    return Interval(found.low * scale, found.high * scale)
+    return found.times(scale)

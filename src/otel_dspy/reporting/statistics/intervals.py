@@ -24,6 +24,10 @@ class Interval(NamedTuple):
     low: float
     high: float
 
+    def times(self, factor: float) -> Interval:
+        """Return the interval in another unit."""
+        return Interval(self.low * factor, self.high * factor)
+
 
 def is_binary(scores: Sequence[float]) -> bool:
     """Whether each score is 0 or 1."""

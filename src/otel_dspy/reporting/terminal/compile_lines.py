@@ -14,10 +14,13 @@ from otel_dspy.formatting.trial_text import score_value_text
 from otel_dspy.reporting.errors import ReportError
 from otel_dspy.reporting.number_text import counted, run_duration_text, use_text
 from otel_dspy.reporting.required_packages import check_packages
+from otel_dspy.reporting.terminal.compile_observers import CompileObservers
 from otel_dspy.reporting.terminal.terminal_warnings import OVER_A_BAR
 from otel_dspy.reporting.trials.trial_row_text import choice_text, trial_line
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from otel_dspy.reporting.terminal.compile_progress import CompileResult, CompileView
 
 _NAME: Final = "otel-dspy"
@@ -128,6 +131,16 @@ class CompileLines:
     def _write(self, line: str) -> None:
         sys.stderr.write(f"{OVER_A_BAR if self._color else ''}{without_control_characters(line)}\n")
         sys.stderr.flush()
+
+
+def terminal_progress(place: Callable[[], Place], *, color: bool) -> CompileObservers:
+    """Return the span processor that writes lines about each outermost compile, for `autolog`.
+
+    Args:
+        place: returns where a compile that starts now is recorded.
+        color: whether to use colors.
+    """
+    return CompileObservers(lambda: CompileLines(place(), color=color))
 
 
 def has_gain(view: CompileView) -> bool:

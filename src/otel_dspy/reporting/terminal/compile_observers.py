@@ -8,7 +8,7 @@ from opentelemetry.sdk.trace import SpanProcessor
 from typing_extensions import override
 
 from otel_dspy import semconv
-from otel_dspy.reporting.terminal.compile_progress import CompileWatch
+from otel_dspy.reporting.terminal.compile_progress import INNER, CompileWatch
 from otel_dspy.runtime.bounded_dict import BoundedDict
 from otel_dspy.runtime.error_guard import guarded
 
@@ -71,7 +71,7 @@ class CompileObservers(SpanProcessor):
             attributes = span.attributes or {}
             compile_id = str(attributes.get(semconv.DSPY_COMPILE_ID))
             if attributes.get(semconv.DSPY_OPERATION_NAME) == "compile" and compile_id not in self._watches:
-                if attributes.keys() & {semconv.DSPY_COMPILE_PARENT_ID, semconv.DSPY_COMPILE_IN_CALL}:
+                if attributes.keys() & INNER:
                     return
                 observer = self._new_observer()
                 self._expected[compile_id] = observer

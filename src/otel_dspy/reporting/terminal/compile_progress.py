@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from otel_dspy.reporting.trials.trial_row import TrialRow
 
-_INNER: Final = frozenset({semconv.DSPY_COMPILE_PARENT_ID, semconv.DSPY_COMPILE_IN_CALL})
+INNER: Final = frozenset({semconv.DSPY_COMPILE_PARENT_ID, semconv.DSPY_COMPILE_IN_CALL})
 """Attributes of a compile inside another compile or call."""
 
 
@@ -106,7 +106,7 @@ class CompileWatch(SpanProcessor):
     def _started(self, attributes: Mapping[str, AttributeValue]) -> CompileView | None:
         view = self._view
         operation = attributes.get(semconv.DSPY_OPERATION_NAME)
-        if operation == "compile" and not attributes.keys() & _INNER:
+        if operation == "compile" and not attributes.keys() & INNER:
             return CompileView(
                 compile_id=str(attributes[semconv.DSPY_COMPILE_ID]),
                 optimizer=str(attributes[semconv.DSPY_OPTIMIZER_NAME]),

@@ -44,9 +44,8 @@ def changed_parts(found: Compile) -> ChangedParts | None:
     Of several trials with the same part it is the full evaluation with the most examples. None if the winner changed
     one part only, or if the programs are not recorded.
     """
-    winner, initial = found.winner, found.initial_program
-    best = found.best_program or (winner.program if winner is not None else ())
-    if winner is None or not initial or not best:
+    initial, best = found.initial_program, found.winning_program
+    if found.winner is None or not initial or not best:
         return None
     same_instructions, same_demos = _instructions(best) == _instructions(initial), _demos(best) == _demos(initial)
     if same_instructions or same_demos:

@@ -7,9 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from otel_dspy.reporting.compile_result import Compile, Predictor
+    from otel_dspy.reporting.compile_result import Compile
 
 _MARKERS: Final = re.compile(r"(?:\[\s*\[?\s*##[^\[\]#\n]*##\s*\]?\s*\]\s*)+")
 """Markers as `[[ ## name ## ]]`, which DSPy's chat adapter writes around fields, also with a bracket missing."""
@@ -29,7 +27,7 @@ def unusable_instructions(found: Compile) -> tuple[UnusableInstruction, ...]:
     """Return the winner's instructions that are empty or consist of markers only. The check reads only their text."""
     return tuple(
         UnusableInstruction(predictor.name, predictor.instructions.strip())
-        for predictor in _winning_program(found)
+        for predictor in found.winning_program
         if is_unusable(predictor.instructions)
     )
 
@@ -38,9 +36,3 @@ def is_unusable(instructions: str) -> bool:
     """Return whether a text is empty or consists of markers of DSPy's chat template, with or without quotes."""
     text = instructions.strip(_AROUND)
     return not text or _MARKERS.fullmatch(text) is not None
-
-
-def _winning_program(found: Compile) -> Sequence[Predictor]:
-    if found.best_program:
-        return found.best_program
-    return found.winner.program if found.winner is not None else ()

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from otel_dspy.formatting.trial_text import chosen_text, error_text, score_value_text
-from otel_dspy.reporting.number_text import counted, paired_test_text
+from otel_dspy.reporting.number_text import counted, paired_test_text, score_scale
 from otel_dspy.reporting.sections.answers_outside_labels import answers_outside_labels
 from otel_dspy.reporting.sections.hard_cases import hard_cases
 from otel_dspy.reporting.sections.predictions import dominances
@@ -15,7 +15,7 @@ from otel_dspy.reporting.sections.prompts.unusable_instructions import unusable_
 from otel_dspy.reporting.sections.result.headline import cost, headline
 from otel_dspy.reporting.sections.result.stopped_text import after_stop, is_stopped
 from otel_dspy.reporting.sections.result.winner_against_initial import start_and_winner
-from otel_dspy.reporting.statistics.intervals import Interval, mean_interval
+from otel_dspy.reporting.statistics.intervals import mean_interval
 from otel_dspy.reporting.trials.trial_row_text import choice_text
 
 if TYPE_CHECKING:
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from otel_dspy.reporting.compile_result import Compile, Trial
     from otel_dspy.reporting.sections.prompts.prompt_change import PromptChange
     from otel_dspy.reporting.sections.result.winner_against_initial import Comparison
+    from otel_dspy.reporting.statistics.intervals import Interval
 
 _SHORT: Final = 40
 """Longest value that a sentence quotes."""
@@ -90,10 +91,9 @@ def _standing(trial: Trial | None) -> Standing | None:
     if trial is None or trial.row.score is None:
         return None
     scores = list(trial.scores.values())
-    scale = 100.0 if trial.row.unit == "percent" else 1.0
     interval = mean_interval(scores)
     if interval is not None:
-        interval = Interval(scale * interval.low, scale * interval.high)
+        interval = interval.times(score_scale(trial.row.unit))
     return Standing(trial.row.index, choice_text(trial.row), trial.row.score, len(scores), interval)
 
 
