@@ -5,7 +5,9 @@ Set with `conversation`, or by the baggage entry `session.id` of an upstream ser
 
 from __future__ import annotations
 
+import logging
 from contextlib import contextmanager
+from functools import cache
 from typing import TYPE_CHECKING, Any, Final
 
 from opentelemetry import baggage
@@ -21,6 +23,8 @@ if TYPE_CHECKING:
     from opentelemetry.trace import Span
     from opentelemetry.util.types import Attributes
 
+_logger = logging.getLogger("otel_dspy")
+
 SESSION_ID: Final = "session.id"
 """Attribute by which backends group traces (OpenTelemetry's session conventions), and name of the baggage entry."""
 _KEY: Final = create_key("otel_dspy.conversation")
@@ -29,19 +33,35 @@ _BAGGAGE: Final = next(iter(baggage.set_baggage(SESSION_ID, "", Context())))
 
 
 @contextmanager
-def conversation(identity: str) -> Generator[None]:
+def conversation(identity: str | None) -> Generator[None]:
     """Mark the DSPy calls of this block as turns of one conversation.
 
     Args:
         identity: any text, the same for every turn. It is exported on spans only: unlike baggage it is not sent to the
             servers that are called. One of more than 250 characters, which MLflow rejects, is not logged to MLflow. An
-            empty text sets none.
+            empty text or None, as of a request without a session, sets none. A value of another type sets none and is
+            logged as a warning, once for each type: an error would end the request that the block answers.
     """
+    _check(identity)
     token = attach(set_value(_KEY, identity))
     try:
         yield
     finally:
         detach(token)
+
+
+def _check(identity: object) -> None:
+    if identity is not None and not isinstance(identity, str):
+        _warn_of_type(type(identity).__name__)
+
+
+@cache
+def _warn_of_type(name: str) -> None:
+    _logger.warning(
+        "conversation(identity=...): a value of type %s is not a text, so that these calls have no conversation id; "
+        "use conversation(str(...))",
+        name,
+    )
 
 
 def current_conversation(context: Context | None = None) -> str | None:

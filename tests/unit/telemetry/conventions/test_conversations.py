@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import uuid
 from typing import Any, cast
 
 import dspy
+import pytest
 from opentelemetry import baggage, context
 from opentelemetry.baggage.propagation import W3CBaggagePropagator
 
@@ -79,3 +81,31 @@ def test_a_conversation_is_not_propagated_as_baggage() -> None:
     with conversation("private"):
         W3CBaggagePropagator().inject(carrier)
     assert carrier == {}
+
+
+@pytest.mark.parametrize("identity", [None, ""])
+def test_a_request_without_a_session_has_no_conversation(
+    identity: str | None, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Also within another conversation, and without a warning."""
+    with dspy.context(lm=sums_lm()), recording() as recorder, conversation("outer"), conversation(identity):
+        dspy.Predict("question -> answer")(question="1+1")
+    assert [SESSION in (span.attributes or {}) for span in recorder.spans] == [False] * len(recorder.spans)
+    assert recorder.spans
+    assert not caplog.records
+
+
+def test_an_identity_of_another_type_is_named_once(caplog: pytest.LogCaptureFixture) -> None:
+    """It sets no id, and raises nothing in the request that the block answers."""
+    kind = f"Session{uuid.uuid4().hex}"  # a type that no other test has passed
+    session: Any = type(kind, (), {})()
+    with dspy.context(lm=sums_lm()), recording() as recorder:
+        for _ in range(2):
+            with conversation(session):
+                dspy.Predict("question -> answer")(question="1+1")
+    assert [SESSION in (span.attributes or {}) for span in recorder.spans] == [False] * len(recorder.spans)
+    (message,) = caplog.messages
+    assert message == (
+        f"conversation(identity=...): a value of type {kind} is not a text, so that these calls have no conversation id; "
+        "use conversation(str(...))"
+    )
