@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+from io import StringIO
 from typing import Any
 
+import pandas as pd
 import pytest
 
 from otel_dspy.mlflow.mapping.artifacts.tables import dataset_table, result_table, rows, table_json
@@ -121,3 +123,17 @@ def test_the_id_joins_tables_and_traces() -> None:
     assert result_table(rows) == (["index", "example_q", "score", "example_id"], [[4, "?", 1.0, "9729aa89b94db2a3"]])
     own = [{"index": 4, "id": "9729aa89b94db2a3", "score": 1.0, "inputs": {"id": 7}}]
     assert result_table(own) == (["index", "example_id", "score"], [[4, 7, 1.0]])
+
+
+def test_integers_that_pandas_cannot_read_are_texts() -> None:
+    """Also within a structured answer; `mlflow.load_table` raises for a table with one as a number."""
+    least, most = -(2**63), 2**64 - 1
+    numbers = [least - 1, least, most, most + 1]
+    columns, data = result_table([{"index": 0, "prediction": {"n": n, "parts": [{"n": n}]}} for n in numbers])
+    texts = [str(least - 1), least, most, str(most + 1)]
+    assert [dict(zip(columns, row, strict=True))["pred_n"] for row in data] == texts
+    table = LogTable(
+        key="k", run=CompileRun("c"), path="p.json", columns=tuple(columns), rows=tuple(map(tuple, data)), start_ms=0
+    )
+    read: Any = pd.read_json(StringIO(table_json(table, table.path)), orient="split")
+    assert list(read["pred_parts"]) == [[{"n": n}] for n in texts]

@@ -8,7 +8,7 @@ from otel_dspy.mlflow.mapping import naming
 from otel_dspy.mlflow.mapping.artifacts import table_images
 from otel_dspy.mlflow.mapping.media_text import readable
 from otel_dspy.serialization.json_text import parse_json, readable_json
-from otel_dspy.serialization.json_types import is_array, is_object
+from otel_dspy.serialization.json_types import is_array, is_mapping, is_object
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -19,6 +19,8 @@ Row = dict[str, Any]
 _FURTHER = ("round", "accepted", "program", "rollout")
 """Columns that an optimizer adds for an example that it ran itself."""
 _ID: Final = "example_id"
+_PANDAS_INTEGERS: Final = range(-(2**63), 2**64)
+"""`pandas.read_json`, and so `mlflow.load_table`, raises for a table with any other integer (pandas 3.1)."""
 
 
 def rows(text: str | None) -> list[Row] | None:
@@ -47,7 +49,7 @@ def result_table(found: Sequence[Row]) -> tuple[list[str], list[list[object]]]:
     join, is example_id, unless the examples have a field of that name.
 
     A column without values is omitted, except index and score. A column in which each cell is an image has images;
-    otherwise images, audio and files are short texts.
+    otherwise images, audio and files are short texts. Integers that pandas cannot read are texts.
     """
     flat = [_flat(row) for row in found]
     named = any(_ID in row for row in flat)  # by the user
@@ -69,7 +71,19 @@ def result_table(found: Sequence[Row]) -> tuple[list[str], list[list[object]]]:
     ]
     columns = [name for name in order if name in names or name in {"index", "score"}]
     data = table_images.with_images([[row.get(name) for name in columns] for row in flat])
-    return [_ID if name == "id" else name for name in columns], [[readable(cell) for cell in row] for row in data]
+    return [_ID if name == "id" else name for name in columns], [
+        [_loadable(readable(cell)) for cell in row] for row in data
+    ]
+
+
+def _loadable(value: object) -> object:
+    if isinstance(value, int) and value not in _PANDAS_INTEGERS:
+        return str(value)
+    if is_mapping(value):
+        return {name: _loadable(item) for name, item in value.items()}
+    if is_array(value):
+        return [_loadable(item) for item in value]
+    return value
 
 
 def _flat(row: Row) -> Row:
