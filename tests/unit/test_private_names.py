@@ -196,7 +196,7 @@ def _in_source() -> tuple[dict[str, set[str]], set[str]]:
 
 def _in_table() -> set[str]:
     page = _PAGE.read_text(encoding="utf-8")
-    section = page[page.index("\n## Private names in use\n") : page.index("\n## Decisions\n")]
+    section = page[page.index("\n## Private names in use\n") :]
     firsts = [line.split("|")[1] for line in section.splitlines() if line.startswith("| ")]
     codes = [code for first in firsts for code in re.findall(r"`([^`]+)`", first)]
     return {part for code in codes for part in re.split(r"[.\s]", code) if _is_private(part)}

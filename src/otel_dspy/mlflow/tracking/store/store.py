@@ -1,6 +1,6 @@
 """Typed access to MLflow's tracking store, remote or local: experiments and runs.
 
-Only this module, `trace_store`, `model_store` and `evaluation_dataset_store` write to it.
+Only this module, `traces.trace_store`, `model_store` and `evaluation_dataset_store` write to it.
 
 `AbstractStore` is MLflow's documented plugin interface: one class behind `http://`, `sqlite:///` and the others.
 `MlflowClient` would print a link and read the run again at each end of a run, and has no method for spans.
