@@ -13,6 +13,7 @@ from otel_dspy.bridge.acknowledgment import AfterCommit, AfterQueueing, Retry
 from otel_dspy.bridge.decompression import UnreadableError
 from otel_dspy.bridge.delivery import Written
 from otel_dspy.bridge.pending_request import PendingRequest
+from otel_dspy.mlflow.dropped_attributes_warning import DroppedAttributesWarning
 from otel_dspy.otlp_requests.protobuf_spans import MalformedError, TooLargeError
 
 if TYPE_CHECKING:
@@ -93,6 +94,7 @@ class Intake:
         )
         self._experiments = experiments
         self._metrics = metrics
+        self._dropped_warning = DroppedAttributesWarning()
         self._patience = settings.patience
         # Bounds memory: a client need not announce the size of a request, so each counts with the maximum. The bodies
         # of waiting requests are not read.
@@ -162,6 +164,8 @@ class Intake:
                 content = await body()
             waiting = request(content)
             rejected = await loop.run_in_executor(self._readers, waiting.check)
+            if waiting.incomplete is not None:
+                self._dropped_warning.span_received(*waiting.incomplete)
             return waiting, rejected
         finally:
             self._reading.release()

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 from otel_dspy.bridge.parsed_spans import SpanMemory
 from otel_dspy.otlp_requests.json_spans import spans_in_json
 from otel_dspy.otlp_requests.protobuf_spans import BadSpanError, spans_in_protobuf
-from otel_dspy.otlp_requests.span_route import UnusableError, routed
+from otel_dspy.otlp_requests.span_route import UnusableError, is_ours, routed
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from otel_dspy.bridge.foreign_spans import RoutedSpan
     from otel_dspy.bridge.parsed_spans import ParsedSpans
     from otel_dspy.mlflow.records.route import Destination
-    from otel_dspy.mlflow.records.span import Attributes
+    from otel_dspy.mlflow.records.span import Attributes, SpanRecord
 
 KEPT_BYTES: Final = 2 * 1024 * 1024
 """Bytes of those requests whose spans stay in memory from the check until they are written."""
@@ -37,6 +37,8 @@ class PendingRequest:
         workspace: value of the workspace header.
         experiments: routes spans to experiments.
         count: number of valid spans, set by `check`.
+        incomplete: the first span of otel-dspy that lost attributes to limits of the program's tracer provider, with
+            their number; set by `check`.
     """
 
     body: bytes
@@ -45,6 +47,7 @@ class PendingRequest:
     workspace: str | None
     experiments: ExperimentRouter
     count: int = field(default=0, init=False)
+    incomplete: tuple[SpanRecord, int] | None = field(default=None, init=False, repr=False, compare=False)
     _parsed: ParsedSpans | None = field(default=None, init=False, repr=False, compare=False)
 
     @property
@@ -97,6 +100,8 @@ class PendingRequest:
                 if where is None or received.span.resource is not resource:
                     where, resource = None, received.span.resource
                     where = self.experiments.destination(resource, self.experiment, self.workspace)
+                if received.dropped_attributes and self.incomplete is None and is_ours(received.span):
+                    self.incomplete = received.span, received.dropped_attributes
                 yield routed(received, where)
             except UnusableError as error:
                 yield str(error)

@@ -60,10 +60,12 @@ class ReceivedSpan:
     Attributes:
         span: the span.
         local_root: whether the span has no parent in its own process.
+        dropped_attributes: number of attributes that the program's tracer provider dropped.
     """
 
     span: SpanRecord
     local_root: bool
+    dropped_attributes: int = 0
 
 
 def spans_in_protobuf(body: bytes) -> Iterator[ReceivedSpan | BadSpanError]:
@@ -155,6 +157,7 @@ def _received(span: Span, resource: Attributes, scope: str) -> ReceivedSpan:
             scope=scope,
         ),
         local_root=parent_id is None or span.flags & _REMOTE == _REMOTE,
+        dropped_attributes=span.dropped_attributes_count,
     )
 
 

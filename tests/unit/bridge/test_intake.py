@@ -14,6 +14,7 @@ from otel_dspy.bridge.intake import Intake, Verdict
 from otel_dspy.bridge.metrics import Metrics
 from otel_dspy.bridge.request_writer import RequestWriter
 from otel_dspy.otlp_requests import protobuf_spans as otlp
+from tests.support.otlp_json import as_json
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -76,3 +77,35 @@ async def test_a_request_without_room_is_for_later(writer: RequestWriter) -> Non
     )
     assert b'otel_dspy_bridge_refused_spans_total{reason="no room"} 1.0' in metrics.text()
     intake.close()
+
+
+@pytest.mark.parametrize("json", [False, True])
+async def test_services_whose_spans_lost_attributes_are_named(
+    writer: RequestWriter, caplog: pytest.LogCaptureFixture, *, json: bool
+) -> None:
+    """Once each; not for spans of other libraries, which the bridge does not read."""
+    intake = Intake(writer, ExperimentRouter(SETTINGS.tracking_uri), Metrics(writer), SETTINGS)
+    request = ExportTraceServiceRequest()
+    for number, (service, scope, dropped) in enumerate(
+        [("whole", "otel_dspy", 0), ("other", "http", 7), ("first", "otel_dspy", 3), ("first", "otel_dspy", 4)], start=1
+    ):
+        group = request.resource_spans.add()
+        group.resource.attributes.add(key="service.name").value.string_value = service
+        span = group.scope_spans.add(scope={"name": scope}).spans.add(name="work", dropped_attributes_count=dropped)
+        span.trace_id, span.span_id = (1).to_bytes(16, "big"), number.to_bytes(8, "big")
+        span.start_time_unix_nano = span.end_time_unix_nano = 1
+        span.attributes.add(key="kept").value.int_value = 1
+    body = as_json(request) if json else request.SerializeToString()
+
+    async def come() -> bytes:
+        return body
+
+    writer.close(1.0)
+    for _ in range(2):
+        assert (await intake.take(come, protocol="http", json=json)).verdict is Verdict.LATER
+    intake.close()
+    (message,) = [one for one in caplog.messages if "limits of the tracer provider" in one]
+    assert message.startswith(
+        "The limits of the tracer provider dropped 3 attributes of the span 'work' of the service 'first': runs, scores"
+    )
+    assert "more than the span has (4)" in message
