@@ -2,7 +2,7 @@
 # OpenLLMetry: a streamed answer of Anthropic's has other tokens than the answer: without what a web search has read.
 #
 # Seen on 2026-12-01 with opentelemetry-instrumentation-anthropic 0.62.4, anthropic 2.14.0, opentelemetry-sdk 1.45.2,
-#           CPython 3.11, and the numbers of the example "Streaming request with web search tool use" of Anthropic's documentation.
+#           CPython 3.11, with the numbers of Anthropic's example "Streaming request with web search tool use".
 # Expected: the span has the tokens of the final message. Anthropic: "The token counts shown in the `usage` field of the
 #           `message_delta` event are cumulative", and such an event has the input tokens too where a tool of the server
 #           has added to them.
