@@ -42,7 +42,9 @@ def ensure(number: int) -> EnsureRun:
 def runs_of(uri: str, experiment_id: str = "0") -> Runs:
     """A writer's."""
     connection = Connection(Destination(uri, Experiment(id=experiment_id)))
-    return Runs(connection.store(), connection.experiment_id, ConcurrentRunCreation(connection), look_up_runs=True)
+    return Runs(
+        connection.store(), connection.experiment_id, ConcurrentRunCreation(connection).create, look_up_runs=True
+    )
 
 
 def emit(runs: Runs, uri: str, number: int) -> str:
@@ -120,7 +122,9 @@ def test_the_claim_of_one_who_is_gone_is_settled(
 
     connection = Connection(Destination(uri, Experiment(id="0")))
     monkeypatch.setattr(connection.store(), "create_run", until_it_sorts)
-    runs = Runs(connection.store(), connection.experiment_id, ConcurrentRunCreation(connection), look_up_runs=True)
+    runs = Runs(
+        connection.store(), connection.experiment_id, ConcurrentRunCreation(connection).create, look_up_runs=True
+    )
     run_id = emit(runs, uri, 1)
     found = [run.info.run_id for run in MlflowClient(uri).search_runs(["0"])]
     settled = MlflowClient(uri).search_runs(["0"], f"tags.`{RUN_TAG}` = 'compile/{RUN.compile_id}'")
@@ -148,7 +152,9 @@ def test_a_claim_that_its_writer_settles_before_it_is_deleted(
         delete(run_id)
 
     monkeypatch.setattr(connection.store(), "delete_run", settled_late)
-    runs = Runs(connection.store(), connection.experiment_id, ConcurrentRunCreation(connection), look_up_runs=True)
+    runs = Runs(
+        connection.store(), connection.experiment_id, ConcurrentRunCreation(connection).create, look_up_runs=True
+    )
     assert emit(runs, uri, 1) == claim
     other.log_run(claim, {}, [], {"from.2": "told"})
     (run,) = MlflowClient(uri).search_runs(["0"])
@@ -180,7 +186,9 @@ def test_a_claim_that_its_writer_has_settled_is_never_deleted(
 
     monkeypatch.setattr(StoreReader, "runs_like", settled_after_a_look)
     monkeypatch.setattr(connection.store(), "delete_run", recorded)
-    runs = Runs(connection.store(), connection.experiment_id, ConcurrentRunCreation(connection), look_up_runs=True)
+    runs = Runs(
+        connection.store(), connection.experiment_id, ConcurrentRunCreation(connection).create, look_up_runs=True
+    )
     assert emit(runs, uri, 1) == claim
     assert claim not in deleted
 

@@ -17,7 +17,7 @@ from opentelemetry.trace import NonRecordingSpan, SpanContext, StatusCode, Trace
 from otel_dspy.bridge.delivery import Delivery
 from otel_dspy.bridge.experiment_routing import ExperimentRouter
 from otel_dspy.bridge.request_writer import RequestWriter
-from otel_dspy.mlflow.tracking.artifacts.logged_artifacts_tag import LOGGED_ARTIFACTS_TAG
+from otel_dspy.mlflow.tracking.artifacts.table_list import LOGGED_ARTIFACTS_TAG
 from otel_dspy.mlflow.tracking.store.model_store import ModelStore
 from otel_dspy.mlflow.tracking.store.store import Store
 from otel_dspy.mlflow.tracking.store.traces.trace_store import TraceStore

@@ -11,8 +11,8 @@ from opentelemetry import trace
 from opentelemetry.trace import NonRecordingSpan, SpanContext, TraceFlags
 
 from otel_dspy.mlflow import MlflowSpanProcessor
-from otel_dspy.mlflow.tracking.artifacts import logged_artifacts_tag
-from otel_dspy.mlflow.tracking.artifacts.logged_artifacts_tag import LOGGED_ARTIFACTS_TAG
+from otel_dspy.mlflow.tracking.artifacts import table_list
+from otel_dspy.mlflow.tracking.artifacts.table_list import LOGGED_ARTIFACTS_TAG
 from tests.integration.mlflow.conftest import DELIVERY, SERVER_IS_SLOW
 from tests.integration.mlflow.contract_spans import SpanEmitter, program_state, provider
 
@@ -138,7 +138,7 @@ def test_more_tables_than_a_tag_holds(
     place: CallContext, as_users_do: SpanEmitter, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """All of them are artifacts; the list is still valid JSON and contains the user's tables."""
-    monkeypatch.setattr(logged_artifacts_tag, "MAX_TAG", 1_000)
+    monkeypatch.setattr(table_list, "MAX_TAG", 1_000)
     with mlflow.start_run():
         mlflow.log_table({"mine": [0]}, "mine.json")
         for _ in range(25):

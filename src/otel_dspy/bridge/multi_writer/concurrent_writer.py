@@ -79,7 +79,7 @@ class ConcurrentWriter:
         """The runs of the experiment."""
         if self._runs is None:
             store, experiment_id = self.connection.store(), self.connection.experiment_id
-            self._runs = Runs(store, experiment_id, ConcurrentRunCreation(self.connection), look_up_runs=True)
+            self._runs = Runs(store, experiment_id, ConcurrentRunCreation(self.connection).create, look_up_runs=True)
         return self._runs
 
     def delete_claims(self, compile_id: str) -> None:

@@ -7,9 +7,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from mlflow.exceptions import MlflowException
-
 from otel_dspy.bridge.multi_writer import creation_lock
+from otel_dspy.mlflow.tracking.requests.ignored_error import IgnoredError
 
 if TYPE_CHECKING:
     from otel_dspy.mlflow.mapping.operations import LogModel
@@ -39,15 +38,11 @@ def ready_model(connection: Connection, operation: LogModel, run_id: str, text: 
         return True
 
     def settle(model: FoundModel) -> bool:
-        try:
+        with IgnoredError(GONE):  # another writer has timed out waiting for this claim, deleted it and settled its own
             store.artifacts.write_text(model.artifact_uri, operation.path, text)
             store.models.finish_model(model.id)
-        except MlflowException as error:
-            # Another writer has timed out waiting for this claim, deleted it and settled its own.
-            if error.error_code != GONE:
-                raise
-            return False
-        return True
+            return True
+        return False
 
     while True:
         ready, _ = look()

@@ -8,10 +8,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from mlflow.exceptions import MlflowException
-
 from otel_dspy.bridge.multi_writer import creation_lock
 from otel_dspy.mlflow.mapping import naming
+from otel_dspy.mlflow.tracking.requests.ignored_error import IgnoredError
 from otel_dspy.mlflow.tracking.state.run_lookup import RUN_TAG, run_tag
 from otel_dspy.mlflow.tracking.store.store import RunHandle
 from otel_dspy.runtime.fork_gate import ForkGate
@@ -30,7 +29,7 @@ class _SharedRunError(Exception):
 
 
 class ConcurrentRunCreation:
-    """Creation of runs in one experiment with several writers; a `RunCreation`."""
+    """Creation of runs in one experiment with several writers."""
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
@@ -111,14 +110,11 @@ class ConcurrentRunCreation:
         return self._connection.store().run_tags(claim_id).get(RUN_TAG) == run_tag(run)
 
     def _settle(self, run: RunKey, claim: FoundRun) -> bool:
-        try:
+        # Rejected if another writer has timed out waiting for this claim, deleted it and settled its own.
+        with IgnoredError("INVALID_PARAMETER_VALUE"):
             self._connection.store().log_run(claim.run_id, {}, [], {RUN_TAG: run_tag(run)})
-        except MlflowException as error:
-            # Another writer has timed out waiting for this claim, deleted it and settled its own.
-            if error.error_code != "INVALID_PARAMETER_VALUE":
-                raise
-            return False
-        return True
+            return True
+        return False
 
     def _candidates(self, run: RunKey) -> tuple[list[FoundRun], list[FoundRun]]:
         """Return settled runs and claims."""

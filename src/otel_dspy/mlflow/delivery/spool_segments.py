@@ -66,12 +66,10 @@ class SpoolSegments:
         Raises:
             OSError: the lines cannot be written.
         """
-        if lines:
-            self._write([line for _, line in lines], lines[-1][0])
-
-    def _write(self, batch: list[bytes], last: int) -> None:
+        if not lines:
+            return
         segment = self._current()
-        data = b"\n".join(batch) + b"\n"
+        data = b"".join(line + b"\n" for _, line in lines)
         view = memoryview(data)
         try:
             while view:
@@ -84,7 +82,7 @@ class SpoolSegments:
                 segment.torn = len(view) < len(data)
             raise
         segment.size += len(data)
-        segment.last = last
+        segment.last = lines[-1][0]
 
     def _current(self) -> _Segment:
         if (newest := self._newest) is not None:

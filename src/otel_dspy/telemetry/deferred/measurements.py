@@ -44,7 +44,7 @@ def record_when_collected(meter: Meter, queue: DeferredQueue) -> None:
     meter.create_observable_gauge("otel_dspy.measurements", callbacks=[collected])
 
 
-class _Late:
+class _DeferredInstrument:
     """Instrument that submits its measurements to a queue.
 
     Args:
@@ -68,7 +68,7 @@ class _Late:
         self._real = real
         self._record = None if real is None else KnownAggregations(real, getattr(real, self._method)).record
 
-    def _take(
+    def _submit(
         self, amount: float, attributes: Mapping[str, AttributeValue] | None = None, context: Context | None = None
     ) -> None:
         if self._proxy and (real := self._current()) is not self._real:
@@ -87,21 +87,21 @@ class _Late:
         queue.submit(_PART, self._record, amount, attributes, within)
 
 
-class DeferredHistogram(_Late):
+class DeferredHistogram(_DeferredInstrument):
     """Histogram that records through the deferred queue."""
 
     def __init__(self, queue: DeferredQueue, histogram: Histogram) -> None:
         super().__init__(queue, histogram, "record")
 
-    record = _Late._take  # noqa: SLF001 - the base's own
+    record = _DeferredInstrument._submit  # noqa: SLF001 - the base's own
     """Submit a `Histogram.record`."""
 
 
-class DeferredCounter(_Late):
+class DeferredCounter(_DeferredInstrument):
     """Counter that adds through the deferred queue."""
 
     def __init__(self, queue: DeferredQueue, counter: Counter) -> None:
         super().__init__(queue, counter, "add")
 
-    add = _Late._take  # noqa: SLF001 - the base's own
+    add = _DeferredInstrument._submit  # noqa: SLF001 - the base's own
     """Submit a `Counter.add`."""

@@ -46,7 +46,7 @@ def store(monkeypatch: pytest.MonkeyPatch) -> _Store:
 
 
 def _runs(store: _Store, *, look_up_runs: bool) -> Runs:
-    return Runs(cast("Any", store), lambda: "0", store, look_up_runs=look_up_runs)
+    return Runs(cast("Any", store), lambda: "0", store.create, look_up_runs=look_up_runs)
 
 
 def _keys_in_memory(prefix: str) -> int:

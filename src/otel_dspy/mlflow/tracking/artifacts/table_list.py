@@ -1,42 +1,60 @@
-"""Table list of a run with several writers: no writer loses another's tables.
+"""MLflow's tag `mlflow.loggedArtifacts`, which lists the tables of a run that the UI shows.
 
-The UI reads one tag of the run that lists all its tables, and each writer has to write it as a whole. So each table
-also has its own tag, written by one writer only. After writing the list a writer reads these tags and writes the list
-again if one is missing: the last writer has seen all of them.
+Each writer has to write the tag as a whole. So that no writer loses another's tables, each table of a run with several
+writers also has its own tag, written by one writer only. After writing the list a writer reads these tags and writes
+the list again if one is missing: the last writer has seen all of them.
 """
 
 from __future__ import annotations
 
 import json
+import re
 from typing import TYPE_CHECKING, Any, Final
 
-from otel_dspy.mlflow.tracking.artifacts.logged_artifacts_tag import LOGGED_ARTIFACTS_TAG, logged_artifacts_tag
+from otel_dspy.mlflow.mapping.naming import MAX_TAG
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
     from otel_dspy.mlflow.tracking.store.store import Store
 
+LOGGED_ARTIFACTS_TAG: Final = "mlflow.loggedArtifacts"
+"""Tag by which the UI recognizes an artifact as a table."""
 PREFIX: Final = "otel_dspy.table."
 """Prefix of a run's tag, followed by the path of a table. Value: the key of the operation that wrote it."""
-
 MAX_WRITES: Final = 20
 """Maximum number of times to write the list, whatever other writers change meanwhile."""
+_NUMBERED: Final = re.compile(r"_\d+\.json$")
 
 
-def free_path(tags: Mapping[str, str], path: str, key: str) -> str:
-    """Return a table's path, changed if a table of another key has it.
+def logged_artifacts_tag(paths: Iterable[str]) -> str:
+    """Return the tag's value for these tables, or for as many as fit: numbered ones are omitted first."""
+    chosen = sorted(paths, key=lambda path: (_NUMBERED.search(path) is not None, path))
+    while True:
+        tag = json.dumps([{"path": path, "type": "table"} for path in chosen])
+        if len(tag) <= MAX_TAG:
+            return tag
+        chosen.pop()
+
+
+def free_path(known: Mapping[str, str], path: str, key: str) -> str:
+    """Return a table's path, with a number if a table of another key has it.
 
     Args:
-        tags: the run's tags.
+        known: keys of the run's tables, by path.
         path: the path wanted, ending in `.json`.
         key: what identifies the table.
     """
     chosen, number = path, 1
-    while tags.get(PREFIX + chosen, key) != key:
+    while known.get(chosen, key) != key:
         number += 1
         chosen = path.replace(".json", f"_{number}.json")
     return chosen
+
+
+def tables_of(tags: Mapping[str, str]) -> dict[str, str]:
+    """Return the keys of the tables that have a tag of their own, by path."""
+    return {name.removeprefix(PREFIX): key for name, key in tags.items() if name.startswith(PREFIX)}
 
 
 def list_table(store: Callable[[], Store], run_id: str, tags: Mapping[str, str], path: str, key: str) -> None:
@@ -61,7 +79,7 @@ def list_table(store: Callable[[], Store], run_id: str, tags: Mapping[str, str],
 
 
 def _tag(tags: Mapping[str, str]) -> str:
-    return logged_artifacts_tag({name.removeprefix(PREFIX) for name in tags if name.startswith(PREFIX)} | _listed(tags))
+    return logged_artifacts_tag(tables_of(tags).keys() | _listed(tags))
 
 
 def _listed(tags: Mapping[str, str]) -> set[str]:

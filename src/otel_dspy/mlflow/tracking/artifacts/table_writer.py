@@ -7,8 +7,13 @@ from typing import TYPE_CHECKING, Final
 from otel_dspy.mlflow.mapping.artifacts import table_images
 from otel_dspy.mlflow.mapping.artifacts.tables import table_json
 from otel_dspy.mlflow.mapping.run_keys import UserRun
-from otel_dspy.mlflow.tracking.artifacts.logged_artifacts_tag import LOGGED_ARTIFACTS_TAG, logged_artifacts_tag
-from otel_dspy.mlflow.tracking.artifacts.table_list import PREFIX, free_path, list_table
+from otel_dspy.mlflow.tracking.artifacts.table_list import (
+    LOGGED_ARTIFACTS_TAG,
+    free_path,
+    list_table,
+    logged_artifacts_tag,
+    tables_of,
+)
 from otel_dspy.runtime.bounded_dict import BoundedDict
 
 if TYPE_CHECKING:
@@ -46,10 +51,7 @@ class TableWriter:
         run = operation.run
         uri = self._writer.runs.handle(run, operation.start_ms).artifact_uri
         known = self._tables_of(run)
-        path, number = operation.path, 1
-        while known.get(path, operation.key) != operation.key:
-            number += 1
-            path = operation.path.replace(".json", f"_{number}.json")
+        path = free_path(known, operation.path, operation.key)
         known[path] = operation.key
 
         def list_it() -> None:
@@ -64,14 +66,14 @@ class TableWriter:
         run, store = self._writer.runs.handle(operation.run, operation.start_ms), self._writer.connection.store
         unlisted = self._tables_of(operation.run)
         tags = store().run_tags(run.run_id)
-        path = free_path({**tags, **unlisted}, operation.path, operation.key)
-        unlisted[PREFIX + path] = operation.key
+        path = free_path(tables_of(tags) | unlisted, operation.path, operation.key)
+        unlisted[path] = operation.key
 
         def list_it() -> None:
             # `list_table` reads what other writers have listed since. A program lists tables of its own in its own run.
             known = store().run_tags(run.run_id) if isinstance(operation.run, UserRun) else tags
             list_table(store, run.run_id, known, path, operation.key)
-            unlisted.pop(PREFIX + path, None)
+            unlisted.pop(path, None)
             if not unlisted and self._tables.get(operation.run) is unlisted:
                 del self._tables[operation.run]
 

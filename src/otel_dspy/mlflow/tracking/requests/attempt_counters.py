@@ -15,7 +15,7 @@ Value = TypeVar("Value")
 
 
 class CountedAttempts:
-    """CountedAttempts operations with a retry policy and counts their outcomes."""
+    """Attempts operations with a retry policy and counts their outcomes."""
 
     def __init__(self, retrier: Retrier) -> None:
         self.retrier = retrier

@@ -36,8 +36,6 @@ _LOCKED: Final = "database is locked"
 """Message of SQLite, which has waited for 20 s then (MLflow 3.17, `store/db/utils.py`)."""
 WHILE_UNTRUSTED: Final = "Set MLFLOW_TRACKING_SERVER_CERT_PATH to a file with the certificate of its authority."
 """What to do where MLflow's certificate is not trusted."""
-MAX_LINKS: Final = 20
-"""Number of chained exceptions that are followed."""
 
 
 def error_cause(error: BaseException, longest: int) -> str:
@@ -50,7 +48,7 @@ def error_cause(error: BaseException, longest: int) -> str:
     untrusted = untrusted_certificate(error)
     if untrusted is not None:
         return f"the server's certificate is not trusted: {untrusted}"
-    for link in _links(error):
+    for link in exception_chain(error):
         for kind, text in _CAUSES.items():
             if isinstance(link, kind):
                 return text
@@ -60,6 +58,16 @@ def error_cause(error: BaseException, longest: int) -> str:
     if _MLFLOWS_FILE_STORE in text:
         return _FILE_STORE
     return _UNKNOWN_SCHEME if _MLFLOWS_UNKNOWN_SCHEME in text else without_passwords(text)[:longest]
+
+
+def exception_chain(error: BaseException) -> Iterator[BaseException]:
+    """Yield an exception, and those that it was raised from or during, each once: users' code may form a cycle."""
+    seen: set[int] = set()
+    link: BaseException | None = error
+    while link is not None and id(link) not in seen:
+        seen.add(id(link))
+        yield link
+        link = link.__cause__ or link.__context__
 
 
 def message_of(error: BaseException) -> str:
@@ -76,12 +84,12 @@ def is_locked(error: BaseException) -> bool:
 
 def connection_was_closed(error: BaseException) -> bool:
     """Return whether the cause of an error is an open connection that the other side has closed without an answer."""
-    return any(isinstance(link, ConnectionResetError | BrokenPipeError) for link in _links(error))
+    return any(isinstance(link, ConnectionResetError | BrokenPipeError) for link in exception_chain(error))
 
 
 def untrusted_certificate(error: BaseException) -> str | None:
     """Return why the server's certificate is not trusted; None where that is not the cause of an error."""
-    for link in _links(error):
+    for link in exception_chain(error):
         if isinstance(link, ssl.SSLCertVerificationError):
             return link.verify_message
     return None
@@ -92,13 +100,4 @@ def was_not_sent(error: BaseException) -> bool:
 
     That is so for each further request. An attempt that fails raises an exception of `requests`.
     """
-    return not any(isinstance(link, requests.RequestException) for link in _links(error))
-
-
-def _links(error: BaseException) -> Iterator[BaseException]:
-    link: BaseException | None = error
-    for _ in range(MAX_LINKS):
-        if link is None:
-            return
-        yield link
-        link = link.__cause__ or link.__context__
+    return not any(isinstance(link, requests.RequestException) for link in exception_chain(error))

@@ -12,12 +12,12 @@ import requests
 from mlflow.exceptions import MlflowException
 
 from otel_dspy.mlflow.tracking.requests import cloud_errors, database_errors, http_policy
-from otel_dspy.mlflow.tracking.requests.error_cause import error_cause
+from otel_dspy.mlflow.tracking.requests.error_cause import error_cause, exception_chain
 from otel_dspy.mlflow.tracking.requests.unusable_run import unusable_run
 from otel_dspy.mlflow.tracking.requests.workspaces import NoWorkspacesError
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterator
+    from collections.abc import Generator
 
 
 class ErrorClass(Enum):
@@ -157,7 +157,7 @@ def classify(error: BaseException, status: int | None = None) -> ErrorClass:
     found = _by_destination(error)
     if found is not None:
         return found
-    for cause in _chain(error):
+    for cause in exception_chain(error):
         found = _by_kind_or_text(cause)
         if found is not None:
             return found
@@ -165,7 +165,7 @@ def classify(error: BaseException, status: int | None = None) -> ErrorClass:
         return found
     known = status if status is not None else _http_status(error)
     if known is None:
-        known = next(filter(None, map(cloud_errors.status_in_message, _chain(error))), None)
+        known = next(filter(None, map(cloud_errors.status_in_message, exception_chain(error))), None)
     if known is None:
         return ErrorClass.RETRY if isinstance(error, OSError) else ErrorClass.REJECTED
     return _by_status(known)
@@ -173,7 +173,7 @@ def classify(error: BaseException, status: int | None = None) -> ErrorClass:
 
 def retry_after(error: BaseException) -> float | None:
     """Return the seconds of an object store's `Retry-After`; None without one."""
-    delays = (cloud_errors.retry_after(cause) for cause in _chain(error))
+    delays = (cloud_errors.retry_after(cause) for cause in exception_chain(error))
     return next((seconds for seconds in delays if seconds is not None), None)
 
 
@@ -187,7 +187,7 @@ def _by_destination(error: BaseException) -> ErrorClass | None:
 
 
 def _of_artifacts(error: BaseException, status: int | None) -> ErrorClass:
-    if any(isinstance(cause, OSError) and cause.errno in _UNWRITABLE for cause in _chain(error)):
+    if any(isinstance(cause, OSError) and cause.errno in _UNWRITABLE for cause in exception_chain(error)):
         return ErrorClass.UNWRITABLE
     found = classify(error, status)
     return ErrorClass.RETRY if found is ErrorClass.AMBIGUOUS else found
@@ -235,12 +235,3 @@ def _http_status(error: BaseException) -> int | None:
     if isinstance(error, requests.HTTPError) and error.response is not None:
         return error.response.status_code
     return None
-
-
-def _chain(error: BaseException) -> Iterator[BaseException]:
-    seen: set[int] = set()
-    current: BaseException | None = error
-    while current is not None and id(current) not in seen:
-        seen.add(id(current))
-        yield current
-        current = current.__cause__ or current.__context__

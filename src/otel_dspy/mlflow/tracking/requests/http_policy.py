@@ -1,7 +1,7 @@
 """HTTP policy for the delivery thread: disables MLflow's own retries and reads the last response's status and headers.
 
 MLflow's HTTP client retries a request up to eight times over minutes before it raises. Here it raises at once and
-`applier` retries, so that an outage is noticed within seconds and an exit never hangs. Requests of other threads and
+`retry` repeats it, so that an outage is noticed within seconds and an exit never hangs. Requests of other threads and
 environment variables are not affected.
 """
 
@@ -34,7 +34,7 @@ LONGEST_CONNECT_TIMEOUT: Final = 10.0
 _REQUEST: Final = "_get_http_response_with_retries"
 _MODULES: Final = ("mlflow.utils.rest_utils", "mlflow.utils.request_utils")
 _CHATTY: Final = "mlflow.store.db.utils"
-"""This logger emits a stack trace each time a local database is busy; `applier` logs it once."""
+"""This logger emits a stack trace each time a local database is busy; `outage_log` logs it once."""
 
 
 class _Thread(threading.local):

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Final, Protocol, assert_never
+from typing import TYPE_CHECKING, Final, assert_never
 
 from otel_dspy.mlflow.mapping import naming
 from otel_dspy.mlflow.mapping.run_keys import CompileRun, EvaluateRun, TrialRun, UserRun
-from otel_dspy.mlflow.tracking.state.process_identity import own_tags
 from otel_dspy.runtime.bounded_dict import BoundedDict
 
 if TYPE_CHECKING:
@@ -59,53 +58,29 @@ class NewRun:
     placeholder: bool
 
 
-class RunCreation(Protocol):
-    """Creation of runs, which depends on whether other processes create the same."""
-
-    def create(self, new: NewRun) -> RunHandle:
-        """Create the run in MLflow, or return the one that another process has created at the same time."""
-        ...
-
-
-class ExclusiveCreation:
-    """Creation of runs that no other process creates at the same time."""
-
-    def __init__(self, store: Store, experiment_id: Callable[[], str], *, own: bool) -> None:
-        """Create runs in one experiment.
-
-        Args:
-            store: the tracking store.
-            experiment_id: returns the experiment's id.
-            own: the compiles belong to this process, and their runs end with it.
-        """
-        self._store = store
-        self._experiment_id = experiment_id
-        self._own = own
-
-    def create(self, new: NewRun) -> RunHandle:
-        """Create the run in MLflow, with tags of this process if it is its own."""
-        tags = {RUN_TAG: run_tag(new.key)} | dict(new.tags) | (own_tags() if self._own else {})
-        return self._store.create_run(self._experiment_id(), new.name, new.start_ms, tags)
-
-
 class Runs:
     """The runs of one experiment."""
 
     def __init__(
-        self, store: Store, experiment_id: Callable[[], str], creation: RunCreation, *, look_up_runs: bool
+        self,
+        store: Store,
+        experiment_id: Callable[[], str],
+        create: Callable[[NewRun], RunHandle],
+        *,
+        look_up_runs: bool,
     ) -> None:
         """Create the lookup for one experiment.
 
         Args:
             store: the tracking store.
             experiment_id: returns the experiment's id; called when a run has to be found.
-            creation: creates runs that are not found.
+            create: creates a run that is not found, or returns the one that another process creates at the same time.
             look_up_runs: look each run up by its tag before creating it. Not needed if every compile belongs to this
                 process; required for spans of other processes.
         """
         self._store = store
         self._experiment_id = experiment_id
-        self._creation = creation
+        self._create_run = create
         self._look_up_runs = look_up_runs
         self._known: BoundedDict[RunKey, RunHandle] = BoundedDict(MAX_KNOWN, self._evicted)
         self._doubtful: BoundedDict[RunKey, None] = BoundedDict(MAX_KNOWN, lambda _run, _none: self.look_up_runs())
@@ -181,7 +156,7 @@ class Runs:
     def _create(self, new: NewRun) -> RunHandle:
         # Until the response arrives the run may exist unknown to this process: a second attempt must look it up.
         self._doubtful[new.key] = None
-        made = self._remember(new.key, self._creation.create(new))
+        made = self._remember(new.key, self._create_run(new))
         self._doubtful.pop(new.key, None)
         return made
 

@@ -7,8 +7,8 @@ from math import isfinite
 from typing import TYPE_CHECKING, Any, cast
 
 from mlflow.entities import Metric
-from mlflow.exceptions import MlflowException
 
+from otel_dspy.mlflow.tracking.requests.ignored_error import IgnoredError
 from otel_dspy.mlflow.tracking.store import capabilities
 
 if TYPE_CHECKING or (capabilities.MODELS and capabilities.TRACES):
@@ -66,16 +66,9 @@ class ModelStore:
         return _found_model(self._store.create_logged_model(experiment_id, name, run_id, model_tags, None, "dspy"))
 
     def delete_model(self, model_id: str) -> None:
-        """Delete a LoggedModel; no-op if it is deleted already.
-
-        Raises:
-            MlflowException: the store did not delete it.
-        """
-        try:
+        """Delete a LoggedModel; no-op if it is deleted already."""
+        with IgnoredError("RESOURCE_DOES_NOT_EXIST"):
             self._store.delete_logged_model(model_id)
-        except MlflowException as error:
-            if error.error_code != "RESOURCE_DOES_NOT_EXIST":
-                raise
 
     def finish_model(self, model_id: str) -> None:
         """Set the model's status to READY."""

@@ -25,11 +25,11 @@ from mlflow.entities import (
     RunTag,
     ViewType,
 )
-from mlflow.exceptions import MlflowException
 from mlflow.tracking.context import registry as run_context
 
 from otel_dspy.mlflow.mapping.naming import DATASET_ROLE, KILLED_REASON
 from otel_dspy.mlflow.tracking.requests import databricks
+from otel_dspy.mlflow.tracking.requests.ignored_error import IgnoredError
 from otel_dspy.mlflow.tracking.store.artifact_store import ArtifactStore
 from otel_dspy.mlflow.tracking.store.evaluation_dataset_store import EvaluationDatasetStore
 from otel_dspy.mlflow.tracking.store.model_store import ModelStore
@@ -86,20 +86,12 @@ class Store:
         self.artifacts = ArtifactStore(tracking_uri)
 
     def experiment_id(self, name: str) -> str:
-        """Return the id of the experiment of that name, creating it if it does not exist.
-
-        Raises:
-            MlflowException: the store rejected the creation for another reason than an existing experiment.
-        """
+        """Return the id of the experiment of that name, creating it if it does not exist."""
         found = self._store.get_experiment_by_name(name)
         if found is None:
-            try:
+            with IgnoredError("RESOURCE_ALREADY_EXISTS"):
                 return str(self._store.create_experiment(name))
-            except MlflowException as error:
-                if error.error_code != "RESOURCE_ALREADY_EXISTS":
-                    raise
-                # Another writer created it first.
-                found = self._store.get_experiment_by_name(name)
+            found = self._store.get_experiment_by_name(name)  # another writer has created it
         return str(found.experiment_id)
 
     def experiment_tags(self, experiment_id: str) -> dict[str, str]:
@@ -177,28 +169,14 @@ class Store:
         return _handle(self._store.get_run(run_id))
 
     def delete_run(self, run_id: str) -> None:
-        """Delete a run; no-op if it is deleted already.
-
-        Raises:
-            MlflowException: the store did not delete it.
-        """
-        try:
+        """Delete a run; no-op if it is deleted already."""
+        with IgnoredError("INVALID_PARAMETER_VALUE"):
             self._store.delete_run(run_id)
-        except MlflowException as error:
-            if error.error_code != "INVALID_PARAMETER_VALUE":
-                raise
 
     def restore_run(self, run_id: str) -> None:
-        """Restore a deleted run; no-op if it is not deleted.
-
-        Raises:
-            MlflowException: the store did not restore it.
-        """
-        try:
+        """Restore a deleted run; no-op if it is not deleted."""
+        with IgnoredError("INVALID_PARAMETER_VALUE"):
             self._store.restore_run(run_id)
-        except MlflowException as error:
-            if error.error_code != "INVALID_PARAMETER_VALUE":
-                raise
 
     def stored_run(self, run_id: str) -> StoredRun:
         """Return whether the run has ended, and its tags, as the store has them now."""
@@ -255,15 +233,9 @@ class Store:
         Args:
             run_id: the run's id.
             name: the tag's name.
-
-        Raises:
-            MlflowException: the store did not remove it.
         """
-        try:
+        with IgnoredError("RESOURCE_DOES_NOT_EXIST"):
             self._store.delete_tag(run_id, name)
-        except MlflowException as error:
-            if error.error_code != "RESOURCE_DOES_NOT_EXIST":
-                raise
 
     def log_dataset(self, run_id: str, dataset: LogDataset) -> None:
         """Log a dataset input, with its role as the context that the UI shows."""

@@ -25,14 +25,12 @@ MAX_TRACES: Final = 100
 """Number of trace infos after which a batch is sent."""
 MAX_REMEMBERED: Final = 1024
 """Maximum number of trace infos that are kept after they were sent, for later updates."""
-
-
 MAX_STARTED: Final = 10_000
 """Maximum number of remembered traces whose info has not been received."""
 MAX_WRITTEN: Final = 1_000
 """Number of written traces after which `written` should be called."""
 POSTPONED: Final = 8
-"""Multiple of the above that may be queued while more urgent operations are sent first."""
+"""Number of full requests that may be queued while more urgent operations are sent first."""
 
 
 @dataclass(frozen=True, slots=True)

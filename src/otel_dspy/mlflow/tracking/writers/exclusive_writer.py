@@ -12,7 +12,8 @@ from otel_dspy.mlflow.tracking.requests.attempt_counters import CountedAttempts
 from otel_dspy.mlflow.tracking.requests.operation_outcome import Outcome
 from otel_dspy.mlflow.tracking.requests.retry import Retrier
 from otel_dspy.mlflow.tracking.state.compile_state_lookup import StateLookup
-from otel_dspy.mlflow.tracking.state.run_lookup import ExclusiveCreation, Runs
+from otel_dspy.mlflow.tracking.state.process_identity import own_tags
+from otel_dspy.mlflow.tracking.state.run_lookup import RUN_TAG, Runs, run_tag
 from otel_dspy.mlflow.tracking.store.experiment_connection import Connection
 
 if TYPE_CHECKING:
@@ -24,7 +25,9 @@ if TYPE_CHECKING:
     from otel_dspy.mlflow.mapping.trace_operations import LogTrace
     from otel_dspy.mlflow.records.route import Destination
     from otel_dspy.mlflow.tracking.state.program_states import ProgramStates
+    from otel_dspy.mlflow.tracking.state.run_lookup import NewRun
     from otel_dspy.mlflow.tracking.store.artifact_store import ArtifactContent
+    from otel_dspy.mlflow.tracking.store.store import RunHandle
     from otel_dspy.mlflow.tracking.writers.writer_strategy import ProgramOperation
 
 
@@ -64,11 +67,13 @@ class ExclusiveWriter:
     def runs(self) -> Runs:
         """The runs of the experiment."""
         if self._runs is None:
-            store, experiment_id = self.connection.store(), self.connection.experiment_id
-            self._runs = Runs(
-                store, experiment_id, ExclusiveCreation(store, experiment_id, own=self.own), look_up_runs=self.shared
-            )
+            connection = self.connection
+            self._runs = Runs(connection.store(), connection.experiment_id, self._create_run, look_up_runs=self.shared)
         return self._runs
+
+    def _create_run(self, new: NewRun) -> RunHandle:
+        tags = {RUN_TAG: run_tag(new.key)} | dict(new.tags) | (own_tags() if self.own else {})
+        return self.connection.store().create_run(self.connection.experiment_id(), new.name, new.start_ms, tags)
 
     def exists(self, run: RunKey) -> bool:
         """Whether this process has found or created the run."""

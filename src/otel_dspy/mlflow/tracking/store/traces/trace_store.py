@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, cast
 
-from mlflow.exceptions import MlflowException
 from mlflow.store.entities import PagedList
 from mlflow.utils import uri as mlflow_uri
 
 from otel_dspy.mlflow.mapping.naming import KILLED_REASON
+from otel_dspy.mlflow.tracking.requests.ignored_error import IgnoredError
 from otel_dspy.mlflow.tracking.store import capabilities
 from otel_dspy.mlflow.tracking.store.paging import every_page
 from otel_dspy.mlflow.tracking.store.store_transaction import adding, spans_of
@@ -23,25 +22,16 @@ if TYPE_CHECKING or (capabilities.MODELS and capabilities.TRACES):
     from otel_dspy.mlflow.tracking.store.traces import trace_entities
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from mlflow.entities import TraceInfo
 
     from otel_dspy.mlflow.mapping.trace_operations import LogSpan, LogTrace
 
-_TAKES_WHOLE_HEADS = ("tried to blank-out primary key", "assessments.trace_id")
+_TAKES_WHOLE_INFOS = ("tried to blank-out primary key", "assessments.trace_id")
 """Errors of MLflow 3.6 and 3.10 for a trace info without a tag, metadata or an assessment that the trace has."""
 _SPANS_LOCATION = "mlflow.trace.spansLocation"
 """Tag of a trace that has spans."""
-
-
-@contextmanager
-def _if_it_exists() -> Generator[None]:
-    try:
-        yield
-    except MlflowException as error:
-        if error.error_code != "RESOURCE_DOES_NOT_EXIST":
-            raise
 
 
 class TraceStore:
@@ -71,7 +61,7 @@ class TraceStore:
             with adding(self._store):
                 answer = self._store.start_trace(info)
         except Exception as error:
-            if not any(text in str(error) for text in _TAKES_WHOLE_HEADS):
+            if not any(text in str(error) for text in _TAKES_WHOLE_INFOS):
                 raise
             self._store.start_trace(trace_entities.whole(info, self._store.get_trace_info(info.trace_id)))
             return False
@@ -80,7 +70,7 @@ class TraceStore:
         return _SPANS_LOCATION not in getattr(answer, "tags", {_SPANS_LOCATION: ""})
 
     def _remove_tag(self, trace_id: str, name: str) -> None:
-        with _if_it_exists():
+        with IgnoredError("RESOURCE_DOES_NOT_EXIST"):
             self._store.delete_trace_tag(trace_id, name)
 
     def set_tags(self, trace_id: str, tags: Mapping[str, str]) -> None:
@@ -145,7 +135,7 @@ class TraceStore:
             trace_id: 32 hex digits.
             tags: tags to set on it.
         """
-        with _if_it_exists():
+        with IgnoredError("RESOURCE_DOES_NOT_EXIST"):
             trace = self._store.get_trace_info(f"tr-{trace_id}")
             if trace.state == "IN_PROGRESS":
                 self._end(trace, tags)

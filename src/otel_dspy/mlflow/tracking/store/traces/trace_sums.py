@@ -91,8 +91,8 @@ class NewSums:
 def sums_of(spans: Iterable[LogSpan]) -> NewSums:
     """Return the sums that MLflow makes of these spans.
 
-    None where MLflow alone can make them: spans of other libraries, tokens of caches, calls inside of one another. The
-    cost is left out where MLflow may have a price for a call.
+    There are none if MLflow may calculate others: with spans of other libraries, tokens of caches, or calls inside of
+    one another. The cost is left out if MLflow may have a price for a call.
     """
     given = list(spans)
     usage = dict.fromkeys(_TOKENS.values(), 0)
