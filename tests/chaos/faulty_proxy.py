@@ -8,11 +8,11 @@ import socket
 import threading
 from collections import Counter
 from contextlib import contextmanager, suppress
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import ThreadingHTTPServer
 from typing import TYPE_CHECKING, cast
 from urllib.parse import urlsplit
 
-from tests.support.loopback_server import running
+from tests.support.loopback_server import LoopbackHandler, running
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Sequence
@@ -71,7 +71,7 @@ class FaultyProxy(ThreadingHTTPServer):
         """Say nothing: broken connections are what this is for."""
 
 
-class _Handler(BaseHTTPRequestHandler):
+class _Handler(LoopbackHandler):
     protocol_version = "HTTP/1.1"
 
     @property
@@ -79,10 +79,10 @@ class _Handler(BaseHTTPRequestHandler):
         return cast("FaultyProxy", self.server)
 
     def _serve(self) -> None:
-        body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        body = self.read_body()
         fault = self._proxy.fate(f"{self.command} {self.path}")
         if fault in REFUSALS:
-            self._answer(REFUSALS[fault], {"Retry-After": str(RETRY_AFTER)} if fault == "429" else {}, b"no")
+            self.answer(REFUSALS[fault], b"no", {"Retry-After": str(RETRY_AFTER)} if fault == "429" else {})
         elif fault == CUT_BEFORE:
             self._cut()
         else:
@@ -90,9 +90,9 @@ class _Handler(BaseHTTPRequestHandler):
             if fault == CUT_AFTER:
                 self._cut()
             else:
-                self._answer(status, headers, content)
+                self.answer(status, content, headers)
 
-    do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = _serve  # noqa: N815 - the names that the base class calls
+    do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = _serve
 
     def _forward(self, body: bytes) -> tuple[int, dict[str, str], bytes]:
         connection = http.client.HTTPConnection(self._proxy.target, timeout=120)
@@ -103,14 +103,6 @@ class _Handler(BaseHTTPRequestHandler):
         connection.close()
         kept = {name: value for name, value in answer.getheaders() if name.lower() not in HOP_BY_HOP}
         return answer.status, kept, content
-
-    def _answer(self, status: int, headers: dict[str, str], content: bytes) -> None:
-        self.send_response_only(status)
-        for name, value in headers.items():
-            self.send_header(name, value)
-        self.send_header("Content-Length", str(len(content)))
-        self.end_headers()
-        self.wfile.write(content)
 
     def _cut(self) -> None:
         self.close_connection = True

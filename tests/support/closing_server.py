@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler
 from typing import TYPE_CHECKING
 
-from tests.support.loopback_server import serving
+from tests.support.loopback_server import LoopbackHandler, serving
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -23,18 +22,13 @@ def closing_connections(idle: float) -> Generator[int]:
         The server's port on loopback.
     """
 
-    class Handler(BaseHTTPRequestHandler):
+    class Handler(LoopbackHandler):
         protocol_version = "HTTP/1.1"
 
         def do_POST(self) -> None:
-            self.rfile.read(int(self.headers.get("Content-Length", "0")))
-            self.send_response(200)
-            self.send_header("Content-Length", "0")
-            self.end_headers()
+            self.read_body()
+            self.answer(200)
             self.connection.settimeout(idle)  # only now: the first request may arrive later than its connection
-
-        def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the name is the base class's
-            pass
 
     with serving(Handler) as port:
         yield port

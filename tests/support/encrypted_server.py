@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import ssl
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler
 from typing import TYPE_CHECKING
 
-from tests.support.loopback_server import serving
+from tests.support.loopback_server import LoopbackHandler, serving
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -27,7 +26,7 @@ def answering(
         context.verify_mode = ssl.CERT_REQUIRED
         context.load_verify_locations(clients_of.certificate)
 
-    class Handler(BaseHTTPRequestHandler):
+    class Handler(LoopbackHandler):
         def setup(self) -> None:
             if signed is not None:
                 self.request = context.wrap_socket(self.request, server_side=True, do_handshake_on_connect=False)
@@ -41,17 +40,10 @@ def answering(
 
         def do_GET(self) -> None:
             allowed = authorization is None or self.headers.get("Authorization") == authorization
-            self.rfile.read(int(self.headers.get("Content-Length") or 0))
-            self.send_response(200 if allowed else 401)
-            self.send_header("Content-Length", "2")
-            self.end_headers()
-            self.wfile.write(b"{}")
+            self.read_body()
+            self.answer(200 if allowed else 401, b"{}")
 
-        def do_POST(self) -> None:
-            self.do_GET()
-
-        def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the name is the base class's
-            pass
+        do_POST = do_GET
 
     with serving(Handler) as port:
         yield port

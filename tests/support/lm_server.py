@@ -15,10 +15,10 @@ from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any, cast
 
-from tests.support.loopback_server import running
+from tests.support.loopback_server import LoopbackHandler, running
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -148,7 +148,7 @@ class _HTTPServer(ThreadingHTTPServer):
     lm: LMServer
 
 
-class _Handler(BaseHTTPRequestHandler):
+class _Handler(LoopbackHandler):
     protocol_version = "HTTP/1.1"
     disable_nagle_algorithm = True
 
@@ -158,7 +158,7 @@ class _Handler(BaseHTTPRequestHandler):
         if lm.stopping.is_set():  # a stopped server must not respond on kept-alive connections either
             self.close_connection = True
             return
-        body = cast("dict[str, Any]", json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
+        body = cast("dict[str, Any]", json.loads(self.read_body()))
         number, failure = lm.arrive(Seen({name.lower(): value for name, value in self.headers.items()}, body))
         if not self.path.endswith("/chat/completions"):
             failure = Status(404)
@@ -180,7 +180,7 @@ class _Handler(BaseHTTPRequestHandler):
                     self._send_json(200, completion)
 
     def _send_json(self, code: int, body: Mapping[str, Any], headers: Mapping[str, str] | None = None) -> None:
-        self._send(code, "application/json", json.dumps(body).encode(), headers)
+        self.answer(code, json.dumps(body).encode(), {**(headers or {}), "Content-Type": "application/json"})
 
     def _send_events(self, completion: Mapping[str, Any]) -> None:
         """Send the completion as a stream: one chunk a word of each choice in turn, then finish reasons and the usage."""
@@ -194,19 +194,8 @@ class _Handler(BaseHTTPRequestHandler):
         chunks += [{"choices": [{"index": index, **last}]} for index in indices]
         chunks[-1]["usage"] = completion["usage"]
         lines = [f"data: {json.dumps(common | chunk)}\n\n" for chunk in chunks]
-        self._send(200, "text/event-stream", "".join([*lines, "data: [DONE]\n\n"]).encode())
-
-    def _send(self, code: int, content_type: str, content: bytes, headers: Mapping[str, str] | None = None) -> None:
-        self.send_response(code)
-        for name, value in (headers or {}).items():
-            self.send_header(name, value)
-        self.send_header("Content-Type", content_type)
-        self.send_header("Content-Length", str(len(content)))
-        self.end_headers()
-        self.wfile.write(content)
-
-    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base class names it so
-        """Say nothing: a test's output is its own."""
+        stream = "".join([*lines, "data: [DONE]\n\n"])
+        self.answer(200, stream.encode(), {"Content-Type": "text/event-stream"})
 
 
 def _deltas(message: Mapping[str, Any]) -> Generator[dict[str, Any]]:

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, NamedTuple, cast
 from urllib.parse import parse_qs, urlsplit
 
-from tests.support.loopback_server import running
+from tests.support.loopback_server import LoopbackHandler, running
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -82,7 +82,7 @@ def azure_connection(address: str) -> str:
     )
 
 
-class _Handler(http.server.BaseHTTPRequestHandler):
+class _Handler(LoopbackHandler):
     protocol_version = "HTTP/1.1"
 
     @property
@@ -90,7 +90,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         return cast("ObjectStore", self.server)
 
     def _take(self) -> None:
-        body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        body = self.read_body()
         fault, parts = self._store.fault, urlsplit(self.path)
         if fault is not None:
             self._store.failed += 1
@@ -136,7 +136,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         self.send_header("Last-Modified", "Sat, 28 Nov 2026 06:00:00 GMT")
         self.end_headers()
 
-    do_PUT = do_POST = _take  # noqa: N815 - the names that the base class calls
+    do_PUT = do_POST = _take
 
     def _google(self, bucket: str, body: bytes) -> None:
         """A multipart upload: the object's name in JSON, then its content."""
@@ -149,11 +149,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
     def _answer(
         self, status: int, body: bytes, headers: dict[str, str] | None = None, kind: str = "application/json"
     ) -> None:
-        self.send_response_only(status)
-        for name, value in {**(headers or {}), "Content-Type": kind, "Content-Length": str(len(body))}.items():
-            self.send_header(name, value)
-        self.end_headers()
-        self.wfile.write(body)
+        self.answer(status, body, {**(headers or {}), "Content-Type": kind})
 
 
 @contextmanager

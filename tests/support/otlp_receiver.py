@@ -11,7 +11,7 @@ import gzip
 import time
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any
 
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
@@ -19,7 +19,7 @@ from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 from opentelemetry.trace import Link, SpanContext, SpanKind, Status, StatusCode, TraceFlags
 
-from tests.support.loopback_server import running
+from tests.support.loopback_server import LoopbackHandler, running
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -102,20 +102,15 @@ class _Server(ThreadingHTTPServer):
     pause: float
 
 
-class _Handler(BaseHTTPRequestHandler):
+class _Handler(LoopbackHandler):
     server: _Server  # pyright: ignore[reportIncompatibleVariableOverride] - the server that this handler is made for
 
     def do_POST(self) -> None:
-        body = self.rfile.read(int(self.headers["Content-Length"]))
+        body = self.read_body()
         if self.headers.get("Content-Encoding") == "gzip":
             body = gzip.decompress(body)
         self.server.receiver.bodies.append(body)
         if self.path == "/v1/traces":
             self.server.receiver.traces.append(body)
         time.sleep(self.server.pause)
-        self.send_response(200)
-        self.send_header("Content-Length", "0")
-        self.end_headers()
-
-    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the name is the base class's
-        pass
+        self.answer(200)

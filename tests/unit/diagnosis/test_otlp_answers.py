@@ -5,7 +5,6 @@ from __future__ import annotations
 import socket
 import threading
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler
 from typing import TYPE_CHECKING, Any, Final
 
 import pytest
@@ -13,7 +12,7 @@ import pytest
 from otel_dspy.diagnosis.checks import exporters, otlp_requests
 from tests.integration.bridge.certificates import Authority
 from tests.support.encrypted_server import answering
-from tests.support.loopback_server import serving
+from tests.support.loopback_server import LoopbackHandler, serving
 from tests.support.silent_server import silent_server
 
 if TYPE_CHECKING:
@@ -40,19 +39,12 @@ def receiver(
 ) -> Generator[str]:
     """A server whose every answer is this one, and that keeps the headers that it receives; its address."""
 
-    class Handler(BaseHTTPRequestHandler):
+    class Handler(LoopbackHandler):
         def do_POST(self) -> None:
             if received is not None:
                 received.append(dict(self.headers.items()))
-            self.rfile.read(int(self.headers.get("Content-Length") or 0))
-            self.send_response(status)
-            for name, value in {**headers, "Content-Length": str(len(body))}.items():
-                self.send_header(name.replace("_", "-"), value)
-            self.end_headers()
-            self.wfile.write(body)
-
-        def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the name is the base class's
-            pass
+            self.read_body()
+            self.answer(status, body, {name.replace("_", "-"): value for name, value in headers.items()})
 
     with serving(Handler) as port:
         yield f"http://127.0.0.1:{port}"
@@ -186,14 +178,9 @@ def test_mlflows_endpoint_requires_a_header() -> None:
 def test_signals_of_one_place_are_apart() -> None:
     """What accepts traces may have no metrics."""
 
-    class Handler(BaseHTTPRequestHandler):
+    class Handler(LoopbackHandler):
         def do_POST(self) -> None:
-            self.send_response(200 if self.path == "/v1/traces" else 404)
-            self.send_header("Content-Length", "0")
-            self.end_headers()
-
-        def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the name is the base class's
-            pass
+            self.answer(200 if self.path == "/v1/traces" else 404)
 
     with serving(Handler) as port:
         address = f"http://127.0.0.1:{port}"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import ThreadingHTTPServer
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, cast
 
@@ -17,7 +17,7 @@ from otel_dspy.diagnosis.finding import Level
 from otel_dspy.exporter import OtlpBySizeExporter, resend_buffer
 from otel_dspy.exporter.splitting import _size
 from otel_dspy.mlflow.spool_replay import replay_to_otlp
-from tests.support.loopback_server import running
+from tests.support.loopback_server import LoopbackHandler, running
 from tests.unit.exporter.test_splitting import spans
 
 if TYPE_CHECKING:
@@ -43,21 +43,18 @@ class Receiver(ThreadingHTTPServer):
         return f"http://127.0.0.1:{self.server_address[1]}/v1/traces"
 
 
-class _Handler(BaseHTTPRequestHandler):
+class _Handler(LoopbackHandler):
     def do_POST(self) -> None:
         receiver = cast("Receiver", self.server)
         receiver.requests += 1
-        body = self.rfile.read(int(self.headers["Content-Length"]))
+        body = self.read_body()
         status, headers = receiver.answers.pop(0) if receiver.answers else (200, {})
         if status == 200 and self.headers["Content-Type"] == "application/x-protobuf":
             request = ExportTraceServiceRequest.FromString(body)
             receiver.names += [
                 span.name for found in request.resource_spans for scope in found.scope_spans for span in scope.spans
             ]
-        self.send_response_only(status)
-        for name, value in {**headers, "Content-Length": "0"}.items():
-            self.send_header(name, value)
-        self.end_headers()
+        self.answer(status, headers=headers)
 
 
 @pytest.fixture

@@ -5,14 +5,13 @@ from __future__ import annotations
 import gzip
 import json
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from otel_dspy.cli import main
 from tests.support.blank_store import blank_store
-from tests.support.loopback_server import serving
+from tests.support.loopback_server import LoopbackHandler, serving
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -33,11 +32,10 @@ REQUEST = {
 def _endpoint() -> Generator[tuple[str, list[Any]]]:
     taken: list[Any] = []
 
-    class Handler(BaseHTTPRequestHandler):
+    class Handler(LoopbackHandler):
         def do_POST(self) -> None:
-            taken.extend(json.loads(self.rfile.read(int(self.headers["Content-Length"])))["resourceSpans"])
-            self.send_response_only(200)
-            self.end_headers()
+            taken.extend(json.loads(self.read_body())["resourceSpans"])
+            self.answer(200)
 
     with serving(Handler) as port:
         yield f"http://127.0.0.1:{port}", taken

@@ -5,7 +5,6 @@ from __future__ import annotations
 import threading
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler
 from typing import TYPE_CHECKING
 
 import pytest
@@ -15,7 +14,7 @@ from requests.adapters import HTTPAdapter
 from otel_dspy.mlflow.tracking.requests import connection_pool, http_policy
 from otel_dspy.mlflow.tracking.requests.concurrent_requests import ConcurrentRequests, Request
 from otel_dspy.mlflow.tracking.store.store import Store
-from tests.support.loopback_server import serving
+from tests.support.loopback_server import LoopbackHandler, serving
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -45,7 +44,7 @@ def running() -> Generator[Server]:
     """Serve answers of an MLflow without experiments."""
     server = Server()
 
-    class Handler(BaseHTTPRequestHandler):
+    class Handler(LoopbackHandler):
         protocol_version = "HTTP/1.1"
         disable_nagle_algorithm = True
 
@@ -54,17 +53,11 @@ def running() -> Generator[Server]:
             super().setup()
 
         def do_GET(self) -> None:
-            self.rfile.read(int(self.headers.get("Content-Length", "0")))
+            self.read_body()
             server.together.wait(WAIT)
-            self.send_response(200)
-            self.send_header("Content-Length", "2")
-            self.end_headers()
-            self.wfile.write(b"{}")
+            self.answer(200, b"{}")
 
-        do_POST = do_GET  # noqa: N815 - the name that the base class calls
-
-        def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the name is the base class's
-            pass
+        do_POST = do_GET
 
     with serving(Handler) as server.port:
         yield server

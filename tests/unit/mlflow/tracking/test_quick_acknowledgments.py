@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import http.server
 import socket
 from typing import TYPE_CHECKING, Any
 
@@ -11,29 +10,23 @@ import requests
 
 from otel_dspy.mlflow.tracking.requests import http_policy
 from otel_dspy.mlflow.tracking.store.store import Store
-from tests.support.loopback_server import serving
+from tests.support.loopback_server import LoopbackHandler, serving
 
 if TYPE_CHECKING:
     from collections.abc import Generator
 
 
-class _Handler(http.server.BaseHTTPRequestHandler):
+class _Handler(LoopbackHandler):
     """Answers as MLflow does where there are no experiments; Nagle's algorithm is enabled, the default of sockets."""
 
     protocol_version = "HTTP/1.1"
 
     def do_GET(self) -> None:
         """Send the head, then the body."""
-        self.rfile.read(int(self.headers.get("Content-Length", 0)))
-        self.send_response_only(200)
-        self.send_header("Content-Length", "2")
-        self.end_headers()
-        self.wfile.write(b"{}")
+        self.read_body()
+        self.answer(200, b"{}")
 
-    do_POST = do_GET  # noqa: N815 - the name that the base class calls
-
-    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the name of the base class
-        """Log nothing."""
+    do_POST = do_GET
 
 
 @pytest.fixture

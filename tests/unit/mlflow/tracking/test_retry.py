@@ -20,7 +20,7 @@ from otel_dspy.mlflow.tracking.requests.error_classification import ArtifactStor
 from otel_dspy.mlflow.tracking.requests.operation_outcome import Outcome
 from otel_dspy.mlflow.tracking.requests.retry import MAX_RETRIES, Retrier
 from otel_dspy.mlflow.tracking.store.store import Store
-from tests.support.loopback_server import running
+from tests.support.loopback_server import LoopbackHandler, running
 from tests.support.waiting import awaited
 
 if TYPE_CHECKING:
@@ -49,23 +49,17 @@ class Busy(http.server.ThreadingHTTPServer):
         self.retry_after: list[str | None] = []
 
 
-class _BusyHandler(http.server.BaseHTTPRequestHandler):
+class _BusyHandler(LoopbackHandler):
     def do_GET(self) -> None:
         """Answer."""
         assert isinstance(self.server, Busy)
-        body = b"{}"
         if self.server.retry_after:
             asked = self.server.retry_after.pop(0)
-            self.send_response_only(429)
-            if asked is not None:
-                self.send_header("Retry-After", asked)
+            self.answer(429, b"{}", {} if asked is None else {"Retry-After": asked})
         else:
-            self.send_response_only(200)
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
+            self.answer(200, b"{}")
 
-    do_POST = do_GET  # noqa: N815 - the name that the base class calls
+    do_POST = do_GET
 
 
 @pytest.fixture
@@ -339,18 +333,15 @@ class Silent(http.server.ThreadingHTTPServer):
         self.requests = 0
 
 
-class _SilentHandler(http.server.BaseHTTPRequestHandler):
+class _SilentHandler(LoopbackHandler):
     def do_GET(self) -> None:
         """Answer late."""
         assert isinstance(self.server, Silent)
         self.server.requests += 1
         assert self.server.released.wait(300)
-        self.send_response_only(200)
-        self.send_header("Content-Length", "2")
-        self.end_headers()
-        self.wfile.write(b"{}")
+        self.answer(200, b"{}")
 
-    do_POST = do_GET  # noqa: N815 - the name that the base class calls
+    do_POST = do_GET
 
 
 @contextmanager
