@@ -14,7 +14,6 @@ database is then the limit and not the CPU. Bridges on the database alone are me
 from __future__ import annotations
 
 import argparse
-import os
 import tempfile
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -29,6 +28,7 @@ import mlflow
 from benchmarks.bridge_load import metric, requests_of, send
 from benchmarks.environments import ROOT
 from benchmarks.postgres import binaries, postgres
+from benchmarks.processes import cpu_seconds
 from benchmarks.results import pinned, save, table
 from otel_dspy.mlflow.tracking.runs.description_tag import DESCRIBED
 from tests.support.bridge_process import bridge_process
@@ -43,9 +43,6 @@ if TYPE_CHECKING:
 
 PROGRAMS: Final = 4
 BRIDGES: Final = (1, 2, 4)
-_GROUP: Final = 2
-_USER: Final = 11
-"""Fields of `/proc/PID/stat` after the command's name: the process group; ticks in user mode, then in system mode."""
 WARM_UP: Final = 30.0
 """Seconds to wait for the report on a bridge's first optimization."""
 _PACKAGES: Final = ("mlflow", "opentelemetry-sdk", "uvicorn", "psycopg2-binary")
@@ -68,24 +65,6 @@ def rate(
     while queue and any(metric(address, "otel_dspy_bridge_queue_requests") for address in addresses):
         time.sleep(0.1)
     return sent / (time.perf_counter() - began), sorted(seconds)
-
-
-def cpu_seconds(group: int, processes: Sequence[int]) -> float:
-    """Return the CPU seconds that processes have spent so far (Linux).
-
-    Args:
-        group: process group of the server.
-        processes: ids of the bridges.
-    """
-    ticks = 0
-    for stat in Path("/proc").glob("[0-9]*/stat"):
-        try:
-            fields = stat.read_text().rpartition(")")[2].split()
-        except OSError:  # it has ended
-            continue
-        if int(fields[_GROUP]) == group or int(stat.parent.name) in processes:
-            ticks += int(fields[_USER]) + int(fields[_USER + 1])
-    return ticks / os.sysconf("SC_CLK_TCK")
 
 
 def warm_up(client: mlflow.MlflowClient, experiment: str, addresses: Sequence[str], programs: Iterator[int]) -> None:
@@ -141,9 +120,9 @@ def speed(backend: str, options: argparse.Namespace) -> list[Row]:
             processes: Sequence[int] = (),
         ) -> None:
             encoded = [list(requests_of(program, trials)) for program in islice(programs, PROGRAMS)]
-            before = cpu_seconds(server.group, processes)
+            before = cpu_seconds(server.group, *processes)
             found, seconds = rate(addresses, encoded, headers, queue=queue)
-            cpu = cpu_seconds(server.group, processes) - before
+            cpu = cpu_seconds(server.group, *processes) - before
             own = rows[0]["spans a second"] if rows else round(found)
             spans = sum(count for one in encoded for count, _ in one)
             rows.append(

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any, Final
 from benchmarks.bridge_load import metric
 from benchmarks.environments import ROOT
 from benchmarks.memory import POINTS
+from benchmarks.processes import resident
 from benchmarks.results import pinned, save, table
 from tests.support.bridge_process import bridge_process
 from tests.support.mlflow_server import free_port, mlflow_server
@@ -94,7 +95,7 @@ def case(rate: float, seconds: float, *, queue: bool) -> Row:
         memory: list[float] = []
         while any(worker.poll() is None for worker in workers):
             time.sleep(max(0.1, seconds / POINTS))
-            memory.append(_resident(bridge.process.pid))
+            memory.append(resident(bridge.process.pid))
         found = [json.loads(worker.communicate()[0]) for worker in workers]
         durations = sorted(duration for one in found for duration in one["seconds"])
         return {
@@ -108,10 +109,6 @@ def case(rate: float, seconds: float, *, queue: bool) -> Row:
             "MiB at a tenth": round(memory[len(memory) // 10]),
             "MiB at the end": round(memory[-1]),
         }
-
-
-def _resident(pid: int) -> float:
-    return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 2**20
 
 
 def main() -> None:

@@ -19,13 +19,13 @@ import requests
 
 from benchmarks.bridge_load import post, requests_of, send
 from benchmarks.environments import ROOT
+from benchmarks.processes import resident
 from benchmarks.results import pinned, save, table
 from tests.support.bridge_process import bridge_process
 from tests.support.mlflow_server import free_port, mlflow_server
 
 if TYPE_CHECKING:
     from benchmarks.results import Row
-    from tests.support.bridge_process import BridgeProcess
 
 FLOOD_SENDERS: Final = 8
 FLOOD_SECONDS: Final = 30.0
@@ -47,7 +47,7 @@ def memory(spans: int, steps: int, seconds: float) -> Row:
             program += 1
             for request in requests_of(program, 20 if steps == 1 else 2, steps):
                 sent += send(bridge.http, [request], {})
-                found.append((sent, _resident(bridge)))
+                found.append((sent, resident(bridge.process.pid)))
     early = next(mib for count, mib in found if count >= sent / 10)
     return {
         "case": f"MLflow up, one program after the other, {1 + 2 * steps} spans an example",
@@ -68,7 +68,7 @@ def flood(seconds: float) -> Row:
         server = stack.enter_context(mlflow_server(folder, forked=False))
         bridge = stack.enter_context(bridge_process(server.uri, "flood", free_port(), patience=2, forked=False))
         send(bridge.http, list(requests_of(1, 1)), {})
-        found = [(0, _resident(bridge))]
+        found = [(0, resident(bridge.process.pid))]
         # Protobuf messages one after the other are one message: a large request.
         body = b"".join(body for _, body in requests_of(2, 60))
         os.killpg(server.group, signal.SIGSTOP)
@@ -80,7 +80,7 @@ def flood(seconds: float) -> Row:
             while time.monotonic() - began < seconds:
                 answer = post(session, bridge.http, body, {})
                 statuses.append(answer.status_code)
-                found.append((len(statuses), _resident(bridge)))
+                found.append((len(statuses), resident(bridge.process.pid)))
 
         try:
             with ThreadPoolExecutor(FLOOD_SENDERS) as pool:
@@ -97,11 +97,6 @@ def flood(seconds: float) -> Row:
         "sent away": sum(status == requests.codes.unavailable for status in statuses),
         "memory": [],
     }
-
-
-def _resident(bridge: BridgeProcess) -> float:
-    pages = int(Path(f"/proc/{bridge.process.pid}/statm").read_text().split()[1])
-    return pages * os.sysconf("SC_PAGE_SIZE") / 2**20
 
 
 def main() -> None:

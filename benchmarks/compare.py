@@ -22,7 +22,7 @@ import dspy
 from mlflow import MlflowClient
 
 import otel_dspy
-from benchmarks.memory import resident
+from benchmarks.processes import resident
 from benchmarks.recorded_store import model, program, store
 from benchmarks.results import save, table
 from otel_dspy import semconv

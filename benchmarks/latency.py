@@ -8,16 +8,13 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import re
 import secrets
 import statistics
-import subprocess
-import sys
 import tempfile
 import urllib.request
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, nullcontext, suppress
+from contextlib import ExitStack, nullcontext
 from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -27,6 +24,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 
 from benchmarks.environments import ROOT
 from benchmarks.postgres import postgres
+from benchmarks.processes import cpu_seconds, result_of
 from benchmarks.results import pinned, save, table
 from tests.support.latency_proxy import latency_proxy
 from tests.support.mlflow_server import mlflow_server
@@ -58,18 +56,11 @@ def measure(server: MlflowServer, recorder: str, round_trip: int, count: int, nu
     before, used = server.log.read_text(errors="replace").count("\n"), cpu_seconds(server.group)
     # A proxy would delay its acknowledgments to a server with several processes, whatever the client does.
     with latency_proxy(server.uri, round_trip / 1000) if round_trip else nullcontext(server.uri) as uri:
-        done = subprocess.run(
-            [sys.executable, "-m", "benchmarks.latency_worker", recorder, uri, client.get_experiment(experiment).name,
-             str(count)],
-            cwd=ROOT,
-            env=os.environ | {"PYTHONPATH": f"{ROOT}:{ROOT / 'src'}", "OTEL_DSPY_MLFLOW_FLUSH_TIMEOUT": "600"},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            text=True,
-            check=True,
-        )  # fmt: skip
+        name = client.get_experiment(experiment).name
+        times: dict[str, float] = result_of(
+            "benchmarks.latency_worker", recorder, uri, name, str(count), OTEL_DSPY_MLFLOW_FLUSH_TIMEOUT="600"
+        )
     lines = server.log.read_text(errors="replace").splitlines()[before:]
-    times: dict[str, float] = json.loads(done.stdout.splitlines()[-1])
     return {
         **times,
         "server": cpu_seconds(server.group) - used,
@@ -107,17 +98,6 @@ def warm_up(server: MlflowServer) -> None:
     with ThreadPoolExecutor(AT_ONCE) as pool:
         for _ in range(WARM_UP_ROUNDS):
             list(pool.map(send, range(AT_ONCE)))
-
-
-def cpu_seconds(group: int) -> float:
-    """Return the CPU seconds that the living processes of a process group have used."""
-    ticks = 0
-    for path in Path("/proc").glob("[0-9]*/stat"):
-        with suppress(OSError):  # the process has ended
-            fields = path.read_text().rpartition(")")[2].split()
-            if int(fields[2]) == group:
-                ticks += int(fields[11]) + int(fields[12])
-    return ticks / os.sysconf("SC_CLK_TCK")
 
 
 def stored(tracking_uri: str, experiment: str) -> dict[str, int]:

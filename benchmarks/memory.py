@@ -11,7 +11,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import subprocess
 import sys
 import tempfile
 import time
@@ -19,6 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from benchmarks.environments import ROOT
+from benchmarks.processes import resident, result_of
 from benchmarks.results import pinned, save, table
 from tests.support.mlflow_server import free_port, mlflow_server
 
@@ -62,30 +62,11 @@ def _spans_an_example(steps: int) -> int:
     return 1 + 2 * steps
 
 
-def resident() -> float:
-    """Memory of this process in MiB."""
-    pages = int(Path("/proc/self/statm").read_text().split()[1])
-    return pages * os.sysconf("SC_PAGE_SIZE") / 2**20
-
-
 def _run(uri: str, spans: int, steps: int, seconds: float, *, wait: bool) -> dict[str, Any]:
     given = [uri, str(spans), str(steps), str(seconds), str(int(wait))]
     with tempfile.TemporaryDirectory() as spool:
-        done = subprocess.run(
-            [sys.executable, "-m", "benchmarks.memory", "--worker", *given],
-            cwd=ROOT,
-            env=os.environ
-            | {
-                "PYTHONPATH": f"{ROOT}:{ROOT / 'src'}",
-                "OTEL_DSPY_SPOOL_DIR": spool,
-                "OTEL_DSPY_MLFLOW_FLUSH_TIMEOUT": "1",
-            },
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            text=True,
-            check=True,
-        )
-    return json.loads(done.stdout.splitlines()[-1])
+        variables = {"OTEL_DSPY_SPOOL_DIR": spool, "OTEL_DSPY_MLFLOW_FLUSH_TIMEOUT": "1"}
+        return result_of("benchmarks.memory", "--worker", *given, **variables)
 
 
 def _row(case: str, steps: int, measured: dict[str, Any]) -> Row:

@@ -8,11 +8,8 @@ model in production does, or over HTTP on loopback; or over HTTP after 50 ms, so
 from __future__ import annotations
 
 import argparse
-import json
-import os
 import re
 import statistics
-import subprocess
 import sys
 import tempfile
 from contextlib import ExitStack
@@ -23,6 +20,7 @@ from typing import TYPE_CHECKING, Any, Final
 from benchmarks.environments import ROOT
 from benchmarks.mlflow_worker import EVALUATED, EXAMPLES, MARK, TRIALS
 from benchmarks.postgres import binaries, postgres
+from benchmarks.processes import result_of
 from benchmarks.results import pinned, save, table
 from tests.support.dspy_answers import dspy_script
 from tests.support.lm_server import scripted_lm
@@ -51,18 +49,11 @@ _PACKAGES: Final = ("dspy", "mlflow", "opentelemetry-sdk", "psycopg2-binary")
 def measure(server: MlflowServer, work: str, recorder: str, api_base: str | None) -> list[Run]:
     """Do the work in a fresh process, some times; give its seconds, and the last one's requests by what they carry."""
     model = [api_base] if api_base else []
-    done = subprocess.run(
-        [sys.executable, "-m", "benchmarks.mlflow_worker", work, recorder, server.uri, *model],
-        cwd=ROOT,
-        env=os.environ | {"PYTHONPATH": f"{ROOT}:{ROOT / 'src'}", "OTEL_DSPY_MLFLOW_FLUSH_TIMEOUT": "600"},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        text=True,
-        check=True,
+    times: list[dict[str, float]] = result_of(
+        "benchmarks.mlflow_worker", work, recorder, server.uri, *model, OTEL_DSPY_MLFLOW_FLUSH_TIMEOUT="600"
     )
     paths = _REQUEST.findall(server.log.read_text(errors="replace").rpartition(MARK)[2])
     traces = sum("/traces" in path for path in paths)
-    times: list[dict[str, float]] = json.loads(done.stdout.splitlines()[-1])
     return [{**one, "trace_requests": traces, "run_requests": len(paths) - traces} for one in times]
 
 

@@ -7,17 +7,16 @@ trials are in memory already: reading them from MLflow is what `benchmarks.repor
 from __future__ import annotations
 
 import argparse
-import json
-import subprocess
 import sys
 import tempfile
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from mlflow import MlflowClient
 
-from benchmarks.environments import REQUIREMENTS, ROOT, environment
+from benchmarks.environments import REQUIREMENTS, environment
+from benchmarks.processes import result_of
 from benchmarks.report import write
 from benchmarks.report_data import SIZES
 from benchmarks.results import pinned, save, table
@@ -35,13 +34,6 @@ _PAGES: Final = {
 """What is shown -> the name by which `report_peers_worker` draws it."""
 
 
-def drawn(python: str, page: str, *arguments: object) -> dict[str, Any]:
-    """Return what a process that draws the page measured."""
-    command = [python, "-m", "benchmarks.report_peers_worker", page, *map(str, arguments)]
-    done = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True)
-    return json.loads(done.stdout.splitlines()[-1])
-
-
 def rows_of(uri: str, experiment: str, rounds: int) -> list[Row]:
     """Measure each page at each size."""
     peers = str(environment(_PEERS))
@@ -50,7 +42,10 @@ def rows_of(uri: str, experiment: str, rounds: int) -> list[Row]:
         run_id = write(MlflowClient(uri), experiment, trials, examples)
         for name, page in _PAGES.items():
             source = [uri, run_id] if page == "report" else []
-            measured = drawn(sys.executable if source else peers, page, trials, examples, rounds, *source)
+            numbers = map(str, (trials, examples, rounds))
+            measured: Row = result_of(
+                "benchmarks.report_peers_worker", page, *numbers, *source, python=sys.executable if source else peers
+            )
             rows.append({"page": name, "trials": trials, "examples": examples, **measured})
     return rows
 

@@ -16,7 +16,8 @@ import time
 from typing import TYPE_CHECKING, Any, Final
 
 from benchmarks.environments import ROOT
-from benchmarks.memory import POINTS, resident
+from benchmarks.memory import POINTS
+from benchmarks.processes import resident
 from benchmarks.results import pinned, save, table
 
 if TYPE_CHECKING:

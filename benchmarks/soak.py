@@ -31,6 +31,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from benchmarks.environments import ROOT
 from benchmarks.memory import POINTS
+from benchmarks.processes import resident
 from benchmarks.results import pinned, save, table
 from tests.support.bridge_process import bridge_process
 from tests.support.mlflow_server import free_port, mlflow_server
@@ -267,11 +268,11 @@ def sampled(process: int, began: float) -> Sample | None:
     """A process as it is; None if it has gone."""
     folder = Path(f"/proc/{process}")
     try:
-        pages = int((folder / "statm").read_text().split()[1])
+        memory = resident(process)
         threads, files = len(list((folder / "task").iterdir())), len(list((folder / "fd").iterdir()))
     except OSError:
         return None
-    return time.monotonic() - began, pages * os.sysconf("SC_PAGE_SIZE") / 2**20, threads, files
+    return time.monotonic() - began, memory, threads, files
 
 
 def stored(database: Path) -> dict[str, dict[str, int]]:

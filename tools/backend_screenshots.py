@@ -6,18 +6,16 @@ python -m tools.backend_screenshots docs/images
 from __future__ import annotations
 
 import argparse
-import shutil
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mlflow import MlflowClient
-from playwright.sync_api import sync_playwright
 
 from tests.integration.backends.reference_telemetry import otlp, send_telemetry
 from tests.support.mlflow_server import mlflow_server
 from tests.support.phoenix_server import running_phoenix
-from tools.screenshots import CHROMIUM_FLAGS, PATIENCE
+from tools.screenshots import PATIENCE, browser_page
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page, ViewportSize
@@ -75,12 +73,9 @@ def main() -> None:
     parser.add_argument("folder", type=Path, help="output folder")
     folder: Path = parser.parse_args().folder
     folder.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory() as stores, sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=CHROMIUM_FLAGS)
-        page = browser.new_page(viewport=SIZE)
+    with tempfile.TemporaryDirectory() as stores, browser_page(SIZE) as page:
         _phoenix(page, folder, Path(stores) / "phoenix")
         _mlflow(page, folder, Path(stores) / "mlflow")
-        browser.close()
 
 
 if __name__ == "__main__":

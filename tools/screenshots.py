@@ -9,15 +9,8 @@ Take them from new stores: that of `make demo`, and one that `tests.support.gepa
 from __future__ import annotations
 
 import argparse
-import os
 import shutil
-import socket
-import subprocess
-import sys
-import tempfile
-import time
-import urllib.request
-from contextlib import chdir, contextmanager, suppress
+from contextlib import chdir, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -28,6 +21,7 @@ from playwright.sync_api import sync_playwright
 import otel_dspy
 from otel_dspy.mlflow.mapping.runs.saved_view_content import trials_link
 from otel_dspy.semconv import DSPY_COMPILE_BEST_TRIAL_INDEX, DSPY_TRIAL_INDEX
+from tests.support.mlflow_server import mlflow_server
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -49,26 +43,12 @@ PATIENCE = 120_000
 
 
 @contextmanager
-def _mlflow_ui(store: Path) -> Generator[str]:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = int(probe.getsockname()[1])
-    command = [sys.executable, "-m", "mlflow", "ui", "--port", str(port), "--backend-store-uri", f"sqlite:///{store}"]
-    environment = os.environ | {"LITELLM_LOCAL_MODEL_COST_MAP": "True", "MLFLOW_DISABLE_TELEMETRY": "true"}
-    with tempfile.TemporaryFile() as output:
-        process = subprocess.Popen(
-            command, cwd=store.parent, env=environment, stdout=output, stderr=subprocess.STDOUT, start_new_session=True
-        )
-        try:
-            uri = f"http://127.0.0.1:{port}"
-            for _ in range(240):
-                with suppress(OSError), urllib.request.urlopen(f"{uri}/health", timeout=2):  # noqa: S310 - loopback
-                    break
-                time.sleep(0.5)
-            yield uri
-        finally:
-            os.killpg(process.pid, 15)
-            process.wait(30)
+def browser_page(size: ViewportSize) -> Generator[Page]:
+    """Open a page of this size in Chromium."""
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=CHROMIUM_FLAGS)
+        yield browser.new_page(viewport=size)
+        browser.close()
 
 
 def _shoot(page: Page, url: str, text: str, path: Path) -> None:
@@ -121,16 +101,13 @@ def take_gepa(store: Path, folder: Path) -> None:
     """
     newest = _newest(store)
     folder.mkdir(parents=True, exist_ok=True)
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=CHROMIUM_FLAGS)
-        page = browser.new_page(viewport=REPORT_SIZE)
+    with browser_page(REPORT_SIZE) as page:
         page.goto(_report(store, newest))
         lineage, whole = folder / "report-lineage.png", folder / "report-gepa.png"
         page.locator("[aria-labelledby=lineage]").screenshot(path=lineage)
         page.screenshot(path=whole, full_page=True)
         _keep(lineage)
         _keep(whole)
-        browser.close()
 
 
 def take(store: Path, folder: Path) -> None:
@@ -142,9 +119,9 @@ def take(store: Path, folder: Path) -> None:
     newest = _newest(store)
     run_id, experiment = newest.info.run_id, newest.info.experiment_id
     folder.mkdir(parents=True, exist_ok=True)
-    with _mlflow_ui(store) as uri, sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=CHROMIUM_FLAGS)
-        page = browser.new_page(viewport=SIZE)
+    started = mlflow_server(store.parent, backend=f"sqlite:///{store}", forked=False)
+    with started as server, browser_page(SIZE) as page:
+        uri = server.uri
         page.goto(f"{uri}/#/experiments/{experiment}/runs", wait_until="domcontentloaded", timeout=PATIENCE)
         page.get_by_text(str(newest.info.run_name)).first.wait_for(timeout=PATIENCE)
         page.get_by_role("button", name="Close").first.click()  # MLflow's assistant, which covers a third of the page
@@ -158,7 +135,6 @@ def take(store: Path, folder: Path) -> None:
         _shoot(page, f"{base}/runs/{best}/traces?compareToRunUuid={start}", "compare to", folder / "demo-traces.png")
         page.set_viewport_size(REPORT_SIZE)
         _shoot(page, _report(store, newest), "Which examples flip", folder / "report.png")
-        browser.close()
 
 
 def main() -> None:
