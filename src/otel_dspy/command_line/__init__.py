@@ -1,1 +1,1 @@
-"""What the commands of `otel-dspy` share: arguments, exit statuses, and programs in files of the user."""
+"""What the commands of `otel-dspy` share: arguments, exit statuses, and programs and metrics of the user's code."""

@@ -23,7 +23,7 @@ def import_file(file: Path) -> ModuleType:
     """
     spec = spec_from_file_location(file.stem, file)
     if spec is None or spec.loader is None or not file.is_file():
-        raise FileNotFoundError(file)
+        raise FileNotFoundError(f"There is no Python file {file}.")
     folder = str(file.resolve().parent)
     if folder not in sys.path:
         sys.path.insert(0, folder)

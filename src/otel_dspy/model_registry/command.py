@@ -8,6 +8,8 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from otel_dspy.command_line.arguments import add_tracking_uri, given_text
+from otel_dspy.command_line.user_code import UserCode
+from otel_dspy.command_line.user_code_error import UserCodeError
 from otel_dspy.mlflow.tracking_uri import without_passwords
 from otel_dspy.model_registry.api import register
 from otel_dspy.model_registry.errors import RegistryError
@@ -40,20 +42,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(chosen: argparse.Namespace, write_line: Callable[[str], None]) -> int:
     """Register and print the version; return exit status 1, with the reason on standard error, if that fails."""
-    from otel_dspy.model_registry.program_source import program_source  # noqa: PLC0415 - imports the user's code
-
+    code = UserCode()
     try:
-        source = program_source(chosen.program)
+        program = code.program(chosen.program)
         found = register(
             chosen.run,
             name=chosen.name,
-            program=source.program,
+            program=program,
             alias=chosen.alias,
             prompts=not chosen.no_prompts,
-            code_paths=source.code_paths,
+            code_paths=code.files,
             tracking_uri=chosen.tracking_uri,
         )
-    except (RegistryError, RerunError) as error:
+    except (RegistryError, RerunError, UserCodeError) as error:
         print(error, file=sys.stderr)
         return 1
     except Exception as error:  # noqa: BLE001 - MLflow and its transports raise all kinds

@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from otel_dspy.command_line.arguments import add_tracking_uri, given_text
+from otel_dspy.command_line.user_code import UserCode
+from otel_dspy.command_line.user_code_error import UserCodeError
 from otel_dspy.mlflow.tracking_uri import without_passwords
 from otel_dspy.reporting.commands.read_error import store_read_error
 from otel_dspy.rerun.errors import RerunError
@@ -43,9 +45,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--data", metavar="FILE", help="with --from-trial: other examples, as JSON or JSON lines, fields as recorded"
     )
     parser.add_argument(
-        "--metric", required=True, metavar="FILE:FUNC", help="the metric; alone, it scores the recorded answers again"
+        "--metric",
+        metavar="SOURCE",
+        required=True,
+        help="the metric, FILE.py:NAME or package.module:NAME; alone, it scores the recorded answers again",
     )
-    parser.add_argument("--program", metavar="FILE:NAME", help="the program, which runs with the trial's state")
+    parser.add_argument(
+        "--program",
+        metavar="SOURCE",
+        help="the program, FILE.py:NAME or package.module:NAME, which runs with the trial's state",
+    )
     parser.add_argument(
         "--lm",
         metavar="MODEL",
@@ -78,7 +87,7 @@ def run(chosen: argparse.Namespace, write_line: Callable[[str], None]) -> int:
     """
     try:
         result = _result(chosen)
-    except RerunError as error:
+    except (RerunError, UserCodeError) as error:
         print(error, file=sys.stderr)
         return 1
     except Exception as error:  # noqa: BLE001 - MLflow, its transports and the user's files raise all kinds
@@ -126,7 +135,6 @@ def _result(chosen: argparse.Namespace) -> TrialRerun:
         raise RerunError("--threads is a number from 1.")
     # DSPy and MLflow: seconds.
     from otel_dspy.rerun.rerun_trial import rerun_trial, rescore_trial  # noqa: PLC0415 - see above
-    from otel_dspy.rerun.user_code import UserCode  # noqa: PLC0415 - see above
 
     code = UserCode()
     metric = code.metric(chosen.metric)

@@ -1,3 +1,5 @@
+"""Programs of the user's code that a command names: in a file or in a package."""
+
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
@@ -5,8 +7,8 @@ from typing import TYPE_CHECKING
 import dspy
 import pytest
 
-from otel_dspy.model_registry.errors import RegistryError
-from otel_dspy.model_registry.program_source import program_source
+from otel_dspy.command_line.user_code import UserCode
+from otel_dspy.command_line.user_code_error import UserCodeError
 from tests.support.program_file import program_file
 
 if TYPE_CHECKING:
@@ -24,16 +26,16 @@ def file(tmp_path: Path) -> Generator[Path]:
 @pytest.mark.parametrize("name", ["Answer", "made", "make"])
 def test_a_program_of_a_file(file: Path, name: str) -> None:
     """A class and a function are called; the file belongs to the model."""
-    found = program_source(f"{file}:{name}")
-    assert [path for path, _ in found.program.named_predictors()] == ["answer"]
-    assert found.code_paths == (str(file),)
+    code = UserCode()
+    assert [path for path, _ in code.program(f"{file}:{name}").named_predictors()] == ["answer"]
+    assert code.files == (str(file),)
 
 
 def test_a_program_of_a_package() -> None:
     """It is imported; no file belongs to the model."""
-    found = program_source("otel_dspy.demo.task:SentimentOfTweet")
-    assert isinstance(found.program, dspy.Module)
-    assert found.code_paths == ()
+    code = UserCode()
+    assert isinstance(code.program("otel_dspy.demo.task:SentimentOfTweet"), dspy.Module)
+    assert code.files == ()
 
 
 def test_the_reason_has_no_secrets(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -41,8 +43,8 @@ def test_the_reason_has_no_secrets(file: Path, monkeypatch: pytest.MonkeyPatch) 
     secrets = ("violet-harbor-lantern", "sk-proj-abcdefghij0123456789", "postgresql://me:hunter2hunter2@db/name")
     monkeypatch.setenv("VAULT_TOKEN", secrets[0])
     file.write_text(f"def make():\n    raise ValueError({' and '.join(secrets)!r})\n", encoding="utf-8")
-    with pytest.raises(RegistryError, match=r"ValueError: \[redacted\] and \[redacted\] and ") as raised:
-        program_source(f"{file}:make")
+    with pytest.raises(UserCodeError, match=r"ValueError: \[redacted\] and \[redacted\] and ") as raised:
+        UserCode().program(f"{file}:make")
     assert "hunter2hunter2" not in str(raised.value)
 
 
@@ -56,5 +58,5 @@ def test_what_is_no_program(file: Path) -> None:
         ("none.py:Answer", "cannot be made: FileNotFoundError"),
         ("none_at_all:Answer", "cannot be made: ModuleNotFoundError"),
     ):
-        with pytest.raises(RegistryError, match=message):
-            program_source(name)
+        with pytest.raises(UserCodeError, match=message):
+            UserCode().program(name)
