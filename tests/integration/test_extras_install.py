@@ -73,8 +73,7 @@ REPORTED = """
 import io, json
 from opentelemetry.sdk.trace import TracerProvider
 from rich.console import Console
-from otel_dspy.reporting.terminal import console, live_progress, trials_table
-from otel_dspy.reporting.terminal import compile_progress
+from otel_dspy.reporting.terminal import compile_lines, compile_progress, live_progress, trials_table
 from otel_dspy.reporting.compile_result import Compile
 from otel_dspy.reporting.report import Report
 
@@ -82,7 +81,7 @@ nothing = Compile(
     run_id="r", optimizer="O", program="P", metric=None, unit=None, initial_score=None, best_score=None,
     best_trial=None, duration=0.0,
 )
-modules = sorted(module.__name__ for module in (compile_progress, console, live_progress, trials_table))
+modules = sorted(module.__name__ for module in (compile_lines, compile_progress, live_progress, trials_table))
 print(json.dumps([*modules, Report(nothing).html.count("<h1>")]))
 """
 MAPPED = """
@@ -192,7 +191,7 @@ PROGRAMS: Final[dict[str, tuple[str, object]]] = {
         [
             *(
                 f"otel_dspy.reporting.terminal.{name}"
-                for name in ("compile_progress", "console", "live_progress", "trials_table")
+                for name in ("compile_lines", "compile_progress", "live_progress", "trials_table")
             ),
             1,
         ],

@@ -21,6 +21,7 @@ from otel_dspy.mlflow.tracking.requests.error_classification import (
 )
 from tests.support.mlflow_server import free_port
 from tests.support.object_store import DENIED, EXPIRED, NO_BUCKET, SLOW_DOWN, Fault, azure_connection, object_store
+from tests.support.waiting import awaited
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
@@ -54,6 +55,18 @@ def file(tmp_path: Path) -> Path:
     file = tmp_path / "a.txt"
     file.write_text("content")
     return file
+
+
+@pytest.fixture
+def noted_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let s3transfer note that an upload has ended before it closes; `test_an_upload_that_loses_its_cause` has why."""
+    wait = TransferCoordinatorController.wait
+
+    def waited(controller: TransferCoordinatorController) -> None:
+        awaited(lambda: not controller.tracked_transfer_coordinators, "the end of the upload")
+        wait(controller)
+
+    monkeypatch.setattr(TransferCoordinatorController, "wait", waited)
 
 
 def s3_client(address: str, **keys: str | None) -> Any:
@@ -99,6 +112,7 @@ def _error(upload: Callable[..., None], *given: Any) -> Exception:
 each_library = pytest.mark.parametrize("upload", [s3_upload, azure_upload, google_upload])
 
 
+@pytest.mark.usefixtures("noted_ends")
 @each_library
 def test_the_status_of_the_answer_counts(upload: Callable[..., None], store: ObjectStore, file: Path) -> None:
     """Each client's exception means what the same status of MLflow's means; without a fault it raises none."""
@@ -182,6 +196,7 @@ def test_a_store_that_does_not_answer_is_waited_for(upload: Callable[..., None],
     assert classify(_error(upload, f"http://127.0.0.1:{free_port()}", file)) is ErrorClass.WAIT
 
 
+@pytest.mark.usefixtures("noted_ends")
 @each_library
 def test_the_store_sets_how_long_to_wait(upload: Callable[..., None], store: ObjectStore, file: Path) -> None:
     """`Retry-After` of the answer, wherever the client keeps it."""
