@@ -41,7 +41,7 @@ class AfterCommit:
     """Acknowledges a request once MLflow has stored it."""
 
     def __init__(self, writer: RequestWriter, metrics: Metrics, patience: float) -> None:
-        """Create it.
+        """Create an acknowledgment by the writer.
 
         Args:
             writer: delivers spans to MLflow.
@@ -79,7 +79,7 @@ class AfterQueueing:
     """Acknowledges a request once the queue has it on disk."""
 
     def __init__(self, queue: DurableQueue, metrics: Metrics, patience: float) -> None:
-        """Create it.
+        """Create an acknowledgment by the queue on disk.
 
         Args:
             queue: stores requests.

@@ -1,8 +1,8 @@
-"""Python's garbage collector in the process of a bridge.
+"""Settings of Python's garbage collector in the process of a bridge.
 
 A full collection visits all objects, most of which belong to imported modules: 0.1 s or more, several times a second
-while a bridge writes. A batch of spans, which is in memory until it is written, has more objects than Python lets be
-created between two collections: each visits the same batch again.
+while a bridge writes. A batch of spans is in memory until it is written. It has more objects than Python allows between
+two collections, so that several collections visit the same batch.
 """
 
 from __future__ import annotations
@@ -15,19 +15,19 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 CHECK: Final = 1.0
-"""Seconds between two looks at whether something has been written."""
+"""Seconds between two checks whether something has been written."""
 THRESHOLDS: Final = (60_000, 6, 20)
-"""Of `gc.set_threshold`; Python's are (700, 10, 10).
+"""Arguments of `gc.set_threshold`; Python's defaults are (700, 10, 10).
 
-Rows of MLflow's database are deleted without a collection, so that most of the objects of a batch are gone before one.
-The second number is small because what outlives one collection and is in a cycle waits for so many more of them.
+The first number is large because most objects of a batch are freed without a collection, by their reference counts. The
+second is small because cycles that survive one collection are freed only after so many more of them.
 """
 
 
 def exclude_modules(has_written: Callable[[], bool], ended: threading.Event) -> None:
-    """Wait for the first write, by which MLflow's store has been imported; what exists then is not visited again.
+    """Wait for the first write, then exclude all existing objects from collections and set `THRESHOLDS`.
 
-    From then on there are fewer collections (`THRESHOLDS`).
+    By the first write, MLflow's store has been imported.
 
     Args:
         has_written: returns whether something has been written.

@@ -13,7 +13,7 @@ class SpanMemory:
     """Bound of the memory for parsed spans, in bytes of the requests that contain them. Thread-safe."""
 
     def __init__(self, most: int) -> None:
-        """Create it.
+        """Create a bound.
 
         Args:
             most: maximum number of bytes; parsed spans take about ten times as much.
@@ -55,7 +55,7 @@ class ParsedSpans:
     __slots__ = ("_memory", "_size", "spans")
 
     def __init__(self, memory: SpanMemory, size: int) -> None:
-        """Create it, empty; its memory has been reserved.
+        """Create an empty collection, whose memory has been reserved.
 
         Args:
             memory: the bound.

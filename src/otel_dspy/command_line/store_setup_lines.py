@@ -6,7 +6,7 @@ import logging
 from typing import Final
 
 _LOGGERS: Final = ("mlflow.store.db.utils", "alembic.runtime.migration", "alembic.runtime.plugins")
-"""Those that log at INFO level for a database without an error."""
+"""Loggers that log at INFO level while a database is created or migrated without an error."""
 
 
 def hide_store_setup_lines() -> None:

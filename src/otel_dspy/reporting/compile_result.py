@@ -18,7 +18,7 @@ class Example:
     """An example of the set that trials are scored on."""
 
     id: str
-    """Its position in that set, from 0."""
+    """Position of the example in that set, from 0."""
     inputs: Mapping[str, object] = field(default_factory=dict[str, object])
     """Empty if the content was not recorded."""
     labels: Mapping[str, object] = field(default_factory=dict[str, object])
@@ -166,13 +166,13 @@ class Compile:
     validation_digest: str | None = None
     """Digest of `examples` in order; None if it was not recorded."""
     trials: tuple[Trial, ...] = ()
-    """By index."""
+    """In the order of their indices."""
     initial_program: tuple[Predictor, ...] = ()
     best_program: tuple[Predictor, ...] = ()
     candidates: Candidates = field(default_factory=Candidates)
     phases: tuple[Phase, ...] = ()
     forecast: Mapping[str | None, CallForecast] = field(default_factory=dict["str | None", CallForecast])
-    """By role; None for all roles except the metric's."""
+    """Forecast calls by role. The key None is for all roles together, except the metric's."""
     versions: Mapping[str, str] = field(default_factory=dict[str, str])
     """Versions of Python and of libraries, by name, as DSPy saves them with a program."""
 

@@ -14,7 +14,7 @@ from otel_dspy.runtime.error_guard import guarded
 from otel_dspy.span_format import SCOPE_NAME
 from otel_dspy.telemetry.content.content_filter import ContentFilter
 from otel_dspy.telemetry.content.content_json import plain_json
-from otel_dspy.telemetry.content.payloads import Outflow, put_payload
+from otel_dspy.telemetry.content.payloads import PayloadFlusher, put_payload
 from otel_dspy.telemetry.conventions.conversations import ConversationTracer
 from otel_dspy.telemetry.conventions.translating_tracer import with_extra_conventions
 from otel_dspy.telemetry.deferred.span_ends import SpanEnds
@@ -73,7 +73,7 @@ class Telemetry:
         self.events = Events(logger_provider)
         self.secrets = SecretKeeper()
         self.model_names = ModelNames(self.secrets.scrub)
-        self._outflow = Outflow(self._flush)
+        self._payload_flusher = PayloadFlusher(self._flush)
         self.content = ContentFilter(settings, self.secrets)
         self.input_parts = self.parts_of(gen_ai.GEN_AI_INPUT_MESSAGES)
         self.output_parts = self.parts_of(gen_ai.GEN_AI_OUTPUT_MESSAGES)
@@ -140,7 +140,7 @@ class Telemetry:
             text: a JSON text.
         """
         if span.is_recording():
-            put_payload(self.tracer, self._outflow, span, name, self.secrets.scrub(text))
+            put_payload(self.tracer, self._payload_flusher, span, name, self.secrets.scrub(text))
 
     def _flush(self, seconds: float) -> bool:
         with guarded("flush of large payloads"):

@@ -15,7 +15,7 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
-from otel_dspy.telemetry.content.payloads import FLUSH_BYTES, PIECE_BYTES, Outflow, put_payload
+from otel_dspy.telemetry.content.payloads import FLUSH_BYTES, PIECE_BYTES, PayloadFlusher, put_payload
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -39,7 +39,7 @@ def emitted(text: str) -> tuple[ReadableSpan, list[ReadableSpan], list[int]]:
         flushes.append(len(exporter.get_finished_spans()))
         return True
 
-    put_payload(tracer, Outflow(flush), span, NAME, text)
+    put_payload(tracer, PayloadFlusher(flush), span, NAME, text)
     span.end()
     *pieces, carrier = exporter.get_finished_spans()
     return carrier, pieces, flushes
@@ -119,9 +119,9 @@ def test_small_payloads_in_a_row_are_flushed_too() -> None:
         flushes.append(sent)
         return True
 
-    outflow = Outflow(flush)
+    flusher = PayloadFlusher(flush)
     for _ in range(50):
-        outflow.add(PIECE_BYTES)
+        flusher.add(PIECE_BYTES)
         sent += PIECE_BYTES
     edges = [0, *flushes, sent]
     assert max(after - before for before, after in itertools.pairwise(edges)) <= FLUSH_BYTES
@@ -136,7 +136,7 @@ def test_a_slow_destination_is_not_waited_for_again() -> None:
         flushes.append(seconds)
         return False
 
-    outflow = Outflow(flush)
+    flusher = PayloadFlusher(flush)
     for _ in range(50):
-        outflow.add(PIECE_BYTES)
+        flusher.add(PIECE_BYTES)
     assert flushes == [1.0]

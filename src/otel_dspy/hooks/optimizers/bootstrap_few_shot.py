@@ -98,7 +98,7 @@ class _Attempts:
     evaluation: EvaluateScope
     count: int = 0
     verdict: _Verdict | None = None
-    """Of the running attempt."""
+    """Result of the metric for the running attempt."""
 
 
 def _attempts(optimizer: object) -> _Attempts | None:

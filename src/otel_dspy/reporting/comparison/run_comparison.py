@@ -35,7 +35,7 @@ class RunPair:
     verdict: str
     examples: ExampleComparison
     prompt: tuple[PredictorDiff, ...]
-    """From the first run's best program to the second's; empty if either is not recorded."""
+    """Changes from the first run's best program to the second's; empty if one of them is not recorded."""
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ _PERCENT: Final = 100.0
 
 @dataclass(frozen=True)
 class RunFigures:
-    """One run. Scores are in points: hundredths of the metric, so that those in percent and as a ratio compare."""
+    """Figures of one run. Scores are in points (hundredths of the metric), so that percentages and ratios compare."""
 
     run_id: str
     name: str
@@ -37,9 +37,9 @@ class RunFigures:
     """Seconds."""
     usage: ModelUse
     cost_per_point: float | None
-    """USD; None without a gain or a known price."""
+    """USD for each point of the gain; None without a gain or a known price."""
     tokens_per_point: float | None
-    """None without a gain or observed calls."""
+    """Tokens for each point of the gain; None without a gain or observed calls."""
     curve: tuple[float | None, ...]
     """Best full score up to each trial."""
 

@@ -26,7 +26,7 @@ class Flip:
     """An example that the two winners scored differently."""
 
     example: str
-    """Its position in the set that the first run's trials are scored on."""
+    """`Example.id`: position in the set that the first run's trials are scored on."""
     text: str
     label: str
     first: str
@@ -38,7 +38,7 @@ class Flip:
 
 @dataclass(frozen=True)
 class ExampleComparison:
-    """What the winners of two runs scored on the same examples."""
+    """Scores of the winners of two runs on the same examples."""
 
     pairing: Pairing
     test: PairedTest | None

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from otel_dspy.mlflow.records.span import SpanRecord
 
 _DESTINATION: Final = Destination("files", Experiment(name="files"))
-"""Of the lines; a replay names another one."""
+"""Destination in the lines of the spool file. It is not used: a replay names another one."""
 
 
 def spool_of_files(paths: Sequence[Path], spool: Path) -> list[FileResult]:

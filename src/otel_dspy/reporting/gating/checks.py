@@ -40,23 +40,23 @@ class Limits:
 
 @dataclass(frozen=True)
 class Check:
-    """One check."""
+    """Result of a check of a run against its baseline."""
 
     name: str
     status: Status
     message: str
     value: float | None = None
-    """What was measured: points below the baseline, or USD."""
+    """Measured value: points below the baseline, or USD."""
     limit: float | None = None
 
 
 @dataclass(frozen=True)
 class GateResult:
-    """All checks."""
+    """Results of all checks of a run."""
 
     checks: tuple[Check, ...]
     run: RunFigures | None = None
-    """None if it could not be read."""
+    """None if the run could not be read."""
     baseline: RunFigures | None = None
     test: PairedTest | None = None
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from otel_dspy.reporting.terminal.compile_progress import CompileView
 
 _DISPLAY: Final = "IPython.display:display"
-"""By name: a kernel has IPython, which is not a dependency."""
+"""Imported by name, because IPython is not a dependency; every Jupyter kernel has it."""
 INTERVAL: Final = 1.0
 """Minimum seconds between two updates of one display by examples that have ended."""
 CELL_END: Final = 2.0

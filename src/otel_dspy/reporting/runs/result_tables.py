@@ -20,7 +20,7 @@ RESULT_TABLES: Final = ("result_table.json", "result_table_candidate.json")
 _EXAMPLE: Final = "example_"
 _PREDICTION: Final = "pred_"
 _ID: Final = "id"
-"""In a result table the column `example_id` is an example's digest, unless the examples have a field of this name."""
+"""Field of the column `example_id` of a result table: an example's digest, unless the examples have such a field."""
 _DIGEST: Final = re.compile(r"[0-9a-f]{16}")
 
 

@@ -65,7 +65,7 @@ class Parameter:
 
 @dataclass(frozen=True)
 class Choices:
-    """What the trials chose from."""
+    """Values among which the trials chose."""
 
     grids: tuple[Grid, ...]
     parameters: tuple[Parameter, ...]

@@ -20,7 +20,7 @@ class Part:
     name: str
     use: ModelUse
     share: float
-    """Of all tokens, 0 to 1."""
+    """Share of all tokens, 0 to 1."""
     models: tuple[str, ...] = ()
     """Models of a role; empty for a model, and if they are not known."""
 
@@ -34,7 +34,7 @@ class Cost:
     models: tuple[Part, ...]
     """Empty with a single model."""
     outside: ModelUse
-    """Outside of trials, in all roles."""
+    """Usage outside of trials, in all roles."""
     outside_text: str
     """What was used outside of trials, by role where each trial's usage by role is recorded; empty if no call was
     observed."""

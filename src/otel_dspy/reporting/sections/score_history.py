@@ -23,7 +23,7 @@ _CLOSE: Final = 0.011
 
 @dataclass(frozen=True)
 class Point:
-    """One trial of the history."""
+    """A trial in the history of scores."""
 
     trial: int
     choice: str

@@ -24,7 +24,7 @@ class Bar:
 
     @property
     def ended(self) -> float:
-        """Its end, in the same unit."""
+        """End of the period, in seconds after the start of the optimization."""
         return self.started + self.seconds
 
 

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 CONFIDENCE: Final = 0.95
 _RESAMPLES: Final = 2_000
 _SEED: Final = 0
-"""The same report from the same run."""
+"""Seed of the resampling: fixed, so that reports on the same run are equal."""
 _stats = cast("Any", stats)
 """SciPy has no types."""
 

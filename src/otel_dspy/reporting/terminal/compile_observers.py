@@ -52,7 +52,7 @@ class CompileObservers(SpanProcessor):
         self._expected: BoundedDict[str, CompileObserver] = BoundedDict(_MAX_EXPECTED)
         """Observers by id of the compile, until its verdict arrives."""
         self._watches: dict[str, CompileWatch] = {}
-        """By id of the compile: the end of one may arrive after the start of the next."""
+        """Watches by id of the compile. There may be several: the end of one may arrive after the start of the next."""
 
     @property
     def observing(self) -> bool:

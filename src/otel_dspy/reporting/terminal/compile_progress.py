@@ -36,7 +36,7 @@ class CompileResult:
     unit: str | None
     """`percent` (0-100) or `ratio`."""
     usage: ModelUse
-    """Of the whole compile, what is outside of trials included."""
+    """Usage of the whole compile, including calls outside of trials."""
     seconds: float
     error: str | None = None
     """Type of the exception that the compile raised, and its message if that is recorded."""

@@ -23,7 +23,7 @@ class ProgressMode(StrEnum):
     RICH = "rich"
     """With colors."""
     NOTEBOOK = "notebook"
-    """One display, updated in place; outside a Jupyter kernel as if the variable was not set."""
+    """One display, updated in place. Has no effect outside a Jupyter kernel, as if the variable was not set."""
 
 
 def named_mode(text: str) -> ProgressMode:

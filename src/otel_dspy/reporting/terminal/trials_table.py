@@ -24,7 +24,7 @@ _FOR_SCOPE: Final = 50
 """Width of a terminal, in characters, that has room for these and for twelve characters of what was tried."""
 _MINIBATCH: Final = "minibatch: some of the examples; only full scores compete."
 _COMPETING_MINIBATCH: Final = "minibatch: some of the examples."
-"""Where a score on a part leads, as with an evaluation policy of GEPA."""
+"""Used where a trial that is scored on a part of the examples can be the best one (evaluation policies of GEPA)."""
 
 
 def trials_table(  # noqa: PLR0913 - what is shown, and its room

@@ -31,7 +31,7 @@ FLUSH_PAUSE_SECONDS: Final = 60.0
 """Pause of flushing after a timeout, in seconds: the destination is slow, and blocking would not help."""
 
 
-class Outflow:
+class PayloadFlusher:
     """Counts payload bytes and flushes the provider every 2 MiB.
 
     A batch processor limits the number of spans, not bytes: without a flush it would export many large spans in one
@@ -39,7 +39,7 @@ class Outflow:
     """
 
     def __init__(self, flush: Callable[[float], bool]) -> None:
-        """Create it. `flush` is called with a timeout in seconds and returns False on timeout."""
+        """Create a flusher. `flush` is called with a timeout in seconds and returns False on timeout."""
         self._flush = flush
         self._lock = threading.Lock()
         self._bytes = 0
@@ -56,21 +56,21 @@ class Outflow:
             self._next = time.monotonic() + FLUSH_PAUSE_SECONDS
 
 
-def put_payload(tracer: Tracer, outflow: Outflow, span: Span, name: str, text: str) -> None:
+def put_payload(tracer: Tracer, flusher: PayloadFlusher, span: Span, name: str, text: str) -> None:
     """Set an attribute to a JSON text, or to a reference to pieces that are emitted as child spans.
 
     The pieces end before the span does.
 
     Args:
         tracer: starts the spans of the pieces.
-        outflow: byte counter.
+        flusher: counts the bytes of payloads.
         span: the span that receives the attribute.
         name: the attribute's name.
         text: the JSON text.
     """
     encoded = text.encode()
     if len(encoded) <= PIECE_BYTES:
-        outflow.add(len(encoded))
+        flusher.add(len(encoded))
         span.set_attribute(name, text)
         return
     digest = hashlib.sha256(encoded).hexdigest()
@@ -78,7 +78,7 @@ def put_payload(tracer: Tracer, outflow: Outflow, span: Span, name: str, text: s
     pieces = [data[start : start + PIECE_BYTES] for start in range(0, len(data), PIECE_BYTES)]
     context = trace.set_span_in_context(span)
     for index, piece in enumerate(pieces):
-        outflow.add(len(piece))
+        flusher.add(len(piece))
         tracer.start_span(
             semconv.SPAN_DSPY_PAYLOAD,
             context=context,

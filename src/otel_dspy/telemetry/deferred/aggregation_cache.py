@@ -97,7 +97,7 @@ class KnownAggregations:
         self._instrument: Any = instrument
         self._record = record
         self.kept: dict[object, _Known] = {}
-        """By set of attributes, at most `_MOST_SETS`."""
+        """Aggregations by set of attributes, at most `_MOST_SETS`."""
         self._should_sample: Callable[..., bool] | None = None
         try:
             self._consumer: Any = self._instrument._measurement_consumer  # noqa: SLF001 - see the module

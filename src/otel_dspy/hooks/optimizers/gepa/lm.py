@@ -161,7 +161,7 @@ class _LMHook(CallHook):
         """Return the result of each request, read from its response, or from gepa's totals for a single request."""
         responses = self.responses or []
         if responses and len(responses) == len(self._calls):
-            return [_facts_of(response) for response in responses]
+            return [_record_of(response) for response in responses]
         if len(self._calls) > 1:
             return [LMCallRecord() for _ in self._calls]
         given, got, cost = (now - before for now, before in zip(self._totals(), self._before, strict=True))
@@ -171,7 +171,7 @@ class _LMHook(CallHook):
         return [LMCallRecord(usage=TokenCounts(int(given), int(got)), cost=cost or None)]
 
 
-def _facts_of(response: Any) -> LMCallRecord:
+def _record_of(response: Any) -> LMCallRecord:
     cost = None
     with guarded("the price of an LM call by gepa"):
         cost = _price(response)

@@ -1,4 +1,4 @@
-"""Writes evaluation datasets where the store has them."""
+"""Writes evaluation datasets to stores that have them."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class EvaluationDatasetWriter:
         self._unsupported = False
 
     def write(self, operation: LogEvaluationDataset) -> None:
-        """Write the dataset; where the store has none, one INFO line, and nothing is written from then on."""
+        """Write the dataset. If the store has no evaluation datasets, log this once at INFO, and write none later."""
         if self._unsupported:
             return
         connection = self._writer.connection

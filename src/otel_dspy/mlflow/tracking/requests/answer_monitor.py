@@ -12,27 +12,27 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Generator
 
 FIRST: Final = 10.0
-"""Seconds without an answer before the warning, while MLflow has never answered. The request goes on until its own
-timeout, a minute.
+"""Seconds without an answer until the warning, as long as MLflow has not answered any request. The request itself is
+not aborted: it has a timeout of a minute.
 """
 LATER: Final = 20.0
-"""The same once it has answered. A request of either kind that takes longer counts as unanswered."""
+"""Seconds until the warning once MLflow has answered a request. A request that takes longer counts as unanswered."""
 LOOK: Final = 1.0
-"""Seconds between two looks of the thread that warns; it ends where it finds no request twice."""
+"""Seconds between two checks by the thread that warns. It ends after two checks in a row without a request."""
 
 
 class AnswerMonitor:
-    """Monitors the requests to one MLflow, sent by any threads, and warns where an answer takes long."""
+    """Monitors the requests to one MLflow, sent on any thread, and warns if an answer takes long."""
 
     def __init__(self, warn: Callable[[float], None]) -> None:
-        """Create it.
+        """Create a monitor.
 
         Args:
             warn: called on another thread, once for a request, with the seconds that it has not been answered for.
         """
         self._warn = warn
         self._lock = threading.Lock()
-        """Guards what follows."""
+        """Guards `_begun` and `_watching`."""
         self._begun: dict[object, float] = {}
         """`time.monotonic()` of the start of each request that has not been answered."""
         self._answered = False
@@ -58,7 +58,7 @@ class AnswerMonitor:
     def unanswered_since(self) -> float | None:
         """`time.monotonic()` since which a request counts as unanswered; None if none does.
 
-        None too where the user has set MLFLOW_HTTP_REQUEST_TIMEOUT, and so knows how long an answer may take.
+        It is also None if the user has set MLFLOW_HTTP_REQUEST_TIMEOUT, which limits how long an answer may take.
         """
         oldest = self._oldest()
         if oldest is None or os.environ.get("MLFLOW_HTTP_REQUEST_TIMEOUT"):

@@ -136,7 +136,7 @@ class _Batch:
         self._clock = clock
         self.accepted: list[bool | None] = [None] * len(requests)
         self._changed = threading.Condition()
-        """Guards what follows, and the limit."""
+        """Guards the attributes below, and the limit."""
         self._waiting = list(range(len(requests)))
         self._in_flight = 0
         self._unmeasured_begun = self._unmeasured_in_flight = 0

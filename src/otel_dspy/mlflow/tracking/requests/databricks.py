@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
 _RUNTIME: Final = "dbruntime"
-"""Where it is installed, the imports succeed: MLflow's lookups stay as they are."""
+"""If this module is installed, MLflow's imports succeed, and its lookups are not changed."""
 _SOURCES: Final = ("pyspark", "IPython")
 """Without `_RUNTIME`, MLflow finds a Databricks environment by one of these, where the program has loaded it."""
 _HEADERS: Final = (

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 _MODULE: Final = "urllib3.connection"
-"""Of the HTTP client that MLflow's client uses, by way of `requests`."""
+"""Module of the HTTP client (urllib3) that MLflow's client uses through `requests`."""
 _QUICKACK: Final[int | None] = getattr(socket, "TCP_QUICKACK", None)
 
 

@@ -11,9 +11,9 @@ _logger = logging.getLogger(__name__)
 
 # Only the beginning of a message: a rejection quotes user data. A server's client puts the error code before it.
 _DELETED: Final = re.compile(r"(?:[A-Z_]+: )?The run (\S+) must be in (?:the )?'active'")
-"""Messages of MLflow's database stores and of its file stores."""
+"""Messages of MLflow's database stores and of its file stores on a deleted run."""
 _MISSING: Final = re.compile(r"(?:[A-Z_]+: )?Run (?:with id=|')([^\s']+)'? not found")
-"""The same."""
+"""Messages of the same stores on a run that does not exist."""
 _SCORES: Final = "MLflow has deleted the scores that its traces had."
 """Restoring the run does not bring them back (3.17.2, `_mark_run_deleted` of `store/tracking/sqlalchemy_store.py`)."""
 

@@ -41,7 +41,7 @@ PAUSE: Final = 20
 MAX_WAIT: Final = 10.0
 """Seconds that a flush, and the end of a process, wait for reports in progress."""
 MAX_WAIT_IF_STOPPED: Final = 2.0
-"""The same for reports on compiles that were stopped: a program that is interrupted ends as soon as it can."""
+"""Seconds that they wait for reports on compiles that were stopped: an interrupted program should end soon."""
 _MAX_KNOWN: Final = 1000
 
 
@@ -50,13 +50,13 @@ class RunReports:
 
     def __init__(self) -> None:
         self._requested: dict[str, ReportRequest] = {}
-        """By run: not to be written before `start`, because the run is not complete."""
+        """Requests by run. A report is not written before `start`, because the run is not complete."""
         self._started: dict[str, ReportRequest] = {}
         self._current: ReportRequest | None = None
         self._next: BoundedDict[str, float] = BoundedDict(_MAX_KNOWN)
-        """By run in progress: `time.monotonic()` of the next report."""
+        """`time.monotonic()` of the next report, by run in progress."""
         self._next_description: BoundedDict[str, float] = BoundedDict(_MAX_KNOWN)
-        """The same of the next description."""
+        """`time.monotonic()` of the next description, by run in progress."""
         self._ended = EndedDescriptions()
         self._changed = threading.Condition()
         self._thread: threading.Thread | None = None

@@ -1,4 +1,4 @@
-"""Saves the view of an experiment's trials in MLflow: once, and again where its columns have changed since."""
+"""Saves the view of an experiment's trials in MLflow: once, and again if its columns have changed since."""
 
 from __future__ import annotations
 

@@ -29,7 +29,7 @@ class StaleRun:
     run_id: str
     reason: str
     tags: Mapping[str, str]
-    """As stored."""
+    """Tags of the run as stored."""
 
 
 def stale_runs(store: Store, experiment_ids: Sequence[str]) -> list[StaleRun]:

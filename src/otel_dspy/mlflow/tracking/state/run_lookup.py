@@ -86,7 +86,7 @@ class Runs:
         self._doubtful: BoundedDict[RunKey, None] = BoundedDict(MAX_KNOWN, lambda _run, _none: self.look_up_runs())
         """Runs that may exist although they are not known. Beyond the limit every run is looked up."""
         self._open: BoundedDict[RunKey, None] = BoundedDict(MAX_KNOWN)
-        """A bridge never receives the ends of programs that were killed."""
+        """Runs that have begun and not ended. Bounded, because a bridge never receives the ends of killed programs."""
 
     def _evicted(self, run: RunKey, _: RunHandle) -> None:
         if not self._look_up_runs:

@@ -1,7 +1,7 @@
-"""One process at a time sets up a SQLite database.
+"""Lock on the setup of a SQLite database, so that one process at a time sets it up.
 
 MLflow creates and migrates the tables when a process opens the store. Migrations of two processes at the same time
-raise in both, and can leave a database that MLflow opens no more (seen on 3.17.2).
+raise in both, and can leave a database that MLflow cannot open (observed with 3.17.2).
 """
 
 from __future__ import annotations

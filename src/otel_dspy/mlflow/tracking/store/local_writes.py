@@ -48,7 +48,7 @@ class LocalRequests:
         store: Callable[[], Store],
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """Create it.
+        """Create the writes of one store.
 
         Args:
             tracking_uri: the store.

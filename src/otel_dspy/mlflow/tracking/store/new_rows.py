@@ -16,7 +16,7 @@ class NewRows:
     """New entities that wait to be inserted."""
 
     def __init__(self, session: Any) -> None:  # noqa: ANN401 - a class of SQLAlchemy's
-        """Create it, empty.
+        """Create an empty collection.
 
         Args:
             session: the session in whose transaction they are inserted.

@@ -31,7 +31,7 @@ class _Thread(threading.local):
     experiments: dict[object, Any] | None = None
     """What the transaction has read, by id; None without one."""
     tags: TraceTagCache | None = None
-    """Of the spans that are being written."""
+    """Cached tags of the traces whose spans are being written."""
     adds: bool = False
     """Whether what is being written may be sent to the database with what is written next."""
 
@@ -47,7 +47,7 @@ class SharedSessions:
     """
 
     def __init__(self, maker: Callable[..., Any]) -> None:
-        """Create it.
+        """Create the replacement of a session factory.
 
         Args:
             maker: the store's own: returns a context manager, whose session is committed at its end.

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 _MODULE: Final = "mlflow.store.tracking.sqlalchemy_store"
 _UPSERT: Final = "_bulk_upsert"
 _ARGUMENTS: Final = 3
-"""Of the function: the session, the class of entities, and the rows by column."""
+"""Number of arguments of MLflow's function: the session, the class of entities, and the rows by column."""
 _TRACE: Final = "trace_id"
 """Column of a span's row."""
 

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from otel_dspy.mlflow.tracking.store.new_rows import NewRows
 
 _COLUMNS: Final = {"request_id", "key", "value"}
-"""Of a trace's tag in MLflow's database: the id of the trace, and the tag's name and value."""
+"""Columns of a trace's tag in MLflow's database: the id of the trace, and the tag's name and value."""
 _KEY: Final = {"request_id", "key"}
 
 
@@ -22,7 +22,7 @@ class TraceTagCache:
     """
 
     def __init__(self, session: Any, trace_ids: Iterable[str], rows: NewRows) -> None:  # noqa: ANN401 - a class of SQLAlchemy's
-        """Create it; nothing is read before the first tag.
+        """Create a cache; the database is not read before the first tag.
 
         Args:
             session: the session.

@@ -32,7 +32,7 @@ class SharedTraces:
     """Corrects the sums and the states of ended traces in one experiment."""
 
     def __init__(self, writer: WriterStrategy, send: Callable[[LogTrace, Mapping[str, str]], None]) -> None:
-        """Create it.
+        """Create the corrections of one experiment.
 
         Args:
             writer: the experiment.

@@ -56,7 +56,7 @@ class PredictorBlame:
     name: str
     passages: tuple[Passage, ...]
     origins: tuple[Origin, ...]
-    """By trial."""
+    """In the order of the trials."""
 
 
 def prompt_blame(found: Compile) -> tuple[PredictorBlame, ...]:

@@ -33,7 +33,7 @@ _START_IS_BEST: Final = {
     "KILLED": "No trial was better than the start.",
     "FAILED": "No trial was better than the start.",
 }
-"""By the status of the run."""
+"""Sentence if no trial has a higher score than the initial program, by the status of the run."""
 
 
 @dataclass(frozen=True)

@@ -42,7 +42,7 @@ class PrecomputedSpan(Span):
     """MLflow's span; what has not been computed before is computed by MLflow's own class."""
 
     def __init__(self, logged: LogSpan, attributes: dict[str, str]) -> None:
-        """Create it.
+        """Create a span.
 
         Args:
             logged: the span, without events.
