@@ -5,7 +5,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from otel_dspy.reporting.html.score_chart import BOTTOM, HEIGHT, LEFT, RIGHT, WIDTH, grid_lines, score_axis, stairs
+from otel_dspy.reporting.html.chart_axes import (
+    BOTTOM,
+    HEIGHT,
+    LEFT,
+    RIGHT,
+    WIDTH,
+    grid_lines,
+    score_axis,
+    stairs,
+    x_places,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -49,13 +59,10 @@ def curves_chart(runs: Sequence[RunFigures]) -> CurvesChart | None:
         return None
     low, high = min(0.0, *scores), max(100.0, *scores)
     y, trials = score_axis(low, high), max(len(run.curve) for run in runs)
-
-    def x(trial: int) -> float:
-        return LEFT + 10 + trial * (WIDTH - LEFT - RIGHT - 20) / max(1, trials - 1)
-
+    x = x_places(range(trials), max(1, trials - 1))
     curves: list[Curve] = []
     for number, run in enumerate(runs):
-        places = [(x(trial), y(score)) for trial, score in enumerate(run.curve) if score is not None]
+        places = [(x[trial], y(score)) for trial, score in enumerate(run.curve) if score is not None]
         if places:
             curves.append(Curve(run.name, stairs(places), number % COLORS, *places[-1]))
     lines = grid_lines(low, high, "percent")

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import TYPE_CHECKING, Final
 
-from otel_dspy.reporting.html.axis_labels import labeled_places
+from otel_dspy.reporting.html.chart_axes import labeled_places
 
 if TYPE_CHECKING:
     from otel_dspy.reporting.sections.flip_matrix import Cell, FlipMatrix, Mark

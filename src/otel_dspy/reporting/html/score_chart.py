@@ -5,8 +5,19 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from otel_dspy.formatting.trial_text import score_value_text
-from otel_dspy.reporting.html.axis_labels import labeled_places
+from otel_dspy.reporting.html.chart_axes import (
+    BOTTOM,
+    GRID_LINES,
+    HEIGHT,
+    LEFT,
+    RIGHT,
+    WIDTH,
+    grid_lines,
+    labeled_places,
+    score_axis,
+    stairs,
+    x_places,
+)
 from otel_dspy.reporting.number_text import duration_text
 
 if TYPE_CHECKING:
@@ -14,12 +25,7 @@ if TYPE_CHECKING:
 
     from otel_dspy.reporting.sections.score_history import Point
 
-WIDTH: Final = 820
-HEIGHT: Final = 270
-LEFT, RIGHT, TOP, BOTTOM = 60, 20, 18, 34
-_INSET: Final = 10
 _MAX_LABELS: Final = 25
-GRID_LINES: Final = 4
 
 
 @dataclass(frozen=True)
@@ -104,7 +110,7 @@ def score_charts(points: Sequence[Point], initial: float | None, unit: str | Non
 
 def _axes(points: Sequence[Point]) -> Iterator[tuple[str, str, list[float], tuple[Label, ...]]]:
     """Yield name, title, x coordinates of the points, and labels of each axis."""
-    places = _scaled([float(number) for number in range(len(points))], max(1, len(points) - 1))
+    places = x_places([float(number) for number in range(len(points))], max(1, len(points) - 1))
     winner = next((place for place, point in enumerate(points) if point.is_winner), None)
     yield (
         "trial",
@@ -126,13 +132,8 @@ def _axes(points: Sequence[Point]) -> Iterator[tuple[str, str, list[float], tupl
         most = max(values, default=0)
         if most > 0:
             ticks = [most * number / GRID_LINES for number in range(GRID_LINES + 1)]
-            labels = tuple(Label(x, text(tick)) for x, tick in zip(_scaled(ticks, most), ticks, strict=True))
-            yield name, title, _scaled(values, most), labels
-
-
-def _scaled(values: Sequence[float], most: float) -> list[float]:
-    scale = (WIDTH - LEFT - RIGHT - 2 * _INSET) / most
-    return [LEFT + _INSET + value * scale for value in values]
+            labels = tuple(Label(x, text(tick)) for x, tick in zip(x_places(ticks, most), ticks, strict=True))
+            yield name, title, x_places(values, most), labels
 
 
 def _dot(point: Point, x: float, y: Callable[[float], float], base: int) -> Dot:
@@ -156,29 +157,3 @@ def _best(dots: Sequence[Dot], *, by_trial: bool) -> Iterator[tuple[Dot, float]]
             best = point.score if best is None else max(best, point.score)
         if best is not None:
             yield dot, best
-
-
-def score_axis(low: float, high: float) -> Callable[[float], float]:
-    """Return a function from a score to its y coordinate, on an axis with this range."""
-    base = HEIGHT - BOTTOM
-    return lambda score: base - (score - low) / (high - low) * (base - TOP)
-
-
-def grid_lines(low: float, high: float, unit: str | None) -> tuple[tuple[float, str], ...]:
-    """Return the grid lines of an axis of scores: y coordinates with their labels.
-
-    Args:
-        low: the lowest score of the axis.
-        high: the highest.
-        unit: `percent` or `ratio`.
-    """
-    y, scores = score_axis(low, high), [low + (high - low) * number / GRID_LINES for number in range(GRID_LINES + 1)]
-    return tuple((y(score), score_value_text(score, unit).replace(".0 %", " %")) for score in scores)
-
-
-def stairs(places: Sequence[tuple[float, float]]) -> str:
-    """Return the path of a step function through these points."""
-    path = ""
-    for x, y in places:
-        path += f"H{x:.1f}V{y:.1f}" if path else f"M{x:.1f} {y:.1f}"
-    return path

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from otel_dspy.reporting.html.score_chart import WIDTH
+from otel_dspy.reporting.html.chart_axes import WIDTH
 from otel_dspy.reporting.number_text import duration_text
 
 if TYPE_CHECKING:

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from otel_dspy.reporting.html.axis_labels import labeled_places
+from otel_dspy.reporting.html.chart_axes import labeled_places
 
 
 @pytest.mark.parametrize(
