@@ -38,3 +38,17 @@ class Twice(dspy.Module):
         """Answer, with the first answer as a hint."""
         first: Any = self.first(question=question)
         return self.second(question=question, hint=first.answer)
+
+
+class Searching(dspy.Module):
+    """A step whose output is in no example, and one that answers."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.write_query = dspy.Predict("question -> query")
+        self.answer = dspy.Predict("question, query -> answer")
+
+    def forward(self, question: str) -> Any:
+        """Answer with a query for the question."""
+        written: Any = self.write_query(question=question)
+        return self.answer(question=question, query=written.query)
