@@ -17,13 +17,13 @@ from tests.support.loopback_server import LoopbackHandler, running
 if TYPE_CHECKING:
     from collections.abc import Generator, Sequence
 
-REFUSALS = {"429": 429, "500": 500, "502": 502, "503": 503, "504": 504}
+REFUSALS = {"404": 404, "429": 429, "500": 500, "502": 502, "503": 503, "504": 504}
 """Faults that are an answer of the proxy's own; the server receives nothing."""
 CUT_BEFORE = "cut before"
 """The connection ends and the server receives nothing."""
 CUT_AFTER = "cut after"
 """The server has done what it was asked, and its answer is lost."""
-FAULTS = (*REFUSALS, CUT_BEFORE, CUT_AFTER)
+FAULTS = (*(name for name in REFUSALS if name != "404"), CUT_BEFORE, CUT_AFTER)
 RETRY_AFTER = 1
 """Seconds that a 429 asks for."""
 HOP_BY_HOP = {"connection", "keep-alive", "transfer-encoding", "content-length", "host"}

@@ -52,6 +52,24 @@ def test_faults_of_every_kind_change_nothing(
     assert list(spool.glob("*")) == []
 
 
+def test_pages_of_a_proxy_while_mlflow_is_redeployed_change_nothing(
+    server: MlflowServer, store: str, spool: Path
+) -> None:
+    """A proxy that has nowhere to send requests to answers 404 with a page of its own: no request is rejected for it."""
+    with faulty_proxy(server.uri, faults=("404",), share=0.0) as proxy, exporting_to(store, proxy.uri) as processors:
+        optimize(trials=1)
+        awaited(lambda: proxy.suffered["passed"] > 20, "the first operations")
+        proxy.share = 1.0
+        optimize(trials=1)
+        awaited(lambda: proxy.suffered["404"] > 4, "retries")
+        proxy.share = 0.0
+        for processor in processors:
+            assert processor.force_flush(DELIVERY)
+            assert processor.lost == 0
+    assert differences(record(server.uri), record(store)) == []
+    assert list(spool.glob("*")) == []
+
+
 @pytest.mark.slow
 def test_retry_after_of_a_server_is_respected(server: MlflowServer, spool: Path) -> None:
     """After a 429 with `Retry-After` no request comes before that time is over, however short our own pause is."""

@@ -145,10 +145,12 @@ class ArtifactQueue:
         found = classify(error, attempt.status)
         store.failures += 1
         by_server = store.waiting[0].uri.startswith(_OF_THE_SERVER)
-        if found is ErrorClass.WAIT and by_server and not self._tracking_answers():
+        by_proxy = found is ErrorClass.REJECTED and by_server and attempt.foreign
+        if ((found is ErrorClass.WAIT and by_server) or by_proxy) and not self._tracking_answers():
             # The whole server was unavailable, not only its artifacts.
             store.failures = 0
             return False
+        found = ErrorClass.RETRY if by_proxy else found
         if found in {ErrorClass.WAIT, ErrorClass.DENIED} or (
             found is ErrorClass.RETRY and store.failures < MAX_RETRIES
         ):

@@ -59,6 +59,8 @@ class ArtifactAttempt:
         self.done = threading.Event()
         self.error: Exception | None = None
         self.status: int | None = None
+        self.foreign = False
+        """Whether the answer is not MLflow's, see `http_policy.is_foreign`."""
         self.retry_after: float | None = None
         self.seconds = 0.0
         context = contextvars.copy_context()  # carries the suppression of tracing
@@ -73,7 +75,7 @@ class ArtifactAttempt:
                 self._write()
         except Exception as error:  # noqa: BLE001 - clients of object stores raise all kinds
             self.error = error
-            self.status = http_policy.last_status()
+            self.status, self.foreign = http_policy.last_status(), http_policy.is_foreign()
             delay = http_policy.retry_after() or retry_after(error)
             self.retry_after = min(delay, MAX_RETRY_AFTER) if delay else None
         finally:

@@ -30,7 +30,7 @@ class ErrorClass(Enum):
     RETRY = "retry"
     """The server failed: retried, but not forever if it accepts other requests."""
     AMBIGUOUS = "ambiguous"
-    """A database failed, or does not take the request: the answer is the same. Retried, and rejected if it recurs."""
+    """A database or a proxy failed, or does not take the request: one answer. Retried, and rejected if it recurs."""
     RACED = "raced"
     """Another writer has just inserted the same row: retried, and then found."""
     NO_EXPERIMENT = "no experiment"
@@ -128,7 +128,9 @@ def experiment_access() -> Generator[None]:
 
 def _is_rejected_by_mlflow(error: Exception) -> bool:
     rejected = isinstance(error, MlflowException) and error.error_code in _REJECTION_CODES
-    return rejected and classify(error, http_policy.last_status()) is ErrorClass.REJECTED
+    # MLflow's client derives an error code from the status of a proxy, too.
+    by_mlflow = rejected and not http_policy.is_foreign()
+    return by_mlflow and classify(error, http_policy.last_status()) is ErrorClass.REJECTED
 
 
 @contextmanager

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Final
 import wrapt
 
 from otel_dspy.mlflow.tracking.requests import connection_pool, databricks, quick_acknowledgments
+from otel_dspy.mlflow.tracking.requests.error_body import is_mlflow_error
 from otel_dspy.mlflow.tracking.requests.retry_after import MAX_RETRY_AFTER, retry_after_seconds
 
 if TYPE_CHECKING:
@@ -31,6 +32,8 @@ FIRST_CONNECT_TIMEOUT: Final = 2.0
 LONGEST_CONNECT_TIMEOUT: Final = 10.0
 """Connect timeout in seconds; doubled with each failure, for networks that are slow rather than down."""
 
+_TOO_LARGE: Final = frozenset({413, 414, 431})
+"""A proxy that answers so has looked at the request: it will do so again."""
 _REQUEST: Final = "_get_http_response_with_retries"
 _MODULES: Final = ("mlflow.utils.rest_utils", "mlflow.utils.request_utils")
 _CHATTY: Final = "mlflow.store.db.utils"
@@ -41,6 +44,7 @@ class _Thread(threading.local):
     ours: bool = False
     connect_timeout: float = FIRST_CONNECT_TIMEOUT
     status: int | None = None
+    foreign: bool = False
     retry_after: float | None = None
     first_read_timeout: float | None = None
     awaited: Callable[[], AbstractContextManager[None]] = nullcontext
@@ -67,7 +71,9 @@ def no_retries(failures: int, awaited: Callable[[], AbstractContextManager[None]
     if not _installed:
         prepare()
     before = _thread.ours, _thread.awaited
-    _thread.ours, _thread.status, _thread.retry_after = True, None, None
+    _thread.ours = True
+    _thread.status = _thread.retry_after = None
+    _thread.foreign = False
     _thread.awaited = awaited
     _thread.connect_timeout = min(FIRST_CONNECT_TIMEOUT * 2 ** min(failures, 8), LONGEST_CONNECT_TIMEOUT)
     try:
@@ -93,6 +99,14 @@ def first_answer_soon() -> Generator[None]:
 def last_status() -> int | None:
     """Return the HTTP status of this thread's last response since `no_retries` began, unless it was a success."""
     return _thread.status
+
+
+def is_foreign() -> bool:
+    """Return whether the response of `last_status` has not the form of MLflow's errors.
+
+    A proxy sent it, or MLflow's server for a path that it does not have. Not for a request that is too large.
+    """
+    return _thread.foreign
 
 
 def retry_after() -> float | None:
@@ -129,12 +143,14 @@ def _once(wrapped: Callable[..., Any], _instance: object, args: tuple[Any, ...],
     given["timeout"] = (_thread.connect_timeout, _read_timeout(given.get("timeout")))
     # An operation may send several requests: its exception is about the last.
     _thread.status = _thread.retry_after = None
+    _thread.foreign = False
     with _thread.awaited():
         answer = wrapped(*args[len(names) :], **given)
     _thread.first_read_timeout = None
     status = getattr(answer, "status_code", None)
     if isinstance(status, int) and status >= 400:  # noqa: PLR2004 - client and server errors
         _thread.status = status
+        _thread.foreign = status not in _TOO_LARGE and not is_mlflow_error(str(getattr(answer, "text", "")))
         seconds = retry_after_seconds(getattr(answer, "headers", None))
         _thread.retry_after = min(seconds, MAX_RETRY_AFTER) if seconds is not None else None
     return answer

@@ -153,8 +153,8 @@ class Retrier:
                 self._log.succeeded()
                 return Result(Outcome.DONE, value)
             failures += 1
-            found = classify(error, http_policy.last_status())
             retry_after = http_policy.retry_after()
+            found = self._class_of(error)
             races += found is ErrorClass.RACED
             ambiguous = ambiguous + 1 if found is ErrorClass.AMBIGUOUS else 0
             final = self._final(found, error, what, again=races >= MAX_RETRIES or ambiguous >= MAX_AMBIGUOUS)
@@ -175,6 +175,13 @@ class Retrier:
             if self._stop.wait(backoff.next(retry_after)):
                 raise Stopped
             self.retries += 1
+
+    def _class_of(self, error: Exception) -> ErrorClass:
+        found = classify(error, http_policy.last_status())
+        if found is ErrorClass.REJECTED and http_policy.is_foreign():
+            # A proxy answers so while MLflow is redeployed, and MLflow's server where it lacks the path.
+            return ErrorClass.AMBIGUOUS if self._server_answers() else ErrorClass.WAIT
+        return found
 
     def _final(self, found: ErrorClass, error: Exception, what: str, *, again: bool) -> Result[Any] | None:
         """Log an error that no retry can change; return the outcome, None for another error."""
@@ -211,7 +218,7 @@ class Retrier:
 
     def _artifact_store_failed(self, found: ErrorClass, failures: int) -> bool:
         """Whether to give the operation up because of the artifact store, so that it does not block others."""
-        passing = found in {ErrorClass.WAIT, ErrorClass.RETRY}
+        passing = found in {ErrorClass.WAIT, ErrorClass.RETRY, ErrorClass.AMBIGUOUS}
         self.artifacts_failed = self.artifacts_failed or not passing or failures >= ARTIFACT_TRIES
         return self.artifacts_failed
 

@@ -1,0 +1,143 @@
+"""Rejections that are not MLflow's: a proxy answers so while MLflow is redeployed, or MLflow for a path that it lacks."""
+
+from __future__ import annotations
+
+import http.server
+import threading
+from typing import TYPE_CHECKING, Final
+
+import pytest
+
+from otel_dspy.mlflow.tracking.artifact_queue.artifact_queue import ArtifactQueue
+from otel_dspy.mlflow.tracking.artifact_queue.artifact_write import ArtifactWrite
+from otel_dspy.mlflow.tracking.requests.operation_outcome import Outcome
+from otel_dspy.mlflow.tracking.requests.retry import MAX_AMBIGUOUS, Retrier
+from otel_dspy.mlflow.tracking.store.artifact_store import ArtifactStore
+from otel_dspy.mlflow.tracking.store.store import Store
+from tests.support.loopback_server import running
+from tests.support.waiting import awaited
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
+
+PAGE: Final = (404, b"<html><h1>404 Not Found</h1></html>")
+
+
+class Proxy(http.server.ThreadingHTTPServer):
+    """Gives each of these answers once, then those of an MLflow without experiments and with artifacts."""
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), _Handler)
+        self.own: list[tuple[int, bytes]] = []
+        self.requests = 0
+
+    @property
+    def uri(self) -> str:
+        """Where it listens."""
+        return f"http://127.0.0.1:{self.server_address[1]}"
+
+
+class _Handler(http.server.BaseHTTPRequestHandler):
+    def _serve(self) -> None:
+        assert isinstance(self.server, Proxy)
+        self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        self.server.requests += 1
+        status, body = self.server.own.pop(0) if self.server.own else (200, b"{}")
+        self.send_response_only(status)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    do_GET = do_POST = do_PUT = _serve  # noqa: N815 - the names that the base class calls
+
+
+class NoPauses(threading.Event):
+    """A stop event that is never set and is not waited for."""
+
+    def wait(self, timeout: float | None = None) -> bool:
+        """Return at once."""
+        del timeout
+        return False
+
+
+@pytest.fixture
+def proxy() -> Generator[Proxy]:
+    """A proxy on a free port."""
+    with running(Proxy()) as server:
+        yield server
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        PAGE,
+        (404, b"404 page not found\n"),
+        (404, b'{"message": "no Route matched with those values"}'),
+        (400, b""),
+        (405, b"<html></html>"),
+        (410, b"[]"),
+    ],
+    ids=["page", "text", "JSON of a gateway", "nothing", "method", "JSON of another kind"],
+)
+def test_while_nothing_reaches_mlflow_requests_are_retried(
+    proxy: Proxy, answer: tuple[int, bytes], caplog: pytest.LogCaptureFixture
+) -> None:
+    """Nothing is rejected, however often the proxy answers so."""
+    store = Store(proxy.uri)
+    proxy.own = [answer] * 20
+    tried = Retrier(proxy.uri, NoPauses(), store.answer)
+    assert tried.run("spans", store.answer).outcome is Outcome.DONE
+    assert proxy.own == []
+    assert "is unavailable; retrying with back-off" in caplog.text
+    assert "rejected" not in caplog.text
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        (404, b'{"error_code": "RESOURCE_DOES_NOT_EXIST", "message": "no"}'),
+        (404, b'{"detail": "no"}'),
+        (413, b"<html><h1>413 Request Entity Too Large</h1></html>"),
+    ],
+    ids=["MLflow", "MLflow's FastAPI", "a limit of the proxy"],
+)
+def test_an_answer_to_this_request_rejects_it_at_once(proxy: Proxy, answer: tuple[int, bytes]) -> None:
+    """MLflow's errors have a code, or a detail; a proxy that limits the size of requests has looked at it."""
+    store = Store(proxy.uri)
+    proxy.own = [answer] * 2
+    tried = Retrier(proxy.uri, NoPauses(), lambda: None)
+    assert tried.run("spans", store.answer).outcome is Outcome.REJECTED
+    assert proxy.requests == 1
+
+
+def test_a_path_that_the_server_lacks_is_rejected(proxy: Proxy, caplog: pytest.LogCaptureFixture) -> None:
+    """While MLflow accepts other requests, the third answer in a row is the path's."""
+    store = Store(proxy.uri)
+    proxy.own = [PAGE] * 20
+    tried = Retrier(proxy.uri, NoPauses(), lambda: None)
+    assert tried.run("spans", store.answer).outcome is Outcome.REJECTED
+    assert proxy.requests == MAX_AMBIGUOUS
+    assert "rejected spans" in caplog.text
+    assert "is unavailable" not in caplog.text
+
+
+@pytest.mark.parametrize("reached", [True, False], ids=["MLflow answers", "MLflow is away"])
+def test_artifacts_that_a_proxy_rejects_are_written_later(proxy: Proxy, *, reached: bool) -> None:
+    """Those that MLflow's server would take: none is left to the spool."""
+    proxy.own = [PAGE] * 3
+    left, written, answers = list[bool](), threading.Event(), [reached] * 3
+    queue = ArtifactQueue(
+        ArtifactStore(proxy.uri).write,
+        NoPauses(),
+        lambda: answers.pop(0) if answers else True,
+        lambda: left.append(True),
+    )
+    uri = f"{proxy.uri}/api/2.0/mlflow-artifacts/artifacts/0/run/artifacts"
+    queue.add(ArtifactWrite(uri, "a.json", "{}", written.set))
+
+    def sent() -> bool:
+        queue.send()
+        return written.is_set()
+
+    awaited(sent, "the artifact")
+    assert (proxy.own, left) == ([], [])
