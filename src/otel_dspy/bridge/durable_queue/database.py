@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 from otel_dspy.bridge.durable_queue import rejected_requests
 from otel_dspy.bridge.durable_queue.queue_error import QueueError
-from otel_dspy.bridge.durable_queue.queue_folder import database_file, note_owner, owner
+from otel_dspy.bridge.durable_queue.queue_folder import database_file, file_identity, note_owner, owner
 from otel_dspy.bridge.durable_queue.stored_request import QueuedRequest, pending_request, routing_text
 from otel_dspy.mlflow.tracking_uri import storable_uri
 
@@ -49,8 +49,9 @@ class QueueDatabase:
         """
         self._folder = folder
         self._tracking_uri = tracking_uri
-        path = database_file(folder)
-        self._connection = sqlite3.connect(path, timeout=0, isolation_level=None, check_same_thread=False)
+        self._path = database_file(folder)
+        self._identity = file_identity(self._path)
+        self._connection = sqlite3.connect(self._path, timeout=0, isolation_level=None, check_same_thread=False)
         try:
             self._prepare()
         except sqlite3.Error as error:
@@ -100,6 +101,11 @@ class QueueDatabase:
                 "choose another folder for this one"
             )
         return f"--queue: {self._folder} cannot be used: {error}"
+
+    @property
+    def moved(self) -> bool:
+        """Whether the file was deleted or moved while it is open: SQLite writes to it, and no later bridge reads it."""
+        return file_identity(self._path) != self._identity
 
     def totals(self) -> tuple[int, int]:
         """Return the number of queued requests and their bytes, without rejected ones."""

@@ -77,6 +77,8 @@ class DurableQueue:
         self._limit_reported = False
         self._silent_until = 0.0
         self._oldest: float | None = None
+        self._moved = False
+        """Its file was deleted or moved: nothing is accepted, and what it has is still written to MLflow."""
         self.requests = 0
         """Number of stored requests, without rejected ones."""
         self.rejected = 0
@@ -141,7 +143,7 @@ class DurableQueue:
         """
         deadline = time.monotonic() + patience
         with self._changed:
-            while not self._drained() and self._writer.failing_since is None and self.error is None:
+            while not self._drained() and self._writer.failing_since is None and self._readable:
                 left = deadline - time.monotonic()
                 if left <= 0:
                     break
@@ -156,7 +158,13 @@ class DurableQueue:
         if self._database is None:
             return
         self._thread.join(JOIN)
-        if self.requests:
+        if self.requests and self._database.moved:
+            _logger.error(
+                "%d requests (%d bytes) were in the queue %s, which was deleted or moved: they are lost, unless its "
+                "files still exist and a bridge is started with their folder as --queue",
+                self.requests, self._stored, self.folder,
+            )  # fmt: skip
+        elif self.requests:
             _logger.info(
                 "%d requests (%d bytes) stay in the queue %s; the next bridge with this queue writes them to MLflow",
                 self.requests, self._stored, self.folder,
@@ -188,7 +196,11 @@ class DurableQueue:
         return bool(self._appended or self._finished or self._closing) or self._can_feed()
 
     def _can_feed(self) -> bool:
-        return self._feeding and self.error is None and self._order.available
+        return self._feeding and self._readable and self._order.available
+
+    @property
+    def _readable(self) -> bool:
+        return self.error is None or self._moved
 
     def _seconds(self) -> float | None:
         """Return how long to wait for an event at most."""
@@ -203,8 +215,9 @@ class DurableQueue:
         chosen = [one for one in appended if one[1].set_running_or_notify_cancel()]
         error: Exception | None = None
         if chosen or not self._done.empty or self.error is not None:
+            error = self._error_if_moved(database)
             try:
-                self._write(database, chosen)
+                self._write(database, chosen if error is None else [])
             except Exception as failed:  # noqa: BLE001 - the thread has to go on
                 error = failed
             self._report(error)
@@ -216,6 +229,15 @@ class DurableQueue:
                 stored.set_result(None)
             else:
                 stored.set_exception(error if isinstance(error, QueueError) else QueueError(str(error)))
+
+    def _error_if_moved(self, database: QueueDatabase) -> QueueError | None:
+        self._moved = database.moved
+        if not self._moved:
+            return None
+        return QueueError(
+            f"the queue {self.folder} was deleted or moved while the bridge uses it: move it back, or restart the "
+            "bridge to create a new one"
+        )
 
     def _write(self, database: QueueDatabase, chosen: list[_Appended]) -> None:
         written, rejected = self._done.written, self._done.rejected

@@ -44,6 +44,15 @@ def database_file(folder: Path) -> Path:
     return path
 
 
+def file_identity(path: Path) -> tuple[int, int] | None:
+    """Return what identifies the file at a path, whatever its name; None if there is no file."""
+    try:
+        found = path.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    return found.st_dev, found.st_ino
+
+
 def note_owner(folder: Path) -> None:
     """Note the id of this process, for the error message of a second one."""
     with suppress(OSError):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import threading
 from collections import Counter
 from contextlib import contextmanager
@@ -287,3 +288,58 @@ def test_a_disk_that_fails_is_reported_and_recovers(
     assert lines == [
         f"the queue {tmp_path} cannot be written: database or disk is full; clients are asked to send requests again"
     ]
+
+
+@pytest.mark.parametrize("deleted", [True, False], ids=["deleted", "moved"])
+def test_a_queue_that_is_deleted_or_moved_accepts_nothing(
+    tmp_path: Path, mlflow: Mlflow, caplog: pytest.LogCaptureFixture, *, deleted: bool
+) -> None:
+    """No request is acknowledged that no later bridge would find; what was in it is written if MLflow accepts it."""
+    folder, elsewhere = tmp_path / "queue", tmp_path / "elsewhere"
+    mlflow.available.clear()
+    with running(folder) as queue:
+        stored(queue, request(1))
+        folder.rename(elsewhere)
+        if deleted:
+            shutil.rmtree(elsewhere)
+        for _ in range(2):
+            failed = queue.append(request(2))
+            assert failed is not None
+            with pytest.raises(QueueError, match="was deleted or moved"):
+                failed.result(PATIENCE)
+        assert queue.error is not None
+        assert queue.requests == 1
+        mlflow.available.set()
+        awaited(lambda: queue.requests == 0, "the first")
+    assert mlflow.recorded == ["1"]
+    assert caplog.text.count("was deleted or moved") == 1
+
+
+def test_a_queue_that_is_moved_back_accepts_requests_again(tmp_path: Path, mlflow: Mlflow) -> None:
+    """Without a restart."""
+    folder, elsewhere = tmp_path / "queue", tmp_path / "elsewhere"
+    with running(folder) as queue:
+        folder.rename(elsewhere)
+        failed = queue.append(request(1))
+        assert failed is not None
+        with pytest.raises(QueueError, match="was deleted or moved"):
+            failed.result(PATIENCE)
+        elsewhere.rename(folder)
+        awaited(lambda: queue.error is None, "its recovery")
+        stored(queue, request(2))
+        awaited(lambda: queue.requests == 0, "the second")
+    assert mlflow.recorded == ["2"]
+
+
+def test_the_end_of_a_bridge_names_the_requests_of_a_deleted_queue(
+    tmp_path: Path, mlflow: Mlflow, caplog: pytest.LogCaptureFixture
+) -> None:
+    """They do not stay in it."""
+    folder = tmp_path / "queue"
+    with running(folder) as queue:
+        queue.drain(0)
+        stored(queue, request(1))
+        shutil.rmtree(folder)
+    assert mlflow.recorded == []
+    assert f"were in the queue {folder}, which was deleted or moved: they are lost" in caplog.text
+    assert "stay in the queue" not in caplog.text
