@@ -24,6 +24,21 @@ _BINARY: Final[int] = getattr(os, "O_BINARY", 0)
 """Windows alone has it, and would write two bytes for the end of a line without it."""
 
 
+_INCOMPLETE: Final = ".restored"
+"""Suffix of a file while it is written again: no file of the spool yet."""
+_COPIED_AT_ONCE: Final = 1024 * 1024
+
+
+def _created(path: Path) -> int:
+    """Create a file of the spool, and its folder if it is missing; return its descriptor, with a lock."""
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_APPEND | _BINARY, 0o600)
+    if fcntl is not None:
+        with suppress(OSError):  # a file system without locks: `replay` then cannot detect this process
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    return descriptor
+
+
 @dataclass(slots=True)
 class _Segment:
     path: Path
@@ -33,6 +48,16 @@ class _Segment:
     """Number of the last record in the file."""
     torn: bool = False
     """Part of a line follows `size` and could not be truncated: nothing more is written to the file."""
+
+    @property
+    def is_in_place(self) -> bool:
+        """Whether the file is still at its path: not deleted or moved while it is open."""
+        try:
+            return os.path.samestat(self.path.stat(), os.fstat(self.descriptor))
+        except (FileNotFoundError, NotADirectoryError):
+            return False
+        except OSError:  # the open file can be written nevertheless
+            return True
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +93,9 @@ class SpoolSegments:
         """
         if not lines:
             return
+        for written in self._segments.values():
+            if not written.is_in_place:
+                self._restore(written)
         segment = self._current()
         data = b"".join(line + b"\n" for _, line in lines)
         view = memoryview(data)
@@ -87,16 +115,35 @@ class SpoolSegments:
     def _current(self) -> _Segment:
         if (newest := self._newest) is not None:
             return newest
-        where = folder()
-        where.mkdir(mode=0o700, parents=True, exist_ok=True)
-        path = where / f"{self._stem}-{self._kind}-{self._next:04}{SUFFIX}"
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_APPEND | _BINARY, 0o600)
-        if fcntl is not None:
-            with suppress(OSError):  # a file system without locks: `replay` then cannot detect this process
-                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        segment = self._segments[self._next] = _Segment(path, descriptor)
+        path = folder() / f"{self._stem}-{self._kind}-{self._next:04}{SUFFIX}"
+        segment = self._segments[self._next] = _Segment(path, _created(path))
         self._next += 1
         return segment
+
+    @staticmethod
+    def _restore(segment: _Segment) -> None:
+        """Write a file to its path again, from the one that is still open.
+
+        Raises:
+            OSError: it cannot be written; the open one is unchanged.
+        """
+        copy = segment.path.with_suffix(_INCOMPLETE)
+        copy.unlink(missing_ok=True)
+        descriptor = _created(copy)
+        try:
+            at = 0
+            while at < segment.size:
+                # Not beyond its size, where a torn line may follow.
+                at += os.write(descriptor, os.pread(segment.descriptor, min(_COPIED_AT_ONCE, segment.size - at), at))
+            copy.replace(segment.path)
+            # The number stays: a concurrent `read` reads the same lines from either.
+            os.dup2(descriptor, segment.descriptor, inheritable=False)
+            segment.torn = False
+        except OSError:
+            copy.unlink(missing_ok=True)
+            raise
+        finally:
+            os.close(descriptor)
 
     @property
     def _newest(self) -> _Segment | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import Final
+from typing import Final, cast
 
 _MEMBERS: Final = frozenset({"error_code", "detail"})
 """Members of such a JSON object: of MLflow's own handlers, or of FastAPI's, as for spans."""
@@ -19,4 +19,4 @@ def is_mlflow_error(body: str) -> bool:
         found = json.loads(body)
     except (ValueError, RecursionError):
         return False
-    return isinstance(found, dict) and not _MEMBERS.isdisjoint(found)
+    return isinstance(found, dict) and not _MEMBERS.isdisjoint(cast("dict[str, object]", found))
