@@ -48,7 +48,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(body)
 
-    do_GET = do_POST = do_PUT = _serve  # noqa: N815 - the names that the base class calls
+    do_GET = do_POST = do_PUT = _serve
 
 
 class NoPauses(threading.Event):
