@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import permutations
 from typing import TYPE_CHECKING, Any
+
+import pytest
 
 from otel_dspy.mlflow.mapping.traces import late_start_scores
 from otel_dspy.mlflow.mapping.traces.late_start_scores import LateStartScores
@@ -12,8 +15,6 @@ from otel_dspy.mlflow.records.route import Destination, Experiment, Options, Roo
 from tests.support.mapped_spans import IDENTITY, span
 
 if TYPE_CHECKING:
-    import pytest
-
     from otel_dspy.mlflow.records.span import SpanRecord
 
 PLACE = Destination("sqlite://", Experiment())
@@ -43,6 +44,7 @@ def tags(*spans: tuple[SpanRecord, Route]) -> dict[str, str]:
     for one, route in spans:
         for operation in scores.add(record_of(one), route):
             assert operation.trace_id not in found
+            assert operation.key == f"{one.span_id}/against_start"
             found[operation.trace_id] = operation.tags["otel_dspy.against_start"]
     return found
 
@@ -54,6 +56,29 @@ def test_the_start_is_scored_last() -> None:
     for order in permutations(given):
         assert tags(*also, *order) == {"0a": "improved", "0b": "worse"}
         assert tags(*order, *also, example(2, "b", 0.5)) == {"0a": "improved", "0b": "worse", "2b": "worse"}
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"context": {"kind": RootKind.CALL}},
+        {"context": {"root_id": "another"}},
+        {"context": {"joined": True}},
+        {"options": Options(log_traces=False)},
+    ],
+)
+def test_only_traces_of_their_own_are_tagged(changes: dict[str, Any]) -> None:
+    """An example within another trace, or without one in MLflow, is not."""
+    found, route = example(0, "a", 1.0)
+    context = replace(route.context, **changes.get("context", {}))
+    changed = replace(route, context=context, options=changes.get("options", route.options))
+    assert tags(example(1, "a", 0.0), START, (found, route)) == {"0a": "improved"}
+    assert tags(example(1, "a", 0.0), START, (found, changed)) == {}
+
+
+def test_the_start_is_not_compared_with_itself() -> None:
+    """Of an example that it scored twice the first score counts."""
+    assert tags(example(1, "a", 0.0), example(1, "a", 1.0), START, example(0, "a", 0.5)) == {"0a": "improved"}
 
 
 def test_what_is_not_compared() -> None:
@@ -75,3 +100,4 @@ def test_memory_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(late_start_scores, "MAX_EXAMPLES", 2)
     assert tags(example(0, "a", 1.0), example(1, "a", 0.0), example(2, "a", 1.0), START) == {"0a": "improved"}
     assert tags(example(0, "a", 1.0), ended("compile"), example(1, "a", 0.0), START) == {}
+    assert tags(ended("compile")) == {}

@@ -66,9 +66,16 @@ class LateStartScores:
             case TrialRecord(kind=kind, score=float(), state="complete") if kind == BASELINE:
                 yield from self._started(record)
             case ExampleRecord(
-                compile_id=str(), trial=int(), example_id=str(), initial_score=None, within_example=False
+                compile_id=str(compile_id),
+                trial=int(trial),
+                example_id=str(example_id),
+                initial_score=None,
+                within_example=False,
             ):
-                yield from self._scored(record, route)
+                if (score := counted_score(record)) is not None:
+                    trace_id = _own_trace(record, route)
+                    scored = _Scored(trial, example_id, score, trace_id, record.span.span_id)
+                    yield from self._scored(compile_id, scored)
             case CompileRecord():
                 known = self._compiles.get(record.identity.compile_id)
                 # Of a compile whose start has not been scored, or has been before its other examples were.
@@ -95,21 +102,10 @@ class LateStartScores:
         for example in [*known.waiting]:
             yield from _resolved(known, example)
 
-    def _scored(self, example: ExampleRecord, route: Route) -> Iterator[TagTrace]:
-        score, context = counted_score(example), route.context
-        if score is None or example.compile_id is None or example.trial is None or example.example_id is None:
-            return
-        known = self._of(example.compile_id)
+    def _scored(self, compile_id: str, one: _Scored) -> Iterator[TagTrace]:
+        known = self._of(compile_id)
         if known.kept >= MAX_EXAMPLES:
             return
-        own = context.kind is RootKind.EXAMPLE and context.root_id == example.span.span_id and not context.joined
-        one = _Scored(
-            example.trial,
-            example.example_id,
-            score,
-            context.trace_id if own and logs_traces(route.options, context) else None,
-            example.span.span_id,
-        )
         known.kept += 1
         known.waiting.setdefault(one.example, []).append(one)
         if one.trial == known.start:
@@ -118,12 +114,19 @@ class LateStartScores:
             yield from _resolved(known, one.example)
 
 
+def _own_trace(example: ExampleRecord, route: Route) -> str | None:
+    """Return the id of the example's trace in MLflow; None if it has none of its own."""
+    context = route.context
+    own = context.kind is RootKind.EXAMPLE and context.root_id == example.span.span_id and not context.joined
+    return context.trace_id if own and logs_traces(route.options, context) else None
+
+
 def _resolved(known: _Compile, example: str) -> Iterator[TagTrace]:
     """Yield the tags of the examples with this id, once the start has scored it."""
     start = known.start_scores.get(example)
     if start is None:
         return
-    for one in known.waiting.pop(example, ()):
+    for one in known.waiting.pop(example):
         found = change(one.score, start) if one.trial != known.start else None
         if one.trace_id is not None and found in {"improved", "worse"}:
             yield TagTrace(
