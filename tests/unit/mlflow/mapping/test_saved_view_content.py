@@ -75,12 +75,12 @@ def test_a_view_of_an_earlier_revision_is_replaced() -> None:
     ],
 )
 def test_a_changed_view_of_the_first_revision_is_kept(changes: dict[str, object]) -> None:
-    """A user has changed it, or it is none that can be read."""
+    """A user has changed it, or it cannot be read."""
     assert trials_view(_first_revision(**changes), 9) == {}
 
 
 @pytest.mark.parametrize("view", ["mine", "[]", "{}"])
-def test_a_text_that_is_no_view_is_kept(view: str) -> None:
+def test_another_text_is_kept(view: str) -> None:
     """Whatever it was before."""
     assert trials_view({**_first_revision(), TAG: view}, 9) == {}
 
