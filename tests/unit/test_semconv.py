@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from otel_dspy import semconv
-from tools.generate_semconv import ROOT, stale
+from tools import generate_semconv
+from tools.generate_semconv import ROOT, main, stale
 from tools.semconv_parser import ContractError, load
 
 if TYPE_CHECKING:
@@ -18,6 +19,24 @@ def test_what_is_generated_is_up_to_date() -> None:
     """`semconv.py` and `docs/reference.md` are what `semconv/*.yaml` gives today."""
     paths = [str(path.relative_to(ROOT)) for path in stale(load())]
     assert not paths, f"stale: {', '.join(paths)}: run `make semconv` and commit what it writes"
+
+
+def test_a_stale_file_is_found(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """`--check` ends with 1 and names each file that is missing or differs; both are up to date once they are written."""
+    constants, reference = tmp_path / "semconv.py", tmp_path / "reference.md"
+    monkeypatch.setattr(generate_semconv, "ROOT", tmp_path)
+    monkeypatch.setattr(generate_semconv, "CONSTANTS", constants)
+    monkeypatch.setattr(generate_semconv, "REFERENCE", reference)
+    assert main(["--check"]) == 1
+    assert [line.split()[0] for line in capsys.readouterr().err.splitlines()] == ["semconv.py", "reference.md"]
+    assert not constants.exists()
+    assert main([]) == 0
+    assert main(["--check"]) == 0
+    reference.write_text(f"{reference.read_text(encoding='utf-8')}one more\n", encoding="utf-8")
+    assert stale(load()) == [reference]
+    assert main(["--check"]) == 1
 
 
 def test_every_attribute_has_its_constant() -> None:

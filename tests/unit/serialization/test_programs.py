@@ -161,7 +161,7 @@ def test_identity_is_that_of_content_alone(kind: str) -> None:
     assert snapshot(plain.deepcopy()).id == known
     for change in CHANGES:
         changed = with_demos(programs()[kind]())
-        if predictors(changed):
+        if kind != "flex":  # has code in their place
             change(predictors(changed)[-1])
             assert snapshot(changed).id != known
 

@@ -128,6 +128,7 @@ def test_queries_of_many_threads_keep_their_own_parents() -> None:
     retrievals = {span.context.span_id for span in recorder.named("retrieval") if span.context}
     parents = [span.parent.span_id for span in recorder.named("embeddings") if span.parent]
     assert len(retrievals) == 16
+    assert parents
     assert len(parents) == len(recorder.named("embeddings"))
     assert set(parents) <= retrievals
 
