@@ -40,6 +40,17 @@ def test_changes_with_what_is_beside_them() -> None:
     ]
 
 
+def test_few_words_between_two_changes_are_shown_whole() -> None:
+    """As many as would be shown of a longer text; with one more, four words on each side."""
+    few = "one two three four five six seven eight"
+    assert lines(excerpt((f"Tell {few} end.", f"Tell now {few} really end."))) == [
+        f"a: Tell[+ now] {few} [+really ]end."
+    ]
+    assert lines(excerpt((f"Tell zero {few} end.", f"Tell now zero {few} really end."))) == [
+        "a: Tell[+ now] zero one two three … five six seven eight [+really ]end."
+    ]
+
+
 def test_a_rewritten_text_is_not_compared_word_by_word() -> None:
     """Both texts as they are: the words that they share by chance would tear them apart."""
     assert lines(excerpt(("Tell the sentiment of a tweet.", "You may use the provided example as a template."))) == [

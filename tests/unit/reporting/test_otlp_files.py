@@ -5,10 +5,13 @@ from typing import TYPE_CHECKING, Any
 
 from otel_dspy.mlflow.delivery.spool_folder import is_spool_file
 from otel_dspy.mlflow.delivery.spool_line import parse_line
+from otel_dspy.otlp_requests import protobuf_spans
 from otel_dspy.reporting.files.otlp_files import spool_of_files
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    import pytest
 
 TRACE = "1" * 32
 
@@ -63,6 +66,16 @@ def test_what_cannot_be_read(tmp_path: Path) -> None:
     assert names(spool) == ["span 1", None]
     assert [number for number, _ in results[0].damaged] == [1, 2]
     assert results[1].trouble == "the file cannot be read: No such file or directory"
+
+
+def test_a_request_of_too_many_parts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is reported as damaged, and the requests after it are read."""
+    monkeypatch.setattr(protobuf_spans, "MAX_PARTS", 4)
+    file, spool = tmp_path / "traces.json", tmp_path / "control.jsonl"
+    file.write_text(f"{request(*(span(number, 'trial', 1) for number in (2, 3, 4)))}\n{request(span(1, 'compile', 2))}\n")
+    [result] = spool_of_files([file], spool)
+    assert result.damaged == [(1, "the request has more than 4 spans, scopes and resources")]
+    assert names(spool)[-2:] == ["span 1", None]
 
 
 def test_spool_files_are_recognized(tmp_path: Path) -> None:

@@ -8,8 +8,9 @@ import dspy
 import pytest
 from mlflow import MlflowClient
 from mlflow.entities import Span
+from mlflow.entities import span as mlflow_span
 
-from otel_dspy.rerun.recorded_call import recorded_call
+from otel_dspy.rerun.recorded_call import OPERATION, recorded_call
 from otel_dspy.rerun.stored_span import stored_call
 from tests.support.in_process_lm import engine_of, in_process_lm
 from tests.support.recorded_run import recording_into
@@ -41,3 +42,17 @@ def test_a_span_as_stored_and_as_mlflow_reads_it(tmp_path: Path) -> None:
         assert made == recorded_call(other.attributes, other.start_ns, other.error, "here")
         assert made is not None
     assert sorted(one.error or "" for one in stored if one is not None)[1].endswith("busy")
+
+
+def test_attributes_that_are_no_json_texts() -> None:
+    """Another client may have written them: they are what MLflow's own reading gives."""
+    attributes = {"mlflow.traceRequestID": '"tr-1"', OPERATION: '"chat"', "plain": "no JSON", "number": 3}
+    stored: Any = {
+        "name": "chat", "trace_id": "AAAAAAAAAAAAAAAAAAAAAQ==", "span_id": "AAAAAAAAAAE=", "parent_span_id": None,
+        "start_time_unix_nano": 1, "end_time_unix_nano": 2, "status": {"code": "STATUS_CODE_OK", "message": ""},
+        "attributes": attributes, "events": [],
+    }  # fmt: skip
+    lazy: Any = getattr(mlflow_span, "LazySpan", Span.from_dict)  # which is what stores of newer versions return
+    read = stored_call(lazy(stored))
+    assert read is not None
+    assert [read.attributes[name] for name in attributes] == ["tr-1", "chat", "no JSON", 3]
