@@ -8,6 +8,8 @@ from opentelemetry.sdk.trace import SpanLimits, TracerProvider
 
 from otel_dspy import DSPyInstrumentor
 from otel_dspy.mlflow import MlflowSpanProcessor, autolog
+from otel_dspy.mlflow.dropped_attributes_warning import DroppedAttributesWarning
+from otel_dspy.mlflow.records.span import SpanRecord
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -53,3 +55,16 @@ def test_a_provider_that_drops_attributes_is_named_once(tmp_path: Path, caplog: 
     assert message.startswith("The limits of the tracer provider dropped 3 attributes of the span 'many': runs, scores")
     assert "OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT" in message
     assert "more than the span has (11)" in message
+
+
+def test_a_bridge_names_a_hundred_services(caplog: pytest.LogCaptureFixture) -> None:
+    """Each once; a cluster whose processes all have names of their own does not fill the log."""
+    warning = DroppedAttributesWarning()
+    for number in (0, *range(102)):
+        span = SpanRecord(
+            trace_id="1" * 32, span_id="1" * 16, parent_id=None, name="call", kind="INTERNAL", start_ns=1, end_ns=2,
+            attributes={}, resource={"service.name": f"worker {number}"},
+        )  # fmt: skip
+        warning.span_received(span, 3)
+    named = [one.getMessage().partition(" of the service ")[2].partition(":")[0] for one in caplog.records]
+    assert named == [f"'worker {number}'" for number in range(100)]
