@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from otel_dspy.reporting.compile_result import Example, ExampleResult
-from otel_dspy.reporting.sections.hard_cases import Answer, HardCases, hard_cases
+from otel_dspy.reporting.sections.hard_cases import Answer, hard_cases
 from tests.unit.reporting.optimizations import optimization, trial
+
+if TYPE_CHECKING:
+    from otel_dspy.reporting.sections.hard_cases import HardCases
 
 
 def _unsolved(examples: int, answers: list[str], question: str = "?", label: str = "yes") -> HardCases:
