@@ -185,6 +185,22 @@ def test_measuring_needs_instrumentation() -> None:
         forecast(_copro(), dspy.Predict("question -> answer"), examples(4), measure=1)
 
 
+def test_a_measured_call_that_the_cache_answered_is_not_counted() -> None:
+    """The others have the tokens of a call; a note gives the reason."""
+    program, trainset = dspy.Predict("question -> answer"), examples(2)
+    found: list[Any] = []
+    for name, before in (("openai/not-cached", 0), ("openai/half-cached", 1)):
+        with recording(), dspy.context(lm=in_process_lm(dspy_script({}), name, cache=True)):
+            for example in trainset[:before]:
+                program(**example.inputs())
+            found.append(forecast(_copro(), program, trainset, measure=2))
+    cold, half = found
+    assert cold.tokens.likely > 0
+    assert half.tokens == cold.tokens
+    note = "DSPy's cache answered some of the measured calls: they have no tokens, no cost and no duration."
+    assert [note in one.notes for one in found] == [False, True]
+
+
 def test_rates_of_a_run_that_the_cache_answered(tmp_path: Path) -> None:
     """Such a run has no tokens; a note gives the reason."""
     program, trainset = dspy.Predict("question -> answer"), examples(2)

@@ -120,6 +120,9 @@ def test_few_examples_cannot_be_tested() -> None:
     assert result.exit_status == 2
     assert result.line.endswith("allowed, and 5 examples are too few for a test: 6 are needed")
     assert checked(run("000000", "a"), run("111111", "b"), Limits()).exit_status == 1
+    slightly_lower = checked(run("011111", "a"), run("111111", "b"), Limits())
+    assert slightly_lower.exit_status == 0
+    assert "but that is noise: 0 examples improved and 1 got worse, of 6" in slightly_lower.line
 
 
 def test_another_validation_set_is_named() -> None:

@@ -72,7 +72,9 @@ def test_a_request_of_too_many_parts(tmp_path: Path, monkeypatch: pytest.MonkeyP
     """It is reported as damaged, and the requests after it are read."""
     monkeypatch.setattr(protobuf_spans, "MAX_PARTS", 4)
     file, spool = tmp_path / "traces.json", tmp_path / "control.jsonl"
-    file.write_text(f"{request(*(span(number, 'trial', 1) for number in (2, 3, 4)))}\n{request(span(1, 'compile', 2))}\n")
+    file.write_text(
+        f"{request(*(span(number, 'trial', 1) for number in (2, 3, 4)))}\n{request(span(1, 'compile', 2))}\n"
+    )
     [result] = spool_of_files([file], spool)
     assert result.damaged == [(1, "the request has more than 4 spans, scopes and resources")]
     assert names(spool)[-2:] == ["span 1", None]

@@ -101,3 +101,19 @@ def test_the_same_fields(build: Any, caplog: pytest.LogCaptureFixture) -> None:
     predictor.signature = predictor.signature.with_updated_fields(last, prefix="So:")
     loaded(build(), recorded.dump_state(), "run 1")
     assert caplog.messages == []
+
+
+def test_programs_with_other_predictors() -> None:
+    """The message names those of both, by path; a program of code alone has none."""
+
+    class Code(dspy.Module):
+        """A program without predictors."""
+
+    nested, state = Twice("question -> answer"), dspy.Predict("question -> answer").dump_state()
+    for program, state_of, named in (
+        (nested, state, "self; the given one has inner.predict"),
+        (Code(), state, "self; the given one has none"),
+        (dspy.Predict("question -> answer"), nested.dump_state(), "inner.predict; the given one has self"),
+    ):
+        with pytest.raises(RerunError, match=f"^The program of run r has the predictors {named}. Pass a program that"):
+            loaded(program, state_of, "run r")

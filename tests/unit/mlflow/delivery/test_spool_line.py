@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import math
+import re
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -89,6 +90,22 @@ def without_route(line: str) -> str:
 def without_start(line: str) -> str:
     """A field is missing."""
     return line.replace("startTimeUnixNano", "start")
+
+
+def with_endless_start(line: str) -> str:
+    """A number that Python's JSON takes and that is no time."""
+    return re.sub(r'("startTimeUnixNano": ?)"1"', r"\1Infinity", line)
+
+
+def with_spans(spans: list[Any]) -> Callable[[str], str]:
+    """The line with these spans in the place of its own."""
+
+    def damage(line: str) -> str:
+        request = json.loads(line)
+        request["resourceSpans"][0]["scopeSpans"][0]["spans"] = spans
+        return json.dumps(request)
+
+    return damage
 
 
 errors = st.builds(failed, spans, text.filter(bool))
@@ -184,6 +201,9 @@ def test_the_line_that_ends_a_file() -> None:
         (of_another_kind, "not a span of otel-dspy's spool"),
         (without_route, "it has no route"),
         (without_start, "startTimeUnixNano"),
+        (with_endless_start, "OverflowError"),
+        (with_spans([]), "ValueError"),
+        (with_spans(["text"]), "AttributeError"),
     ],
 )
 def test_damage_is_reported(damage: Callable[[str], str], reason: str) -> None:
