@@ -187,12 +187,13 @@ def test_measuring_needs_instrumentation() -> None:
 
 def test_a_measured_call_that_the_cache_answered_is_not_counted() -> None:
     """The others have the tokens of a call; a note gives the reason."""
-    program, trainset = dspy.Predict("question -> answer"), examples(2)
+    program: Any = dspy.Predict("question -> answer")
+    trainset: list[Any] = examples(2)
     found: list[Any] = []
     for name, before in (("openai/not-cached", 0), ("openai/half-cached", 1)):
         with recording(), dspy.context(lm=in_process_lm(dspy_script({}), name, cache=True)):
             for example in trainset[:before]:
-                program(**example.inputs())
+                program(question=example.question)
             found.append(forecast(_copro(), program, trainset, measure=2))
     cold, half = found
     assert cold.tokens.likely > 0

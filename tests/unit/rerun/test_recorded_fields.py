@@ -109,11 +109,13 @@ def test_programs_with_other_predictors() -> None:
     class Code(dspy.Module):
         """A program without predictors."""
 
-    nested, state = Twice("question -> answer"), dspy.Predict("question -> answer").dump_state()
-    for program, state_of, named in (
-        (nested, state, "self; the given one has inner.predict"),
-        (Code(), state, "self; the given one has none"),
-        (dspy.Predict("question -> answer"), nested.dump_state(), "inner.predict; the given one has self"),
-    ):
+    single: Any = dspy.Predict("question -> answer")
+    nested: Any = Twice("question -> answer")
+    cases: list[tuple[Any, dict[str, Any], str]] = [
+        (nested, single.dump_state(), "self; the given one has inner.predict"),
+        (Code(), single.dump_state(), "self; the given one has none"),
+        (single, nested.dump_state(), "inner.predict; the given one has self"),
+    ]
+    for program, state, named in cases:
         with pytest.raises(RerunError, match=f"^The program of run r has the predictors {named}. Pass a program that"):
-            loaded(program, state_of, "run r")
+            loaded(program, state, "run r")
