@@ -10,6 +10,7 @@ import urllib.request
 from dataclasses import dataclass
 from difflib import get_close_matches
 from http import HTTPStatus
+from http.client import HTTPException
 from importlib.metadata import entry_points
 from importlib.util import find_spec
 from pathlib import Path
@@ -31,6 +32,12 @@ SERVER_CERTIFICATE: Final = "MLFLOW_TRACKING_SERVER_CERT_PATH"
 _FILE_STORES: Final = "MLFLOW_ALLOW_FILE_STORE"
 """Variable of MLflow versions that reject a folder without it."""
 _DENIED: Final = frozenset({HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN})
+_MLFLOWS_NOT_JSON: Final = "was not in a valid JSON format"
+"""Part of MLflow's message on an answer with status 200 that is not MLflow's (3.17, `utils/rest_utils.py`)."""
+_NO_SERVER: Final = (
+    f"{TRACKING_URI} must be the address of an MLflow server itself, with its path if it has one, and not one that "
+    "redirects to it or to a login"
+)
 _SCHEMES: Final = frozenset({
     "databricks", "databricks-uc", "file", "http", "https", "mssql", "mysql", "postgresql", "sqlite", "uc",
 })  # fmt: skip
@@ -128,6 +135,8 @@ def _health(uri: str) -> _Unhealthy | None:
             return None if healthy else _Unhealthy(f"status {answer.status}", decisive=True)
     except urllib.error.HTTPError as error:
         return _Unhealthy(f"status {error.code}", decisive=error.code not in _DENIED)
+    except HTTPException:  # of a server of another protocol, or of TLS
+        return _Unhealthy("its answer is not HTTP: is the port, and http:// or https://, right?", decisive=True)
     except (OSError, ValueError) as error:
         reason = getattr(error, "reason", error)
         return _Unhealthy(without_passwords(str(reason)), decisive=not isinstance(reason, ssl.SSLError))
@@ -167,31 +176,59 @@ def _outcome(uri: str, workspace: str) -> _Outcome | None:
 
 def _problem(outcome: _Outcome, shown: str, workspace: str) -> str | None:
     """Return the problem that a failed request shows; None where it may be a passing failure of the server."""
-    from otel_dspy.mlflow.tracking.requests.error_cause import (  # noqa: PLC0415 - seconds
-        error_cause,
-        untrusted_certificate,
-        was_not_sent,
-    )
-    from otel_dspy.mlflow.tracking.requests.error_classification import ErrorClass, classify  # noqa: PLC0415 - the same
-
-    status, error = outcome.status, outcome.error
-    if error is None:
+    if outcome.error is None:
         return None
+    if outcome.status is None:
+        return _problem_without_status(outcome.error, shown, workspace)
+    return _problem_of_status(outcome.status, outcome.error, shown, workspace)
+
+
+def _problem_of_status(status: int, error: Exception, shown: str, workspace: str) -> str | None:
+    from otel_dspy.mlflow.tracking.requests.error_classification import (  # noqa: PLC0415 - seconds
+        ErrorClass,
+        classify,
+    )
+
     if status in _DENIED:
         return (
             f"{shown} rejects the credentials (status {status}): set valid MLFLOW_TRACKING_USERNAME and "
             "MLFLOW_TRACKING_PASSWORD, or MLFLOW_TRACKING_TOKEN"
         )
-    if workspace and classify(error, status) is ErrorClass.NO_WORKSPACE:
-        return (
-            f"{WORKSPACE}={workspace} cannot be used with {shown}: {without_passwords(str(error))}. Set a "
-            "workspace that exists on the server, or unset the variable"
-        )
-    if status is None and (untrusted := untrusted_certificate(error)) is not None:
+    found = classify(error, status)
+    if workspace and found is ErrorClass.NO_WORKSPACE:
+        return _unusable_workspace(error, shown, workspace)
+    if found is ErrorClass.REJECTED:
+        return f"{shown} does not accept MLflow's requests (status {status}): {_NO_SERVER}"
+    return None
+
+
+def _problem_without_status(error: Exception, shown: str, workspace: str) -> str | None:
+    from otel_dspy.mlflow.tracking.requests.error_cause import (  # noqa: PLC0415 - seconds
+        error_cause,
+        untrusted_certificate,
+        was_not_sent,
+    )
+    from otel_dspy.mlflow.tracking.requests.error_classification import (  # noqa: PLC0415 - seconds
+        ErrorClass,
+        classify,
+    )
+
+    if workspace and classify(error) is ErrorClass.NO_WORKSPACE:
+        return _unusable_workspace(error, shown, workspace)
+    if (untrusted := untrusted_certificate(error)) is not None:
         return (
             f"MLflow's client does not trust the certificate of {shown} ({untrusted}): {SERVER_CERTIFICATE} must name "
             "a file with the certificate of its authority"
         )
-    if status is None and was_not_sent(error):
+    if _MLFLOWS_NOT_JSON in str(error):
+        return f"{shown} answers MLflow's requests with a web page or another text: {_NO_SERVER}"
+    if was_not_sent(error):
         return f"MLflow's client cannot send a request to {shown}: {error_cause(error, LONGEST_REASON)}"
     return None
+
+
+def _unusable_workspace(error: Exception, shown: str, workspace: str) -> str:
+    return (
+        f"{WORKSPACE}={workspace} cannot be used with {shown}: {without_passwords(str(error))}. Set a "
+        "workspace that exists on the server, or unset the variable"
+    )
