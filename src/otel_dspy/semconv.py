@@ -536,9 +536,9 @@ SPAN_DSPY_ADAPTER: Final = "adapter {} {}"
 SPAN_DSPY_PAYLOAD: Final = "payload"
 """A piece of a JSON text too large for one attribute."""
 SPAN_GEN_AI_INFERENCE: Final = "{} {}"
-"""One call of a language model, or one decision request (`dspy.experimental.TypeSafe`). Recorded through
-opentelemetry-util-genai; these are the attributes added to its own. Filled with `gen_ai.operation.name`,
-`gen_ai.request.model`.
+"""One call of a language model, or one decision request (`dspy.experimental.TypeSafe`, or a client of your own).
+Recorded through opentelemetry-util-genai; these are the attributes added to its own. Filled with
+`gen_ai.operation.name`, `gen_ai.request.model`.
 """
 SPAN_GEN_AI_EXECUTE_TOOL: Final = "execute_tool {}"
 """One tool call. Recorded through opentelemetry-util-genai. Filled with `gen_ai.tool.name`."""

@@ -1,9 +1,10 @@
-"""Decision requests by `dspy.experimental.TypeSafe`, which is no language model of DSPy: a `chat` span for each."""
+"""Decision requests by `dspy.experimental.TypeSafe` or a client of the user's own, no `BaseLM`s: a `chat` span for each."""
 
 from __future__ import annotations
 
 import asyncio
 import json
+import traceback
 from typing import TYPE_CHECKING, Any, cast
 
 import dspy
@@ -72,6 +73,117 @@ def test_a_decision_is_a_call_of_a_model(monkeypatch: pytest.MonkeyPatch, way: s
     (answer,) = json.loads(chat["gen_ai.output.messages"])
     assert json.loads(answer["parts"][0]["content"]) == {"large": {"noul": 0.9, "confidence": 0.9}}
     assert KEY not in str([span.attributes for span in recorder.spans])
+
+
+class _OwnClient:
+    """A client of the user's own: DSPy takes any object with this attribute."""
+
+    supports_decision_requests = True
+    model = "acme/judge-1"
+
+    def __init__(self, noul: float, fails: Exception | None = None) -> None:
+        self._noul = noul
+        self._fails = fails
+        self.requests: list[dict[str, Any]] = []
+
+    def __call__(self, state: Any, questions: Any) -> Any:
+        self.requests.append({"state": state, "questions": questions})
+        if self._fails is not None:
+            raise self._fails.with_traceback(None)
+        return {name: {"noul": self._noul, "confidence": 0.9} for name in questions}
+
+    async def acall(self, state: Any, questions: Any) -> Any:
+        return self(state, questions)
+
+
+@pytest.mark.parametrize("way", ["called", "awaited"])
+def test_a_client_of_the_users_own_is_a_model(way: str) -> None:
+    """Model, provider and content; it reports no tokens. The result is the same without instrumentation."""
+    client: Any = _OwnClient(0.9)
+    program: Any = dspy.Predict(IsLarge)
+
+    def decide() -> Any:
+        with dspy.context(lm=client):
+            return asyncio.run(program.acall(number="7")) if way == "awaited" else program(number="7")
+
+    recorder = same_with_and_without(decide, capture_content=True)
+    assert recorder.tree("") == ["module Predict", "  chat judge-1"]
+    (chat,) = recorder.attributes_of("chat")
+    (span,) = recorder.named("chat")
+    recorded = dict(span.attributes or {})
+    assert (recorded["gen_ai.provider.name"], recorded["gen_ai.request.model"]) == ("acme", "judge-1")
+    assert chat["module.name"] == "self"
+    assert not {name for name in recorded if name.startswith("gen_ai.usage")}
+    (request,) = json.loads(chat["gen_ai.input.messages"])
+    assert json.loads(request["parts"][0]["content"]) == client.requests[0]
+    (answer,) = json.loads(chat["gen_ai.output.messages"])
+    assert json.loads(answer["parts"][0]["content"]) == {"large": {"noul": 0.9, "confidence": 0.9}}
+
+
+@pytest.mark.parametrize("way", ["called", "awaited"])
+def test_a_client_of_the_users_own_that_fails(way: str) -> None:
+    """Its exception, with no frame of this package in the traceback."""
+    client: Any = _OwnClient(0.9, TimeoutError("no answer"))
+    program: Any = dspy.Predict(IsLarge)
+
+    def frames() -> list[str]:
+        with dspy.context(lm=client), pytest.raises(TimeoutError) as raised:
+            asyncio.run(program.acall(number="7")) if way == "awaited" else program(number="7")
+        return [entry.name for entry in traceback.extract_tb(raised.value.__traceback__)]
+
+    without = frames()
+    with recording() as recorder:
+        assert frames() == without
+    assert recorder.tree("", "error.type") == [
+        "module Predict error.type=TimeoutError ERROR()",
+        "  chat judge-1 error.type=TimeoutError ERROR(no answer)",
+    ]
+
+
+def test_a_client_that_cannot_be_awaited_fails_as_without_telemetry() -> None:
+    """DSPy's own exception, and no call."""
+    client: Any = type("NotAsync", (), {"supports_decision_requests": True, "__call__": _OwnClient.__call__})()
+    program: Any = dspy.Predict(IsLarge)
+
+    def decide() -> Any:
+        with dspy.context(lm=client):
+            return asyncio.run(program.acall(number="7"))
+
+    assert same_with_and_without(decide).tree("") == [
+        "module Predict ERROR('NotAsync' object has no attribute 'acall')"
+    ]
+
+
+def test_a_subclass_of_the_client_is_one_call(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With its tokens, where it calls the inherited method; one that does not has a call too."""
+    service = DecisionService(0.9)
+    service.install(monkeypatch)
+
+    base: Any = cast("Any", experimental).TypeSafe
+
+    def call_inherited(client: Any, state: Any, questions: Any) -> Any:
+        return base.__call__(client, state, questions)
+
+    logged: Any = type("Logged", (base,), {"__call__": call_inherited})
+    own = {"__call__": _OwnClient.__call__, "requests": list[Any](), "_fails": None, "_noul": 0.9}
+    local: Any = type("Local", (base,), own)
+    with recording() as recorder:
+        for kind in (logged, local):
+            with dspy.context(lm=kind(api_key=KEY, cache=False)):
+                dspy.Predict(IsLarge)(number="7")
+    assert recorder.tree("") == ["module Predict", "  chat jev-latest"] * 2
+    tokens = [(span.attributes or {}).get("gen_ai.usage.input_tokens") for span in recorder.named("chat")]
+    assert tokens == [INPUT_TOKENS, None]
+
+
+def test_a_calibration_counts_the_calls_of_the_users_own_client() -> None:
+    """Each pass over the training set calls it once for each example: it has no cache."""
+    client: Any = _OwnClient(0.3)
+    optimizer: Any = cast("Any", reanchor).ReAnchor(right, num_threads=1, require_cache=False)
+    with dspy.context(lm=client), recording() as recorder:
+        optimizer.compile(dspy.Predict(IsLarge), trainset=numbers(1, 2, 6, 7))
+    (compiled,) = recorder.attributes_of("compile")
+    assert compiled["usage.lm_calls"] == len(client.requests) == len(recorder.named("chat"))
 
 
 def test_without_content_there_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
