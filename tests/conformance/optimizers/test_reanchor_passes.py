@@ -39,3 +39,21 @@ def test_an_output_that_stays_as_it_was_has_the_reason() -> None:
     with dspy.context(lm=in_process_lm(probably)), recording() as recorder:
         optimizer.compile(dspy.Predict(IsLarge), trainset=numbers(1, 2, 3, 5, 6, 7, 1, 2, 3, 5, 6, 7))
     assert not [trial for trial in recorder.attributes_of("trial ReAnchor") if "trial.reason" in trial]
+
+
+def test_fold_checks() -> None:
+    """How many of the best settings passed, and which output has better settings that failed: their trials won."""
+    optimizer: Any = cast("Any", reanchor).ReAnchor(right, num_threads=1, require_cache=False)
+    for data, expected in (
+        ((3, 7, 5), {"passed": 0, "failed": 1}),
+        ((1, 2, 3, 4, 5, 6, 7), {"passed": 1, "failed": 0}),
+        ((1, 2, 9, 10), {"passed": 0, "failed": 0}),
+    ):
+        with dspy.context(lm=in_process_lm(probably)), recording() as recorder:
+            optimizer.compile(dspy.Predict(IsLarge), trainset=numbers(*data))
+        (fitted,) = optimizer.report["fitted"]
+        calibrated = recorder.attributes_of("trial ReAnchor")[-1]
+        assert fitted["fold_check"] == expected
+        assert {name: calibrated[f"trial.measure.fold_checks_{name}"] for name in expected} == expected
+        rejected = "1 better setting failed the fold check" in calibrated.get("trial.reason", "")
+        assert rejected == bool(expected["failed"])

@@ -20,6 +20,7 @@ from otel_dspy.hooks.metric.metric_name import metric_name
 from otel_dspy.hooks.optimizers.base import OptimizerHook, arguments_of, compile_of
 from otel_dspy.hooks.optimizers.phase import PhaseHook
 from otel_dspy.hooks.optimizers.predictors import predictor_name
+from otel_dspy.hooks.optimizers.reanchor_report import fold_checks, reason
 from otel_dspy.hooks.patching.call_hook import CallHook, wrap_call
 from otel_dspy.runtime.error_guard import guarded
 from otel_dspy.serialization.programs import program_name, snapshot_if_program
@@ -104,8 +105,8 @@ class _Progress:
     parameter: str | None = None
     """Set while the parameter is being fitted."""
     observing: bool = False
-    skipped: tuple[str, ...] = ()
-    """Outputs that stay as they were, with ReAnchor's reason."""
+    report: Sequence[Mapping[str, Any]] = ()
+    """ReAnchor's own report, a row for each output; empty until the calibration has ended."""
 
 
 def _progress(scope: CompileScope) -> _Progress:
@@ -126,9 +127,7 @@ class _Calibration(PhaseHook):
 
     @override
     def see(self, result: Any) -> None:
-        self._progress.skipped = tuple(
-            f"{row['predictor']}.{row['field']}: {row['skipped']}" for row in result if "skipped" in row
-        )
+        self._progress.report = result
 
     @override
     def close(self, error: BaseException | None) -> None:
@@ -210,8 +209,10 @@ class _Pass(CallHook):
             return TrialInfo(kind=TrialKind.BASELINE, label="before")
         if not progress.calibrating:
             progress.scored = True
-            reason = "; ".join(progress.skipped) or None
-            return TrialInfo(kind=TrialKind.FULL_EVALUATION, label=_CALIBRATED, key=_CALIBRATED, reason=reason)
+            return TrialInfo(
+                kind=TrialKind.FULL_EVALUATION, label=_CALIBRATED, key=_CALIBRATED,
+                reason=reason(progress.report), measures=fold_checks(progress.report),
+            )  # fmt: skip
         if progress.field is None:
             return TrialInfo(kind=TrialKind.STEP, label="before the next output")
         name = predictor_name(self._program, progress.predict)
