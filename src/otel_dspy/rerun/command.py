@@ -126,7 +126,9 @@ def _result(chosen: argparse.Namespace) -> TrialRerun:
     fork = chosen.from_trial is not None
     sent_to = chosen.lm or chosen.model
     if fork and not (sent_to and chosen.program):
-        raise RerunError("--from-trial needs --program FILE:NAME and --lm MODEL.")
+        raise RerunError(
+            "--from-trial needs --program FILE:NAME and --lm MODEL, or --model MODEL to call the recorded model again."
+        )
     if (chosen.instruction or chosen.data) and not fork:
         raise RerunError("--instruction and --data change a trial: name it by --from-trial N.")
     if chosen.lm and not fork:

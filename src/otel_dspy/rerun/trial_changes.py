@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, Final, cast
 
 from otel_dspy.rerun.errors import RerunError
 from otel_dspy.rerun.recorded_trial import ScoredExample
@@ -14,6 +15,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from otel_dspy.rerun.recorded_trial import RecordedTrial
+
+_PREDICTOR_NAME: Final = re.compile(r"[\w.\[\]]+")
 
 
 @dataclass(frozen=True)
@@ -39,8 +42,8 @@ class Change:
             trial: the recorded trial.
 
         Raises:
-            RerunError: An instruction names no predictor of a program that has several, or no example has a field of
-                the recorded ones.
+            RerunError: An instruction names no predictor of a program that has several, or another one than the only
+                predictor, or no example has a field of the recorded ones.
         """
         predictors: dict[str, Any] = dict(program.named_predictors())
         for given in self.instructions:
@@ -49,7 +52,13 @@ class Change:
                 if len(predictors) != 1:
                     names = ", ".join(sorted(predictors))
                     raise RerunError(f"The program has the predictors {names}: write --instruction PREDICTOR=TEXT.")
-                (name,), text = predictors, given
+                (only,) = predictors
+                if found and _PREDICTOR_NAME.fullmatch(name):
+                    raise RerunError(
+                        f"The program has no predictor {name}; it has {only}. If the instruction begins with "
+                        f"'{name}=', write --instruction {only}={name}=…"
+                    )
+                name, text = only, given
             predictor = predictors[name]
             predictor.signature = predictor.signature.with_instructions(_text(text))
         return trial if self.examples is None else replace(trial, examples=_examples(self.examples, trial))

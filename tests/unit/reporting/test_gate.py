@@ -114,6 +114,13 @@ def test_scores(found: Compile, limits: Limits, line: str) -> None:
     assert result.exit_status == ["passed", "failed", "cannot be judged"].index(line.partition(":")[0])
 
 
+def test_a_run_that_is_its_own_baseline() -> None:
+    """It passes, and the line names the reason, because such a check never fails."""
+    assert checked(run(HIGH, "a"), run(HIGH, "a"), Limits()).line == (
+        "passed: MIPROv2 aaaaaaaa, score 100.0 %, compared with itself: the baseline is the same run"
+    )
+
+
 def test_few_examples_cannot_be_tested() -> None:
     """With five examples no result is significant: that is not taken for noise."""
     result = checked(run("00000", "a"), run("11111", "b"), Limits())

@@ -98,7 +98,8 @@ class _Report:
         """Report the files that an outage of MLflow has left, if there is one."""
         left = [result for result in results if result.outage is not None]
         if left:
-            self.write_line(f"{left[0].outage}. These files are kept; replay them again later:")
+            again = "replay them again later, or to another MLflow with --tracking-uri URI"
+            self.write_line(f"{left[0].outage}. These files are kept; {again}:")
         for result in left:
             self.write_line(f"{result.path}" + (" (a part was written)" if result.spans else ""))
 

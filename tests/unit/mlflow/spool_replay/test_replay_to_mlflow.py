@@ -106,7 +106,7 @@ def test_mlflow_does_not_answer(
         files.append(spooled(tmp_path / name, uri, Experiment(name="E")))
     assert main(["replay", *map(str, files)]) == 1
     assert capsys.readouterr().out == (
-        f"MLflow has been unavailable for 1 s. These files are kept; replay them again later:\n{files[0]}\n{files[1]}\n"
+        f"MLflow has been unavailable for 1 s. These files are kept; replay them again later, or to another MLflow with --tracking-uri URI:\n{files[0]}\n{files[1]}\n"
     )
     assert all(file.exists() for file in files)
 
@@ -125,5 +125,5 @@ def test_mlflow_never_answers(
         assert main(["replay", str(file)]) == 1
         assert time.monotonic() - began < 150
     assert capsys.readouterr().out == (
-        f"MLflow has been unavailable for 0 s. These files are kept; replay them again later:\n{file}\n"
+        f"MLflow has been unavailable for 0 s. These files are kept; replay them again later, or to another MLflow with --tracking-uri URI:\n{file}\n"
     )
