@@ -90,8 +90,7 @@ def render_reference(contract: Contract) -> str:
     lines = [
         "# Telemetry reference",
         "",
-        "This page lists every span, attribute, metric and log event that otel-dspy defines. It is generated from "
-        "`semconv/` by `make semconv`.",
+        "This page lists every span, attribute, metric and log event of otel-dspy. It is generated from `semconv/`.",
         "",
         "- **†**: set when the span starts, so samplers see it.",
         "- **opt-in**: only with the capture setting that the attribute's own row names.",

@@ -120,7 +120,7 @@ def _score(run: Compile, baseline: Compile, compared: ExampleComparison, limits:
     drop = _drop(run, baseline, compared)
     if drop is None:
         return check("unknown", f"the scores cannot be compared with {run_name(baseline)}: {compared.missing}")
-    if run.run_id is not None and run.run_id == baseline.run_id:
+    if run.run_id == baseline.run_id:
         score = score_value_text(points(run.best_score, run.unit), "percent")
         return check("pass", f"score {score}, compared with itself: the baseline is the same run", drop)
     best, base = (score_value_text(points(one.best_score, one.unit), "percent") for one in (run, baseline))
