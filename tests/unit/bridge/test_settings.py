@@ -167,4 +167,6 @@ def test_the_command_reports_why_it_cannot_start(
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
     assert cli.main(["bridge"]) == 1
     assert capsys.readouterr().err == snapshot("no MLflow tracking URI: set --tracking-uri or MLFLOW_TRACKING_URI\n")
+    assert cli.main(["bridge", "--print-collector-config"]) == 0  # the configuration does not contain it
+    assert "endpoint: 127.0.0.1:4317" in capsys.readouterr().out
     assert "geheim" not in str(resolve({}, MLFLOW | {"OTEL_DSPY_BRIDGE_TOKEN": "geheim"}))

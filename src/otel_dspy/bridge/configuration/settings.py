@@ -85,6 +85,8 @@ class BridgeSettings:
 def resolve(chosen: Mapping[str, object], environment: Mapping[str, str] | None = None) -> BridgeSettings:
     """Resolve settings from flags and environment variables.
 
+    The tracking URI may be missing, and is then empty, where only a Collector's configuration is printed.
+
     Args:
         chosen: values by flag name with underscores: text, True for a switch, None if not given.
         environment: environment variables; defaults to `os.environ`.
@@ -98,7 +100,7 @@ def resolve(chosen: Mapping[str, object], environment: Mapping[str, str] | None 
         name = flag.replace("-", "_")
         values[name] = str(chosen.get(name) or given.get(variable(flag), "").strip() or default or "")
     tracking_uri = values["tracking_uri"] or given.get("MLFLOW_TRACKING_URI", "")
-    if not tracking_uri:
+    if not tracking_uri and not chosen.get("print_collector_config"):
         raise BridgeSettingError("no MLflow tracking URI: set --tracking-uri or MLFLOW_TRACKING_URI")
     http, grpc = setting_parsers.address(values["http"], "--http"), setting_parsers.address(values["grpc"], "--grpc")
     return BridgeSettings(
