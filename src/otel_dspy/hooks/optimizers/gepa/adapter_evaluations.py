@@ -125,9 +125,11 @@ class BatchHook(CallHook):
             self._events.resume.seed_evaluated(list(result.scores))
         elif evaluation.role == "validation":
             evaluation.proposal.validated(result.objective_scores)
+        # An adapter that leaves out examples that failed has fewer results than examples: whose they are is unknown.
+        whole = len(result.scores) == len(evaluation.batch)
         for index, example in enumerate(evaluation.batch):
             scope = open_example(self._telemetry, evaluation.scope, index, example)
-            close_example(self._telemetry, scope, _outcome(result, index))
+            close_example(self._telemetry, scope, _outcome(result, index) if whole else ExampleOutcome())
 
 
 def _outcome(result: Any, index: int) -> ExampleOutcome:

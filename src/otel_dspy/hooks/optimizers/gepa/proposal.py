@@ -219,7 +219,10 @@ def _measures(proposal: Proposal, used: int | None, limit: int | None) -> dict[s
 
 def _scores(proposal: Proposal) -> list[dict[str, Any]]:
     rows: list[dict[str, Any]] = []
-    for place, key in enumerate(proposal.minibatch_ids if proposal.before else ()):
+    known = proposal.before if proposal.after is None else [*proposal.before, proposal.after]
+    # An adapter that leaves out examples that failed has fewer scores than examples: whose they are is unknown.
+    whole = all(len(scores) == len(proposal.minibatch_ids) for scores in known)
+    for place, key in enumerate(proposal.minibatch_ids if proposal.before and whole else ()):
         row: dict[str, Any] = {
             "on": "minibatch",
             "id": _id(key),
