@@ -1,4 +1,4 @@
-"""Scorers of MLflow that read recorded traces: calls of tools, and the turns of a conversation."""
+"""Scorers of MLflow that read recorded traces: calls of tools, lists, and the turns of a conversation."""
 
 from __future__ import annotations
 
@@ -66,6 +66,28 @@ def test_a_tool_call_is_expected_by_the_name_of_its_span(tmp_path: Path, monkeyp
         return str(scorer(trace=trace, expectations=expected).value)
 
     assert {name: verdict(name) for name in ("add", "execute_tool add")} == {"add": "no", "execute_tool add": "yes"}
+
+
+class Listing(dspy.Module):
+    """Returns lines, as a field of a prediction or alone."""
+
+    def forward(self, kind: str) -> Any:
+        """Two lines."""
+        lines = ["first line", "second line"]
+        return cast("Any", dspy.Prediction)(lines=lines) if kind == "field" else lines
+
+
+def test_a_list_in_a_prediction_is_read_as_a_whole(tmp_path: Path) -> None:
+    """MLflow's scorers read the first item of a list alone; the output of a prediction is an object."""
+
+    def program() -> None:
+        for kind in ("field", "alone"):
+            cast("Any", Listing())(kind=kind)
+
+    scorer: Any = cast("Any", scorers.RegexMatch)(pattern="second")
+    traces = _recorded(tmp_path, program)()
+    found = {trace.data.spans[0].inputs["kind"]: str(scorer(trace=trace).value) for trace in traces}
+    assert found == {"field": "yes", "alone": "no"}
 
 
 def test_the_turns_of_a_conversation_can_be_read_in_their_order(tmp_path: Path) -> None:
