@@ -15,9 +15,9 @@ import dspy
 import mlflow
 
 from benchmarks.mlflow_worker import record
+from tests.support.addition_task import exact, examples, half_right
 from tests.support.dspy_answers import dspy_script
 from tests.support.in_process_lm import in_process_lm
-from tests.support.sums import exact, examples, half_right
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

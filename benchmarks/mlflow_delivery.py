@@ -22,10 +22,10 @@ from benchmarks.mlflow_worker import EVALUATED, EXAMPLES, MARK, TRIALS
 from benchmarks.postgres import binaries, postgres
 from benchmarks.processes import result_of
 from benchmarks.results import pinned, save, table
+from tests.support.addition_task import half_right
 from tests.support.dspy_answers import dspy_script
 from tests.support.lm_server import scripted_lm
 from tests.support.mlflow_server import mlflow_server
-from tests.support.sums import half_right
 
 if TYPE_CHECKING:
     from benchmarks.results import Row

@@ -18,7 +18,7 @@ import mlflow
 from dspy.utils.callback import BaseCallback
 
 from benchmarks.overhead_worker import providers
-from tests.support.sums import exact, examples, sums_lm
+from tests.support.addition_task import addition_lm, exact, examples
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -102,7 +102,7 @@ def _bare_spans(tracer: Tracer) -> None:
 def main(work: str, recorder: str, tracking_uri: str, api_base: str | None = None) -> None:
     """Warm up, unrecorded and then recorded, and do the work; print a line of JSON with the seconds of each time."""
     served = dspy.LM("openai/scripted", api_base=api_base, api_key="none", cache=False) if api_base else None
-    _dspy.configure(lm=served or sums_lm())
+    _dspy.configure(lm=served or addition_lm())
     _WORKS[work]()
     mlflow.set_tracking_uri(tracking_uri)
     _mlflow.set_experiment(f"{work} {recorder}")

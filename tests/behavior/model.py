@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
+from tests.support.addition_task import half_right
 from tests.support.dspy_answers import dspy_script
 from tests.support.in_process_lm import in_process_lm
-from tests.support.sums import half_right
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -8,8 +8,8 @@ import dspy
 import numpy as np
 
 from tests.behavior.model import model
+from tests.support.addition_task import exact, examples
 from tests.support.optimizers import Breaking, Rounds
-from tests.support.sums import exact, examples
 from tests.support.two_step_programs import Thinking
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ from dspy.clients.cache import Cache
 
 from tests.behavior.data import as_data
 from tests.behavior.model import model
-from tests.support.sums import exact, examples, raising_metric
+from tests.support.addition_task import exact, examples, raising_metric
 from tests.support.two_step_programs import Thinking
 
 if TYPE_CHECKING:

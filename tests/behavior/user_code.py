@@ -17,9 +17,9 @@ from dspy.utils.callback import BaseCallback
 
 from tests.behavior.model import answer, model
 from tests.behavior.programs import add
+from tests.support.addition_task import exact, examples
 from tests.support.in_process_lm import ScriptedEngine
 from tests.support.streaming_lm import handed_out, streaming_lm
-from tests.support.sums import exact, examples
 from tests.support.two_step_programs import Thinking
 
 if TYPE_CHECKING:

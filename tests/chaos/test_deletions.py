@@ -13,7 +13,7 @@ from mlflow import MlflowClient
 from otel_dspy.cli import main
 from tests.chaos import twins
 from tests.chaos.twins import DELIVERY, differences, exporting_to, optimize, record
-from tests.support import sums
+from tests.support import addition_task
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -98,7 +98,7 @@ def _optimize_and(
             assert processors[1].force_flush(DELIVERY)
             (experiment,) = (one for one in client.search_experiments() if one.name == twins.EXPERIMENT)
             delete(experiment.experiment_id)
-        return sums.exact(example, prediction, trace)
+        return addition_task.exact(example, prediction, trace)
 
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(twins, "exact", exact)

@@ -20,9 +20,9 @@ from otel_dspy.mlflow.mapping.naming import DESCRIPTION
 from otel_dspy.mlflow.tracking.runs import report_writer, run_reports
 from otel_dspy.runtime.deferred_queue import drain_deferred
 from tests.chaos.twins import EXPERIMENT, exporting_to, record
+from tests.support.addition_task import addition_lm, exact, examples
 from tests.support.optimizers import Rounds
 from tests.support.programs import exit_code
-from tests.support.sums import exact, examples, sums_lm
 
 if TYPE_CHECKING:
     from concurrent.futures import Executor
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 def evaluate(count: int) -> None:
     """A stand-alone evaluation of so many examples."""
-    with dspy.context(lm=sums_lm()):
+    with dspy.context(lm=addition_lm()):
         dspy.Evaluate(devset=examples(count), metric=exact, num_threads=2)(dspy.Predict("question -> answer"))
 
 
@@ -97,7 +97,7 @@ def fork_while_evaluating(recorded: Path, store: str) -> None:
         evaluate(2)
         assert processor.force_flush(120_000)
         program = Forking(processor)
-        with dspy.context(lm=sums_lm()):
+        with dspy.context(lm=addition_lm()):
             dspy.Evaluate(devset=examples(3), metric=exact, num_threads=1)(program)
         assert processor.force_flush(120_000)
         assert program.statuses == [0]
@@ -132,7 +132,7 @@ def fork_in_a_compile(store: str) -> None:
             return exact(example, prediction, trace)
 
         worker._start = lambda: None
-        with dspy.context(lm=sums_lm()):
+        with dspy.context(lm=addition_lm()):
             Rounds(forking).compile(dspy.Predict("question -> answer"), trainset=examples(2))
         assert processor.force_flush(120_000)
         assert statuses == [0]
@@ -181,7 +181,7 @@ def optimize_in_a_child(store: str) -> None:
         report_writer.save_trials_view = slowly
         run_reports.MAX_WAIT = 120.0  # the machine may be busy
         autolog_there(store)
-        with dspy.context(lm=sums_lm()):
+        with dspy.context(lm=addition_lm()):
             Rounds(exact).compile(dspy.Predict("question -> answer"), trainset=examples(2))
 
     child = multiprocessing.get_context("fork").Process(target=optimize)

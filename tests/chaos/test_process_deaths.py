@@ -20,9 +20,9 @@ from otel_dspy.mlflow.tracking.state.run_lookup import RUN_TAG
 from otel_dspy.runtime.deferred_queue import drain_deferred
 from tests.chaos import twins
 from tests.chaos.twins import DELIVERY, EXPERIMENT, exporting_to, optimize, record
+from tests.support.addition_task import half_right
 from tests.support.mlflow_server import free_port
 from tests.support.programs import ROOT, exit_code, piped_program
-from tests.support.sums import half_right
 from tests.support.waiting import awaited
 
 if TYPE_CHECKING:
@@ -212,10 +212,10 @@ import dspy
 from otel_dspy import DSPyInstrumentor
 from otel_dspy.mlflow import autolog
 from tests.chaos.twins import EXPERIMENT, optimize
-from tests.support.sums import sums_lm
+from tests.support.addition_task import addition_lm
 
 autolog(tracking_uri=sys.argv[1], experiment=EXPERIMENT)
-with dspy.context(lm=sums_lm()):
+with dspy.context(lm=addition_lm()):
     dspy.Predict("question -> answer")(question="1+1")  # MLflow takes long to load; that is not what is tested
 DSPyInstrumentor().tracer_provider.force_flush(120_000)
 optimize(trials=2)

@@ -27,12 +27,12 @@ import os, signal, sys
 import dspy
 from otel_dspy import mlflow as otel_mlflow
 from otel_dspy.mlflow.tracking.requests import answer_monitor, http_policy
-from tests.support.sums import sums_lm
+from tests.support.addition_task import addition_lm
 
 answer_monitor.LATER = {LATER}
 http_policy.READ_TIMEOUT = {GIVEN_UP}
 otel_mlflow.autolog(tracking_uri=sys.argv[1], experiment="hanging")
-dspy.configure(lm=sums_lm())
+dspy.configure(lm=addition_lm())
 program = dspy.Predict("question -> answer")
 program(question="1+1")
 assert otel_mlflow.flush({PATIENCE})

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any, cast
 import dspy
 
 from otel_dspy.mlflow import MlflowSpanProcessor
+from tests.support.addition_task import exact, examples, half_right
 from tests.support.dspy_answers import dspy_script
 from tests.support.in_process_lm import in_process_lm
 from tests.support.instrumented_dspy import instrumented
 from tests.support.mlflow_tree import read_tree
-from tests.support.sums import exact, examples, half_right
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Mapping, Sequence

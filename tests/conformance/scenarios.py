@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any, Final, cast
 
 import dspy
 
+from tests.support.addition_task import exact, examples, half_right
 from tests.support.dspy_answers import dspy_script
 from tests.support.optimizers import Rounds
-from tests.support.sums import exact, examples, half_right
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

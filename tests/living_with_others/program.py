@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 import dspy
 from opentelemetry import trace
 
+from tests.support.addition_task import exact, examples
 from tests.support.dspy_answers import dspy_script
 from tests.support.in_process_lm import in_process_lm
-from tests.support.sums import exact, examples
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

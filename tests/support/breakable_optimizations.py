@@ -19,12 +19,12 @@ from dspy.teleprompt import (
 )
 from dspy.teleprompt.grpo import GRPO
 
+from tests.support.addition_task import examples
 from tests.support.breaking_point import BreakingPoint
 from tests.support.in_process_lm import in_process_lm
 from tests.support.large_numbers_task import IsLarge, numbers, probably, right
 from tests.support.learning_lm import learning_lm
 from tests.support.stub_trainers import StubFinetuning, StubReinforcement
-from tests.support.sums import examples
 from tests.support.two_step_programs import Twice
 
 if TYPE_CHECKING:

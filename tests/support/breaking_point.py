@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from tests.support.sums import exact
+from tests.support.addition_task import exact
 
 if TYPE_CHECKING:
     import dspy

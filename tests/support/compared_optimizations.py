@@ -9,10 +9,10 @@ import dspy
 from mlflow import MlflowClient
 
 import otel_dspy.mlflow
+from tests.support.addition_task import exact, examples, half_right
 from tests.support.blank_store import store_with_experiment
 from tests.support.dspy_answers import dspy_script
 from tests.support.in_process_lm import in_process_lm
-from tests.support.sums import exact, examples, half_right
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence

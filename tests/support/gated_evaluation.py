@@ -9,8 +9,8 @@ import dspy
 import pytest
 from dspy.teleprompt import Teleprompter
 
+from tests.support.addition_task import exact, examples, half_right
 from tests.support.dspy_answers import dspy_script, input_fields
-from tests.support.sums import exact, examples, half_right
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 import dspy
 
+from tests.support.addition_task import addition_lm, exact, examples
 from tests.support.optimizers import Rounds
-from tests.support.sums import exact, examples, sums_lm
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -33,7 +33,7 @@ class GatedOptimization:
 
     def __call__(self) -> None:
         """Optimize: `Rounds` on two examples, of which the model gets one right."""
-        with dspy.context(lm=sums_lm()):
+        with dspy.context(lm=addition_lm()):
             Rounds(self._metric).compile(dspy.Predict("question -> answer"), trainset=examples(2))
 
     def let(self, trial: int) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 import dspy
 from dspy.teleprompt import Teleprompter
 
-from tests.support.sums import exact
+from tests.support.addition_task import exact
 
 
 class Rounds(Teleprompter):

@@ -25,7 +25,7 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from typing_extensions import override
 
 from tests.behavior.model import model
-from tests.support.sums import exact, examples
+from tests.support.addition_task import exact, examples
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

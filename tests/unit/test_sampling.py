@@ -18,8 +18,8 @@ from opentelemetry.trace import NonRecordingSpan, SpanContext, TraceFlags, use_s
 from otel_dspy import DSPyInstrumentor
 from otel_dspy.sampling import ExampleSampler, from_argument
 from tests.docs.code_blocks import covered_blocks, exported
+from tests.support.addition_task import addition_lm, exact, examples
 from tests.support.optimizers import Rounds
-from tests.support.sums import exact, examples, sums_lm
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -37,7 +37,7 @@ def optimized(sampler: Sampler, shape: str) -> Sequence[ReadableSpan]:
     provider.add_span_processor(SimpleSpanProcessor(exporter))
     DSPyInstrumentor().instrument(tracer_provider=provider, trace_shape=shape)
     try:
-        with dspy.context(lm=sums_lm()):
+        with dspy.context(lm=addition_lm()):
             Rounds(exact, rounds=2).compile(dspy.Predict("question -> answer"), trainset=examples(EXAMPLES))
     finally:
         DSPyInstrumentor().uninstrument()

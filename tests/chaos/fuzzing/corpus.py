@@ -15,8 +15,8 @@ from tests.behavior.model import model
 from tests.behavior.observation import Stage
 from tests.behavior.optimizations import OPTIMIZATIONS
 from tests.behavior.programs import add
+from tests.support.addition_task import examples
 from tests.support.span_recorder import recording
-from tests.support.sums import examples
 
 if TYPE_CHECKING:
     from pathlib import Path

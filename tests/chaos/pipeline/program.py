@@ -23,9 +23,9 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor
 
 from otel_dspy import DSPyInstrumentor
+from tests.support.addition_task import exact, examples, half_right
 from tests.support.dspy_answers import dspy_script
 from tests.support.in_process_lm import in_process_lm
-from tests.support.sums import exact, examples, half_right
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

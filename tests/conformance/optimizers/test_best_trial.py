@@ -12,10 +12,10 @@ import pytest
 from dspy.teleprompt import BetterTogether, InferRules, LabeledFewShot
 
 from otel_dspy import Budget, BudgetExceeded
+from tests.support.addition_task import examples
 from tests.support.gepa_task import Pair, questions, reflection_lm, task_lm
 from tests.support.learning_lm import learning_lm
 from tests.support.span_recorder import recording
-from tests.support.sums import examples
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

@@ -9,11 +9,11 @@ import pytest
 from dspy.teleprompt import BetterTogether, BootstrapFewShotWithRandomSearch, BootstrapFinetune, LabeledFewShot
 from inline_snapshot import snapshot
 
+from tests.support.addition_task import addition_lm, exact, examples
 from tests.support.optimizer_runs import tracked_runs
 from tests.support.optimizers import Breaking
 from tests.support.span_recorder import recording
 from tests.support.stub_trainers import StubFinetuning
-from tests.support.sums import exact, examples, sums_lm
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -22,7 +22,7 @@ SHOWN = ("trial.", "compile.parent", "compile.depth", "compile.step_failed", "da
 
 
 def _optimize(strategy: str = "p -> l", valset_ratio: float = 0.5) -> Any:
-    lm = sums_lm()
+    lm = addition_lm()
     program = dspy.Predict("question -> answer")
     program.set_lm(lm)
     optimizer = BetterTogether(
@@ -177,7 +177,7 @@ def test_a_step_that_fails_ends_the_strategy() -> None:
 
 def test_weights_and_prompts_in_one_strategy() -> None:
     """A fine-tuning step has its job inside its trial, two compiles deep; the next step goes on with the new model."""
-    lm = sums_lm(provider=StubFinetuning())
+    lm = addition_lm(provider=StubFinetuning())
     program = dspy.Predict("question -> answer")
     program.set_lm(lm)
     optimizer = BetterTogether(exact, w=BootstrapFinetune(exact, num_threads=1), l=LabeledFewShot(k=1))
@@ -233,7 +233,7 @@ def test_without_a_validation_set_steps_have_no_scores() -> None:
 @pytest.mark.parametrize("interruption", [KeyboardInterrupt(), SystemExit(3)])
 def test_an_interrupted_step_is_recorded_and_raises(interruption: BaseException) -> None:
     """Ctrl-C inside a step reaches the user as without instrumentation; the trial and the compile both record it."""
-    lm = sums_lm()
+    lm = addition_lm()
     program = dspy.Predict("question -> answer")
     program.set_lm(lm)
     with dspy.context(lm=lm), recording() as recorder, pytest.raises(type(interruption)) as raised:

@@ -7,13 +7,13 @@ from typing import Any
 import dspy
 from dspy.teleprompt import BetterTogether, BootstrapFewShotWithRandomSearch
 
+from tests.support.addition_task import addition_lm, exact, examples
 from tests.support.span_recorder import recording
-from tests.support.sums import exact, examples, sums_lm
 
 
 def test_the_failed_step_is_recorded() -> None:
     """The step's trial has the error, the compile that a step failed, and the given program is the best trial."""
-    lm, program, teacher = sums_lm(), dspy.Predict("question -> answer"), dspy.Predict("question -> answer")
+    lm, program, teacher = addition_lm(), dspy.Predict("question -> answer"), dspy.Predict("question -> answer")
     for module in (program, teacher):
         module.set_lm(lm)
     search = BootstrapFewShotWithRandomSearch(exact, num_candidate_programs=1, num_threads=1)

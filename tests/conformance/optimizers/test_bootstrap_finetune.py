@@ -10,10 +10,10 @@ import pytest
 from dspy.teleprompt import BootstrapFinetune
 from inline_snapshot import snapshot
 
+from tests.support.addition_task import addition_lm, exact, examples
 from tests.support.optimizer_runs import tracked_runs
 from tests.support.span_recorder import recording
 from tests.support.stub_trainers import CancelledFinetuning, StubFinetuning
-from tests.support.sums import exact, examples, sums_lm
 from tests.support.two_step_programs import Twice
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 def _optimize(provider: StubFinetuning, **settings: Any) -> Any:
-    lm = sums_lm(provider=provider)
+    lm = addition_lm(provider=provider)
     program = Twice()
     program.set_lm(lm)
     train_kwargs = {"epochs": 2, "api_key": "sk-planted-secret-0123456789"}
@@ -131,7 +131,7 @@ def test_a_job_that_is_cancelled(tmp_path: Path) -> None:
 
 def test_settings_of_two_models_with_one_name() -> None:
     """Each model's settings are parameters of the compile."""
-    first, second = (sums_lm(provider=StubFinetuning(), temperature=heat) for heat in (0.1, 0.2))
+    first, second = (addition_lm(provider=StubFinetuning(), temperature=heat) for heat in (0.1, 0.2))
     program = Twice()
     program.first.set_lm(first)
     program.second.set_lm(second)

@@ -8,8 +8,8 @@ from typing import Any
 import dspy
 import pytest
 
+from tests.support.addition_task import addition_lm, exact, examples
 from tests.support.span_recorder import recording
-from tests.support.sums import exact, examples, sums_lm
 
 
 class _Program(dspy.Module):
@@ -30,8 +30,8 @@ def _any_answer(_given: Any, _prediction: Any) -> float:
 def test_attempts_of_a_copy_become_no_demos(kind: Any) -> None:
     """The attempts are accepted, as DSPy counts them; the demos are those of the program that is returned: none."""
     program = _Program(kind)
-    program.set_lm(sums_lm())
-    with dspy.context(lm=sums_lm()), recording(capture_programs=True, capture_content=True) as recorder:
+    program.set_lm(addition_lm())
+    with dspy.context(lm=addition_lm()), recording(capture_programs=True, capture_content=True) as recorder:
         optimizer: Any = dspy.BootstrapFewShot(exact, max_bootstrapped_demos=2, max_labeled_demos=0)
         compiled = optimizer.compile(program, trainset=examples(4))
     (evaluation,) = recorder.attributes_of("evaluate")

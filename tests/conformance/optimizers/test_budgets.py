@@ -13,11 +13,11 @@ from dspy.utils.parallelizer import ParallelExecutor
 
 from otel_dspy import BudgetExceeded, DSPyInstrumentor
 from tests.support import gepa_task
+from tests.support.addition_task import exact, examples
 from tests.support.breakable_optimizations import OPTIMIZATIONS, outcome
 from tests.support.breaking_point import BreakingPoint
 from tests.support.learning_lm import learning_lm
 from tests.support.programs import exit_code
-from tests.support.sums import exact, examples
 from tests.support.telemetry_capture import TelemetryCapture
 
 if TYPE_CHECKING:

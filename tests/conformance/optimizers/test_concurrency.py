@@ -12,8 +12,8 @@ import pytest
 from opentelemetry.trace import SpanKind
 
 from otel_dspy import DSPyInstrumentor
+from tests.support.addition_task import addition_lm, exact, examples
 from tests.support.span_recorder import recording
-from tests.support.sums import exact, examples, sums_lm
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -28,7 +28,7 @@ def _optimize(number: int) -> Any:
     optimizer: Any = dspy.BootstrapFewShotWithRandomSearch(
         exact, num_candidate_programs=1, num_threads=2, max_bootstrapped_demos=1, max_labeled_demos=1
     )
-    with dspy.context(lm=sums_lm()):
+    with dspy.context(lm=addition_lm()):
         return optimizer.compile(dspy.ChainOfThought("question -> answer"), trainset=examples(number + 2))
 
 

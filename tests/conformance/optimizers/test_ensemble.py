@@ -12,9 +12,9 @@ from otel_dspy import forecast
 from otel_dspy.hooks.optimizers.plans.call_plan import Amount
 from otel_dspy.runtime.error_guard import failures
 from otel_dspy.serialization.programs import snapshot_if_program
+from tests.support.addition_task import addition_lm
 from tests.support.optimizer_runs import drawn, tracked_tree
 from tests.support.span_recorder import recording
-from tests.support.sums import sums_lm
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -60,7 +60,7 @@ def test_the_forecast_is_no_call() -> None:
 
 def test_a_call_of_the_ensemble_is_one_tree() -> None:
     """Each of the programs is called inside the ensemble's own span, and joins as it does without us."""
-    with dspy.context(lm=sums_lm()), recording() as recorder:
+    with dspy.context(lm=addition_lm()), recording() as recorder:
         assert _together()(question="1+1").answer == "2"
     assert recorder.tree("module", "module.name") == snapshot(
         [

@@ -9,11 +9,11 @@ import dspy
 import pytest
 from dspy.teleprompt import BootstrapFinetune
 
+from tests.support.addition_task import exact, examples, half_right
 from tests.support.dspy_answers import dspy_script
 from tests.support.in_process_lm import in_process_lm
 from tests.support.span_recorder import recording
 from tests.support.stub_trainers import StubFinetuning
-from tests.support.sums import exact, examples, half_right
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

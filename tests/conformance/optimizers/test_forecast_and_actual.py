@@ -23,11 +23,11 @@ from otel_dspy.demo.tweets import sample_tweets
 from otel_dspy.forecasting.measurement import MeasuredCall, price_of_input
 from otel_dspy.reporting.runs.past_usage import past_usage
 from otel_dspy.telemetry.tallies.usage_tally import Spending
+from tests.support.addition_task import exact
 from tests.support.dspy_answers import dspy_script
 from tests.support.in_process_lm import ScriptedEngine
 from tests.support.lm_server import Reply, scripted_lm
 from tests.support.recorded_run import recording_into
-from tests.support.sums import exact
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Mapping, Sequence

@@ -16,12 +16,12 @@ from dspy.teleprompt import (
 
 from otel_dspy.hooks.optimizers.plans.program_calls import UNKNOWN, calls_of_a_run
 from tests.support import gepa_task
+from tests.support.addition_task import exact, examples
 from tests.support.breakable_optimizations import OPTIMIZATIONS, outcome
 from tests.support.breaking_point import BreakingPoint
 from tests.support.learning_lm import learning_lm
 from tests.support.optimizers import Rounds
 from tests.support.span_recorder import recording
-from tests.support.sums import exact, examples
 from tests.support.two_step_programs import Twice
 
 if TYPE_CHECKING:

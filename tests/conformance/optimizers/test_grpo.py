@@ -13,12 +13,12 @@ from inline_snapshot import snapshot
 
 from otel_dspy.hooks.optimizers.grpo import GRPOHook
 from otel_dspy.telemetry.tallies.leaderboard import Entry
+from tests.support.addition_task import exact, examples, half_right
 from tests.support.dspy_answers import dspy_script
 from tests.support.in_process_lm import in_process_lm
 from tests.support.optimizer_runs import tracked_runs
 from tests.support.span_recorder import recording
 from tests.support.stub_trainers import StubReinforcement
-from tests.support.sums import exact, examples, half_right
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

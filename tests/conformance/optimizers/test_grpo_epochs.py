@@ -8,14 +8,14 @@ from typing import Any
 import dspy
 from dspy.teleprompt.grpo import GRPO
 
+from tests.support.addition_task import addition_lm, exact, examples
 from tests.support.span_recorder import recording
 from tests.support.stub_trainers import StubReinforcement
-from tests.support.sums import exact, examples, sums_lm
 
 
 def test_the_step_of_repeated_examples_is_a_trial() -> None:
     """Four examples, two a step, are three steps: the evaluation of each has the ids of its examples."""
-    lm = sums_lm(provider=StubReinforcement())
+    lm = addition_lm(provider=StubReinforcement())
     program = dspy.Predict("question -> answer")
     program.set_lm(lm)
     optimizer: Any = GRPO(

@@ -9,10 +9,10 @@ import pytest
 from dspy.lm15 import ContextLengthError
 from dspy.teleprompt import InferRules
 
+from tests.support.addition_task import addition_lm, exact, examples, half_right
 from tests.support.dspy_answers import dspy_script
 from tests.support.in_process_lm import in_process_lm
 from tests.support.span_recorder import recording
-from tests.support.sums import exact, examples, half_right, sums_lm
 from tests.support.two_step_programs import Searching
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ def test_a_prompt_that_is_too_long_ends_the_compile() -> None:
 
 def test_the_prompt_for_the_rules_of_an_inner_step_is_recorded_without_answers() -> None:
     """The induction's call has the questions and no query, although the demos of the step have some."""
-    with dspy.context(lm=sums_lm()), recording(capture_content=True) as recorder:
+    with dspy.context(lm=addition_lm()), recording(capture_content=True) as recorder:
         best = _optimizer().compile(Searching(), trainset=examples(4))
     query = best.write_query.demos[0]["query"]
     (first, *_) = [

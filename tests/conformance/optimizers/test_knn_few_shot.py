@@ -10,11 +10,11 @@ import pytest
 from dspy.teleprompt import BootstrapFewShotWithRandomSearch, KNNFewShot
 from inline_snapshot import snapshot
 
+from tests.support.addition_task import addition_lm, exact, examples
 from tests.support.breaking_point import BreakingPoint
 from tests.support.learning_lm import learning_lm
 from tests.support.optimizer_runs import drawn, tracked_tree
 from tests.support.span_recorder import recording
-from tests.support.sums import exact, examples, sums_lm
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -44,7 +44,7 @@ def _prepared(point: BreakingPoint | None = None) -> Any:
 
 def test_a_call_s_compile_is_a_part_of_the_call() -> None:
     """The optimizer's own compile has a setup and its training set; each call's compile is a span inside the call."""
-    with dspy.context(lm=sums_lm()), recording() as recorder:
+    with dspy.context(lm=addition_lm()), recording() as recorder:
         program = _prepared()
         program(question="3+1")
     assert recorder.tree("compile", "compile.", "dataset.size", "usage.lm_calls") == snapshot(
@@ -86,7 +86,7 @@ def test_answers_are_those_without_telemetry() -> None:
     """The demos that a call finds, and its answer, are the same with and without us."""
 
     def ask() -> tuple[str, list[Any]]:
-        lm = sums_lm()
+        lm = addition_lm()
         with dspy.context(lm=lm):
             answer = _prepared()(question="3+1").answer
         history: list[Any] = lm.history
@@ -99,7 +99,7 @@ def test_answers_are_those_without_telemetry() -> None:
 
 def test_an_optimizer_of_such_a_program_keeps_its_own_trials() -> None:
     """Evaluated inside another compile, its calls open no trials and no compiles there; their LM calls are counted."""
-    with dspy.context(lm=sums_lm()):
+    with dspy.context(lm=addition_lm()):
         program = _prepared()
         with recording() as recorder:
             evaluate = BootstrapFewShotWithRandomSearch(exact, num_candidate_programs=0, num_threads=1)
@@ -158,7 +158,7 @@ def test_mlflow_is_not_flooded(tmp_path: Path) -> None:
     """One run for the optimizer's compile and one for the evaluation; each call is a trace, and no run."""
 
     def use() -> Any:
-        with dspy.context(lm=sums_lm()):
+        with dspy.context(lm=addition_lm()):
             program = _prepared()
             program(question="3+1")
             return dspy.Evaluate(devset=examples(4), metric=exact, num_threads=2)(program)

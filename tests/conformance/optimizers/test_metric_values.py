@@ -14,9 +14,9 @@ import pytest
 from inline_snapshot import Is, snapshot
 
 from tests.behavior.model import model
+from tests.support.addition_task import addition_lm, examples
 from tests.support.optimizers import Rounds
 from tests.support.span_recorder import recording
-from tests.support.sums import examples, sums_lm
 from tests.support.with_and_without import outcome, same_with_and_without
 
 if TYPE_CHECKING:
@@ -98,7 +98,7 @@ def test_evaluate_and_its_trial() -> None:
             return value
 
         def run(metric: Any = metric) -> Any:
-            with dspy.context(lm=sums_lm()):
+            with dspy.context(lm=addition_lm()):
                 return Rounds(metric, rounds=1).compile(dspy.Predict("question -> answer"), trainset=examples(2))
 
         recorder = same_with_and_without(run, capture_content=True)

@@ -6,9 +6,9 @@ from typing import Any
 
 import dspy
 
+from tests.support.addition_task import exact, examples
 from tests.support.learning_lm import learning_lm
 from tests.support.span_recorder import recording
-from tests.support.sums import exact, examples
 
 
 def test_the_calls_of_the_discarded_proposal_are_recorded() -> None:

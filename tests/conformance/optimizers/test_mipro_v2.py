@@ -9,8 +9,8 @@ from typing import Any, cast
 import dspy
 import pytest
 
+from tests.support.addition_task import addition_lm, exact, examples
 from tests.support.span_recorder import recording
-from tests.support.sums import exact, examples, sums_lm
 
 SCORES = (0.2, 1.0, 0.3, 0.4, 0.9, 0.1, 0.5)
 """Of one evaluation after the other, as a noisy metric would give them."""
@@ -24,7 +24,7 @@ def test_minibatches_as_large_as_the_validation_set() -> None:
     def noisy(_example: Any, _prediction: Any, trace: object = None) -> float:
         return 1.0 if trace is not None else SCORES[min(next(calls) // SIZE, len(SCORES) - 1)]
 
-    with dspy.context(lm=sums_lm()), recording() as recorder:
+    with dspy.context(lm=addition_lm()), recording() as recorder:
         optimizer: Any = dspy.MIPROv2(
             noisy, auto=None, num_candidates=4, max_bootstrapped_demos=1, max_labeled_demos=1, num_threads=1
         )
@@ -56,7 +56,7 @@ def test_an_example_has_the_same_index_in_all_trials() -> None:
     """Its position in the validation set, in minibatches too, on the examples' spans and in the rows; equal ones differ."""
     valset = [*examples(6), *examples(2)]
     questions = [str(cast("Any", example)["question"]) for example in valset]
-    with dspy.context(lm=sums_lm()), recording(capture_content=True) as recorder:
+    with dspy.context(lm=addition_lm()), recording(capture_content=True) as recorder:
         optimizer: Any = dspy.MIPROv2(exact, auto=None, num_candidates=2, max_bootstrapped_demos=1, num_threads=2)
         optimizer.compile(
             dspy.Predict("question -> answer"),
@@ -103,7 +103,7 @@ def test_scores_have_no_influence_on_the_first_trials(size: int, at_random: int)
         def metric(_example: Any, prediction: Any, _trace: object = None) -> float:
             return given if prediction.answer.startswith("Given the fields") else proposed
 
-        with dspy.context(lm=sums_lm()), recording() as recorder:
+        with dspy.context(lm=addition_lm()), recording() as recorder:
             optimizer: Any = dspy.MIPROv2(metric, auto="light", num_threads=1, seed=1)
             optimizer.compile(_Unasked(), trainset=examples(8), valset=examples(size))
         return [
@@ -125,7 +125,7 @@ def test_a_full_evaluation_without_a_candidate_left() -> None:
     def metric(_example: Any, prediction: Any, _trace: object = None) -> float:
         return 0.5 if prediction.answer.startswith("Given the fields") else 1.0
 
-    with dspy.context(lm=sums_lm()), recording(capture_programs=True) as recorder:
+    with dspy.context(lm=addition_lm()), recording(capture_programs=True) as recorder:
         optimizer: Any = dspy.MIPROv2(
             metric, auto=None, num_candidates=2, max_bootstrapped_demos=0, max_labeled_demos=0, num_threads=1
         )

@@ -9,10 +9,10 @@ import dspy
 from dspy.teleprompt import BootstrapFewShotWithRandomSearch
 from inline_snapshot import snapshot
 
+from tests.support.addition_task import exact, examples
 from tests.support.learning_lm import learning_lm
 from tests.support.optimizer_runs import tracked_runs
 from tests.support.span_recorder import recording
-from tests.support.sums import exact, examples
 
 if TYPE_CHECKING:
     from pathlib import Path

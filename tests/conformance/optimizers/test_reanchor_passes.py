@@ -42,7 +42,7 @@ def test_an_output_that_stays_as_it_was_has_the_reason() -> None:
 
 
 def test_fold_checks() -> None:
-    """How many of the best settings passed, and which output has better settings that failed: their trials won."""
+    """How many of the best settings passed, and which output had a better setting that failed the check."""
     optimizer: Any = cast("Any", reanchor).ReAnchor(right, num_threads=1, require_cache=False)
     for data, expected in (
         ((3, 7, 5), {"passed": 0, "failed": 1}),

@@ -10,6 +10,7 @@ import pytest
 from inline_snapshot import Is, snapshot
 
 from tests.support import gepa_task
+from tests.support.addition_task import exact, examples, half_right
 from tests.support.described_programs import DESCRIPTIONS
 from tests.support.dspy_answers import dspy_script
 from tests.support.in_process_lm import in_process_lm
@@ -17,7 +18,6 @@ from tests.support.learning_lm import learning_lm
 from tests.support.optimizer_runs import tracked_tree
 from tests.support.optimizers import Rounds
 from tests.support.span_recorder import recording
-from tests.support.sums import exact, examples, half_right
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence

@@ -13,8 +13,8 @@ from dspy.teleprompt import Teleprompter
 from tests.behavior.model import model
 from tests.behavior.observation import Stage
 from tests.behavior.optimizations import OPTIMIZATIONS
+from tests.support.addition_task import exact, examples
 from tests.support.span_recorder import recording
-from tests.support.sums import exact, examples
 
 if TYPE_CHECKING:
     from pathlib import Path

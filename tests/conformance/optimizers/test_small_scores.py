@@ -6,9 +6,9 @@ from typing import Any
 
 import dspy
 
+from tests.support.addition_task import examples
 from tests.support.learning_lm import learning_lm
 from tests.support.span_recorder import recording
-from tests.support.sums import examples
 
 
 def test_the_examples_have_the_scores_and_the_best_trial_is_the_returned_one() -> None:

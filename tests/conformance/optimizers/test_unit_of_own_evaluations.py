@@ -8,8 +8,8 @@ import dspy
 import pytest
 
 from tests.support import gepa_task
+from tests.support.addition_task import addition_lm, exact, examples
 from tests.support.span_recorder import recording
-from tests.support.sums import exact, examples, sums_lm
 
 
 def _evaluate(program: Any, data: list[dspy.Example], metric: Any) -> None:
@@ -52,7 +52,7 @@ def _gepa() -> None:
 def _simba() -> None:
     metric: Any = exact
     optimizer = _SIMBA(metric=metric, bsize=4, num_candidates=2, max_steps=1, max_demos=1, num_threads=1)
-    with dspy.context(lm=sums_lm()):
+    with dspy.context(lm=addition_lm()):
         optimizer.compile(dspy.Predict("question -> answer"), trainset=examples(4))
 
 

@@ -8,9 +8,9 @@ import dspy
 from dspy.teleprompt import BootstrapFewShot, Teleprompter
 from inline_snapshot import snapshot
 
+from tests.support.addition_task import addition_lm, exact, examples
 from tests.support.optimizer_runs import tracked_runs
 from tests.support.span_recorder import recording
-from tests.support.sums import exact, examples, sums_lm
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -42,7 +42,7 @@ class Instructions(Teleprompter):
 
 def _optimize(kind: type[Instructions]) -> Any:
     optimizer = kind(exact, ["Add.", "Add carefully."])
-    with dspy.context(lm=sums_lm()):
+    with dspy.context(lm=addition_lm()):
         optimizer.compile(dspy.Predict("question -> answer"), trainset=examples(3), valset=examples(4))
     return optimizer
 

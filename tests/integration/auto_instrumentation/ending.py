@@ -5,8 +5,8 @@ import time
 
 import dspy
 
+from tests.support.addition_task import addition_lm, exact, examples
 from tests.support.optimizers import Breaking, Rounds
-from tests.support.sums import exact, examples, sums_lm
 
 
 def waiting(example: dspy.Example, prediction: dspy.Prediction, trace: object = None) -> bool:
@@ -20,6 +20,6 @@ def waiting(example: dspy.Example, prediction: dspy.Prediction, trace: object = 
 
 
 trials = iter(range(2))
-dspy.configure(lm=sums_lm())
+dspy.configure(lm=addition_lm())
 optimizer = Breaking(RuntimeError("no luck today")) if sys.argv[1] == "crash" else Rounds(waiting)
 optimizer.compile(dspy.Predict("question -> answer"), trainset=examples(2))

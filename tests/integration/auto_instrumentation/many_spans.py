@@ -4,9 +4,9 @@ import sys
 
 import dspy
 
+from tests.support.addition_task import addition_lm, exact, examples
 from tests.support.optimizers import Rounds
-from tests.support.sums import exact, examples, sums_lm
 
 rounds, size = int(sys.argv[1]), int(sys.argv[2])
-dspy.configure(lm=sums_lm())
+dspy.configure(lm=addition_lm())
 Rounds(exact, rounds=rounds).compile(dspy.Predict("question -> answer"), trainset=examples(size))

@@ -8,10 +8,10 @@ from contextlib import suppress
 
 import dspy
 
+from tests.support.addition_task import examples, half_right, raising_metric
 from tests.support.dspy_answers import dspy_script
 from tests.support.lm_server import Status, scripted_lm
 from tests.support.optimizers import Breaking, Rounds
-from tests.support.sums import examples, half_right, raising_metric
 
 PRICED = "openai/gpt-4o-mini"
 """A model whose price is known."""

@@ -11,14 +11,14 @@ from starlette.applications import Starlette
 from starlette.responses import JSONResponse
 from starlette.routing import Route
 
-from tests.support.sums import sums_lm
+from tests.support.addition_task import addition_lm
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from starlette.requests import Request
 
-dspy.configure(lm=sums_lm())
+dspy.configure(lm=addition_lm())
 program = dspy.Predict("question -> answer")
 program(question="0+0")  # warms up, in the parent where it preloads
 

@@ -15,9 +15,9 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 
 import otel_dspy
 from otel_dspy import DSPyInstrumentor
+from tests.support.addition_task import exact, examples, half_right
 from tests.support.dspy_answers import dspy_script
 from tests.support.lm_server import scripted_lm
-from tests.support.sums import exact, examples, half_right
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -14,8 +14,8 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
 from otel_dspy import DSPyInstrumentor
+from tests.support.addition_task import addition_lm, exact, examples
 from tests.support.otlp_receiver import otlp_receiver
-from tests.support.sums import exact, examples, sums_lm
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -33,7 +33,7 @@ def test_histograms_carry_the_trace_and_span_of_what_they_measured() -> None:
         meters = MeterProvider([reader], shutdown_on_exit=False)
         DSPyInstrumentor().instrument(tracer_provider=tracers, meter_provider=meters)
         try:
-            with dspy.context(lm=sums_lm()):
+            with dspy.context(lm=addition_lm()):
                 dspy.Evaluate(devset=examples(2), metric=exact, num_threads=2)(dspy.Predict("question -> answer"))
         finally:
             DSPyInstrumentor().uninstrument()

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import dspy
 
+from tests.support.addition_task import addition_lm, exact, examples
 from tests.support.optimizer_runs import drawn, tracked_tree
-from tests.support.sums import exact, examples, sums_lm
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 def optimize() -> object:
     """An optimization and a call."""
-    with dspy.context(lm=sums_lm()):
+    with dspy.context(lm=addition_lm()):
         optimizer: Any = dspy.BootstrapFewShotWithRandomSearch(
             exact, max_bootstrapped_demos=1, max_labeled_demos=1, num_candidate_programs=0, num_threads=1
         )

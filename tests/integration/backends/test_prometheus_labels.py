@@ -12,7 +12,7 @@ from opentelemetry.util.genai.handler import TelemetryHandler
 from prometheus_client import CollectorRegistry
 
 from otel_dspy import DSPyInstrumentor
-from tests.support.sums import sums_lm
+from tests.support.addition_task import addition_lm
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -32,7 +32,7 @@ def _recorded(*, beside_another: bool) -> tuple[list[Mapping[str, object]], list
     instrumentor = DSPyInstrumentor()
     instrumentor.instrument(meter_provider=provider)
     try:
-        with dspy.context(lm=sums_lm()):
+        with dspy.context(lm=addition_lm()):
             dspy.Predict("question -> answer")(question="1+1")
         data = memory.get_metrics_data()
         assert data is not None

@@ -14,9 +14,9 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 
 from tests.chaos.twins import record
 from tests.integration.bridge.test_once import deliver
+from tests.support.addition_task import addition_lm, exact
 from tests.support.instrumented_dspy import instrumented
 from tests.support.optimizers import Rounds
-from tests.support.sums import exact, sums_lm
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -32,7 +32,7 @@ def requests() -> list[bytes]:
     chance = random.Random(1)  # noqa: S311 - chance, no secret
     noise = "".join(chance.choices("abcdefghijklmnopqrstuvwxyz0123456789", k=LARGE))
     rows = [dspy.Example(question="0+1", answer="1", noise=noise).with_inputs("question")]
-    with instrumented(SimpleSpanProcessor(kept), capture_content=False), dspy.context(lm=sums_lm()):
+    with instrumented(SimpleSpanProcessor(kept), capture_content=False), dspy.context(lm=addition_lm()):
         Rounds(exact).compile(dspy.Predict("question -> answer"), trainset=rows)
     spans = kept.get_finished_spans()
     assert sum(span.name == "payload" for span in spans) > 1

@@ -14,11 +14,11 @@ from opentelemetry.sdk.trace.export import BatchSpanProcessor
 
 from otel_dspy.mlflow import MlflowSpanProcessor
 from tests.chaos.twins import differences, optimize, record
+from tests.support.addition_task import addition_lm, exact, examples
 from tests.support.bridges import exporter, running_bridge
 from tests.support.instrumented_dspy import instrumented
 from tests.support.mlflow_server_app_exporters import app_exporter
 from tests.support.optimizers import Rounds
-from tests.support.sums import exact, examples, sums_lm
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -94,7 +94,7 @@ def test_scores_that_are_no_plain_numbers(server_uri: str, new_store: Callable[[
         return dspy.Prediction(score=score, objective_scores={"odd": score, "even": 0.5})
 
     def work() -> None:
-        with dspy.context(lm=sums_lm()):
+        with dspy.context(lm=addition_lm()):
             Rounds(odd).compile(dspy.Predict("question -> answer"), trainset=examples(4))
             dspy.Evaluate(devset=examples(1), metric=odd, num_threads=1)(dspy.Predict("question -> answer"))
 

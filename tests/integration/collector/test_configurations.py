@@ -17,10 +17,10 @@ from otel_dspy import semconv as sc
 from otel_dspy.mlflow import MlflowSpanProcessor
 from tests.chaos.twins import differences, optimize, record, traces_in
 from tests.integration.bridge.test_same_tree import comparable, instrumented_by
+from tests.support.addition_task import addition_lm, exact, examples
 from tests.support.bridges import running_bridge
 from tests.support.collectors import FOLDER, needs_collector, running_collector
 from tests.support.otlp_receiver import otlp_receiver
-from tests.support.sums import exact, examples, sums_lm
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -147,7 +147,7 @@ def test_one_example_in_ten_and_all_else(new_store: Callable[[str], str], tmp_pa
 
     def work() -> None:
         optimize(trials=2)
-        with dspy.context(lm=sums_lm()):
+        with dspy.context(lm=addition_lm()):
             dspy.Evaluate(devset=examples(220), metric=exact, num_threads=2)(dspy.Predict("question -> answer"))
             dspy.Predict("question -> answer")(question="1+1")
 

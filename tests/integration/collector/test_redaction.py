@@ -16,12 +16,12 @@ import yaml
 from otel_dspy.bridge.multi_writer import payload_piece_store
 from tests.chaos.twins import differences, record
 from tests.integration.collector.test_configurations import EXPERIMENT, await_that, emit, ids, taken
+from tests.support.addition_task import addition_lm, exact
 from tests.support.bridges import running_bridge
 from tests.support.collectors import FOLDER, ROOT, needs_collector, running_collector
 from tests.support.dspy_answers import dspy_script
 from tests.support.in_process_lm import in_process_lm
 from tests.support.optimizers import Rounds
-from tests.support.sums import exact, sums_lm
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -73,7 +73,7 @@ def work_with_long_texts() -> None:
     ]
     program: Any = dspy.Predict("question -> answer")
     program.signature = program.signature.with_instructions("Given the fields " + long(LONG))
-    with dspy.context(lm=sums_lm()):
+    with dspy.context(lm=addition_lm()):
         Rounds(exact).compile(program, trainset=rows)
 
 

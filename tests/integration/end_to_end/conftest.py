@@ -9,8 +9,8 @@ import dspy
 import pytest
 
 import otel_dspy.mlflow
+from tests.support.addition_task import addition_lm, exact, examples
 from tests.support.blank_store import blank_store
-from tests.support.sums import exact, examples, sums_lm
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
@@ -43,7 +43,7 @@ def tracked(tracking_uri: str | None = None, experiment: str | None = None, **fl
 
 def optimize(program: Callable[[], dspy.Module] = lambda: dspy.ChainOfThought("question -> answer")) -> Any:
     """A small MIPROv2 run: baseline, three minibatch trials, two full evaluations."""
-    with dspy.context(lm=sums_lm()):
+    with dspy.context(lm=addition_lm()):
         optimizer = dspy.MIPROv2(
             exact, auto=None, num_candidates=2, num_threads=2, max_bootstrapped_demos=1, max_labeled_demos=1
         )

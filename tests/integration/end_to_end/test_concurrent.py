@@ -28,7 +28,7 @@ from opentelemetry.trace import SpanKind
 from otel_dspy.mlflow import autolog
 from tests.support.optimizers import Rounds
 from tests.support.progress_bars import share_progress_bars
-from tests.support.sums import exact, examples, sums_lm
+from tests.support.addition_task import exact, examples, addition_lm
 
 share_progress_bars()
 uri, experiment, *sizes = sys.argv[1:]
@@ -36,7 +36,7 @@ web = TracerProvider().get_tracer("web")  # the application's own, whose spans M
 
 
 def request(size):
-    with web.start_as_current_span("POST /optimize", kind=SpanKind.SERVER), dspy.context(lm=sums_lm()):
+    with web.start_as_current_span("POST /optimize", kind=SpanKind.SERVER), dspy.context(lm=addition_lm()):
         Rounds(exact, rounds=3).compile(dspy.ChainOfThought("question -> answer"), trainset=examples(int(size)))
 
 

@@ -15,13 +15,13 @@ from mlflow import dspy as mlflow_dspy
 import otel_dspy.mlflow
 from otel_dspy.cli import main
 from tests.integration.end_to_end.conftest import SERVER_IS_SLOW, optimize, tracked
+from tests.support.addition_task import addition_lm, exact, examples, half_right, raising_metric
 from tests.support.blank_store import blank_store
 from tests.support.dspy_answers import dspy_script
 from tests.support.lm_server import scripted_lm
 from tests.support.mlflow_server import free_port
 from tests.support.mlflow_tree import read_tree
 from tests.support.optimizers import Breaking, Rounds
-from tests.support.sums import exact, examples, half_right, raising_metric, sums_lm
 from tests.support.waiting import awaited
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ SECRET = "planted-key-0123456789abcdef"
 def test_a_compile_that_raises(tracking_uri: str, error: BaseException, status: str) -> None:
     """The parent run ends FAILED with the error's type and text, KILLED on Ctrl-C; its trial stays; no best model."""
     name = f"raises {status}"
-    with tracked(tracking_uri, name), dspy.context(lm=sums_lm()), pytest.raises(type(error)):
+    with tracked(tracking_uri, name), dspy.context(lm=addition_lm()), pytest.raises(type(error)):
         Breaking(error).compile(dspy.Predict("question -> answer"), trainset=examples(2))
     (run,) = read_tree(tracking_uri, name).runs
     assert run.status == status
@@ -52,7 +52,7 @@ def test_a_compile_that_raises(tracking_uri: str, error: BaseException, status: 
 
 def test_an_example_that_failed_is_in_the_table(tracking_uri: str) -> None:
     """Its row has the error, its trace is an ERROR whose assessment carries it, and the others are as ever."""
-    with tracked(tracking_uri, "table"), dspy.context(lm=sums_lm()):
+    with tracked(tracking_uri, "table"), dspy.context(lm=addition_lm()):
         dspy.Evaluate(devset=examples(3), metric=raising_metric, num_threads=1)(dspy.Predict("question -> answer"))
     (run,) = read_tree(tracking_uri, "table").runs
     table = run.artifacts["result_table.json"]
@@ -106,7 +106,7 @@ def test_a_wrong_destination_loses_nothing(
     def warnings() -> list[str]:
         return [one.getMessage() for one in list(caplog.records) if one.name.endswith("tracking.requests.outage_log")]
 
-    with caplog.at_level(logging.WARNING), tracked(uri, name), dspy.context(lm=sums_lm()):
+    with caplog.at_level(logging.WARNING), tracked(uri, name), dspy.context(lm=addition_lm()):
         Rounds(exact).compile(dspy.Predict("question -> answer"), trainset=examples(2))
         awaited(warnings, "a warning")  # the exit waits for a second only
     expected = {
@@ -132,7 +132,7 @@ def test_mlflows_own_autologging_causes_a_warning(tmp_path: Path, caplog: pytest
     mlflow.set_tracking_uri(blank_store(tmp_path))
     mlflow_dspy.autolog()
     try:
-        with tracked(f"sqlite:///{tmp_path / 'mlflow.db'}", "both"), dspy.context(lm=sums_lm()):
+        with tracked(f"sqlite:///{tmp_path / 'mlflow.db'}", "both"), dspy.context(lm=addition_lm()):
             dspy.Evaluate(devset=examples(1), metric=exact, num_threads=1)(dspy.Predict("question -> answer"))
     finally:
         mlflow_dspy.autolog(disable=True)

@@ -11,9 +11,9 @@ import mlflow
 import pytest
 
 from tests.integration.end_to_end.conftest import SERVER_IS_SLOW, tracked
+from tests.support.addition_task import addition_lm, exact, examples
 from tests.support.mlflow_tree import read_tree
 from tests.support.optimizers import Rounds
-from tests.support.sums import exact, examples, sums_lm
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -52,7 +52,7 @@ def test_an_evaluation_alone_is_one_run(tracking_uri: str, *, within_run: bool) 
     name = f"evaluating metric {within_run}"
     mlflow.set_tracking_uri(tracking_uri)
     mlflow.set_experiment(name)
-    with tracked(), dspy.context(lm=sums_lm()), mlflow.start_run() if within_run else nullcontext():
+    with tracked(), dspy.context(lm=addition_lm()), mlflow.start_run() if within_run else nullcontext():
         evaluate: Any = dspy.Evaluate(devset=examples(3), metric=evaluating, num_threads=2)
         evaluate(dspy.Predict("question -> answer"))
     tree = read_tree(tracking_uri, name)
@@ -72,7 +72,7 @@ def test_an_evaluation_alone_is_one_run(tracking_uri: str, *, within_run: bool) 
 def test_traces_of_a_trial_are_those_of_its_examples(tracking_uri: str) -> None:
     """The traces of the metric's evaluations belong to the run of the optimization; the trial has what they spent."""
     name = "evaluating metric in trials"
-    with tracked(tracking_uri, name), dspy.context(lm=sums_lm()):
+    with tracked(tracking_uri, name), dspy.context(lm=addition_lm()):
         Rounds(evaluating, rounds=2).compile(dspy.Predict("question -> answer"), trainset=examples(3))
     tree = read_tree(tracking_uri, name)
     assert not tree.traces

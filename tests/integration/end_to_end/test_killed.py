@@ -25,10 +25,10 @@ from otel_dspy.mlflow.tracking.store.store import Store
 from otel_dspy.mlflow.tracking.store.traces.trace_store import TraceStore
 from otel_dspy.semconv import DSPY_OPTIMIZER_NAME, DSPY_PROGRAM_NAME
 from tests.integration.end_to_end.conftest import tracked
+from tests.support.addition_task import addition_lm
 from tests.support.blank_store import blank_store
 from tests.support.mlflow_tree import read_tree
 from tests.support.programs import ROOT, Program, piped_program
-from tests.support.sums import sums_lm
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -41,7 +41,7 @@ import dspy
 from otel_dspy import DSPyInstrumentor
 from otel_dspy.mlflow import autolog
 from tests.support.optimizers import Rounds
-from tests.support.sums import exact, examples, sums_lm
+from tests.support.addition_task import exact, examples, addition_lm
 
 calls = 0
 
@@ -54,7 +54,7 @@ def killing(example, prediction, trace=None):
     return exact(example, prediction, trace)
 
 autolog(tracking_uri=sys.argv[1], experiment="killed")
-with dspy.context(lm=sums_lm()):
+with dspy.context(lm=addition_lm()):
     Rounds(killing).compile(dspy.Predict("question -> answer"), trainset=examples(4))
 """
 
@@ -80,7 +80,7 @@ def test_the_next_start_ends_what_was_left(tracking_uri: str, monkeypatch: pytes
     pid = _killed(tracking_uri)
     (left,) = read_tree(tracking_uri, "killed").runs
     assert (left.status, _states(left)) == ("RUNNING", ["IN_PROGRESS"])
-    with tracked(tracking_uri, "killed"), dspy.context(lm=sums_lm()):
+    with tracked(tracking_uri, "killed"), dspy.context(lm=addition_lm()):
         dspy.Predict("question -> answer")(question="1+1")
     (run,) = read_tree(tracking_uri, "killed").runs
     assert run.status == "KILLED"
@@ -217,7 +217,7 @@ import sys, threading, time
 import dspy
 from otel_dspy.mlflow import autolog
 from tests.support.optimizers import Rounds
-from tests.support.sums import exact, examples, sums_lm
+from tests.support.addition_task import exact, examples, addition_lm
 
 calls = 0
 reached = threading.Event()
@@ -233,7 +233,7 @@ def stalling(example, prediction, trace=None):
     return exact(example, prediction, trace)
 
 def optimize():
-    with dspy.context(lm=sums_lm()):
+    with dspy.context(lm=addition_lm()):
         Rounds(stalling).compile(dspy.Predict("question -> answer"), trainset=examples(4))
 
 autolog(tracking_uri=sys.argv[1], experiment="ended")
@@ -289,7 +289,7 @@ CALL = """
 import sys, threading, time
 import dspy
 from otel_dspy.mlflow import autolog
-from tests.support.sums import sums_lm
+from tests.support.addition_task import addition_lm
 
 reached = threading.Event()
 
@@ -306,7 +306,7 @@ class Stalling(dspy.Module):
             time.sleep(0.1)  # In steps: Python handles a signal that comes right before a sleep only after it.
 
 def call():
-    with dspy.context(lm=sums_lm()):
+    with dspy.context(lm=addition_lm()):
         Stalling()(question="1+1")
 
 autolog(tracking_uri=sys.argv[1], experiment="ended")

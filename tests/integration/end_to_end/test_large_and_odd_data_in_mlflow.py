@@ -11,11 +11,11 @@ import pytest
 from dspy.teleprompt import BootstrapFewShotWithRandomSearch
 from inline_snapshot import snapshot
 
+from tests.support.addition_task import addition_lm, exact, examples
 from tests.support.in_process_lm import in_process_lm
 from tests.support.instrumented_dspy import instrumented
 from tests.support.optimizer_runs import tracked_tree
 from tests.support.optimizers import Rounds
-from tests.support.sums import exact, examples, sums_lm
 from tests.support.unserializable_answers import Answering
 
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ def test_ten_thousand_examples_of_which_a_few_are_scored(tmp_path: Path) -> None
     """The trainset is there whole and once; tables and traces are of the examples that were run."""
     trainset = examples(MANY)
     student = dspy.Predict("question -> answer")
-    best, tree = tracked_tree(tmp_path, lambda: _search(trainset, examples(SCORED), student, sums_lm()))
+    best, tree = tracked_tree(tmp_path, lambda: _search(trainset, examples(SCORED), student, addition_lm()))
     assert len(best.candidate_programs) == 4
     (run,) = tree.runs
     assert run.status == "FINISHED"
@@ -75,7 +75,7 @@ def test_a_dataset_that_may_not_leave(tmp_path: Path) -> None:
     """Without `capture_datasets` there is no table of them in MLflow; their names are, and the trials as ever."""
     with instrumented(capture_datasets=False):
         student = dspy.Predict("question -> answer")
-        _, tree = tracked_tree(tmp_path, lambda: _search(examples(MANY), examples(2), student, sums_lm()))
+        _, tree = tracked_tree(tmp_path, lambda: _search(examples(MANY), examples(2), student, addition_lm()))
     (run,) = tree.runs
     assert run.status == "FINISHED"
     assert sorted(_artifacts(run)) == snapshot(
@@ -142,7 +142,7 @@ def test_examples_without_inputs(tmp_path: Path) -> None:
     trainset: Any = [dspy.Example(question="1+1", answer="2"), dspy.Example(question="2+1", answer="3")]
 
     def run() -> Any:
-        with dspy.context(lm=sums_lm()):
+        with dspy.context(lm=addition_lm()):
             return Rounds(exact, rounds=1).compile(dspy.Predict("question -> answer"), trainset=trainset)
 
     _, tree = tracked_tree(tmp_path, run)

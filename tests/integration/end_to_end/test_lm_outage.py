@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any
 import dspy
 from inline_snapshot import snapshot
 
+from tests.support.addition_task import exact, examples, half_right
 from tests.support.dspy_answers import dspy_script
 from tests.support.lm_server import scripted_lm
 from tests.support.mlflow_server import free_port
 from tests.support.optimizer_runs import drawn, tracked_tree
 from tests.support.optimizers import Rounds
-from tests.support.sums import exact, examples, half_right
 from tests.support.with_and_without import outcome, same_with_and_without
 
 if TYPE_CHECKING:

@@ -17,13 +17,13 @@ from tests.support.programs import ROOT, run_program
 PROGRAM = """
 import sys
 import dspy, mlflow, otel_dspy.mlflow
-from tests.support.sums import exact, examples, sums_lm
+from tests.support.addition_task import exact, examples, addition_lm
 
 mlflow.set_tracking_uri(sys.argv[2])
 mlflow.set_experiment("migrating")
 recorder = {"theirs": mlflow.dspy, "ours": otel_dspy.mlflow}[sys.argv[1]]
 recorder.autolog(log_compiles=True, log_evals=True, log_traces_from_compile=True, log_traces_from_eval=True)
-with dspy.context(lm=sums_lm()):
+with dspy.context(lm=addition_lm()):
     optimizer = dspy.BootstrapFewShotWithRandomSearch(exact, num_candidate_programs=1, num_threads=1)
     optimizer.compile(dspy.Predict("question -> answer"), trainset=examples(4))
 """

@@ -22,12 +22,12 @@ from tests.support.waiting import awaited
 CELLS = [
     """
 import dspy, mlflow, otel_dspy.mlflow
-from tests.support.sums import exact, examples, sums_lm
+from tests.support.addition_task import exact, examples, addition_lm
 
 otel_dspy.mlflow.autolog()
 mlflow.set_tracking_uri("{uri}")
 mlflow.set_experiment("notebook")
-dspy.configure(lm=sums_lm())
+dspy.configure(lm=addition_lm())
 """,
     """
 async def asked():

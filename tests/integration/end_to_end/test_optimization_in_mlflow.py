@@ -12,10 +12,10 @@ from inline_snapshot import Is, snapshot
 from mlflow.artifacts import download_artifacts
 
 from tests.integration.end_to_end.conftest import SERVER_IS_SLOW, optimize, tracked
+from tests.support.addition_task import addition_lm, exact, examples
 from tests.support.blank_store import blank_store
 from tests.support.described_programs import DESCRIPTIONS
 from tests.support.mlflow_tree import read_tree
-from tests.support.sums import exact, examples, sums_lm
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -264,7 +264,7 @@ def test_a_standalone_evaluation(tracking_uri: str) -> None:
     evaluate = dspy.Evaluate(devset=examples(4), metric=exact, num_threads=1)
     mlflow.set_tracking_uri(tracking_uri)
     mlflow.set_experiment("evaluations")
-    with dspy.context(lm=sums_lm()), tracked():
+    with dspy.context(lm=addition_lm()), tracked():
         evaluate(dspy.Predict("question -> answer"))
         with mlflow.start_run(run_name="the user's own") as users:
             mlflow.log_param("mine", 1)
@@ -283,7 +283,7 @@ def test_a_standalone_evaluation(tracking_uri: str) -> None:
 
 def test_a_program_call_is_a_trace(tracking_uri: str) -> None:
     """A call outside compile and evaluation is one trace, with tokens and the model's answer."""
-    with dspy.context(lm=sums_lm()), tracked(tracking_uri, "calls"):
+    with dspy.context(lm=addition_lm()), tracked(tracking_uri, "calls"):
         dspy.ChainOfThought("question -> answer")(question="3+3")
     (trace,) = read_tree(tracking_uri, "calls").traces
     assert [span.name for span in trace.walk()] == ["module ChainOfThought", "module Predict", "chat scripted"]

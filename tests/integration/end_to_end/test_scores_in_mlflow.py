@@ -13,12 +13,12 @@ import pytest
 from dspy.teleprompt import BootstrapFewShotWithRandomSearch
 
 from tests.integration.end_to_end.conftest import SERVER_IS_SLOW, tracked
+from tests.support.addition_task import addition_lm, exact, examples
 from tests.support.blank_store import blank_store
 from tests.support.gepa_task import optimize
 from tests.support.learning_lm import learning_lm
 from tests.support.mlflow_tree import read_tree
 from tests.support.optimizers import Rounds
-from tests.support.sums import exact, examples, sums_lm
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -47,7 +47,7 @@ def test_a_nan_that_comes_first_is_the_best_score(tracking_uri: str) -> None:
     optimizer: Any = BootstrapFewShotWithRandomSearch(
         metric, num_candidate_programs=0, num_threads=1, max_bootstrapped_demos=1, max_labeled_demos=2
     )
-    with tracked(tracking_uri, "nan first"), dspy.context(lm=sums_lm()):
+    with tracked(tracking_uri, "nan first"), dspy.context(lm=addition_lm()):
         best = optimizer.compile(dspy.Predict("question -> answer"), trainset=examples(6), valset=examples(4))
     (run,) = read_tree(tracking_uri, "nan first").runs
     assert [program["seed"] for program in best.candidate_programs if program["program"] is best] == [-3]
@@ -119,7 +119,7 @@ def test_an_optimization_with_examples_that_failed(tracking_uri: str, failing: i
         return exact(gold, pred)
 
     name = f"{failing} failed"
-    with tracked(tracking_uri, name), dspy.context(lm=sums_lm()):
+    with tracked(tracking_uri, name), dspy.context(lm=addition_lm()):
         program = Rounds(metric).compile(dspy.Predict("question -> answer"), trainset=examples(3))
     assert program is not None
     tree = read_tree(tracking_uri, name)
@@ -149,7 +149,7 @@ def by_objective(gold: Any, pred: Any, trace: object = None) -> dspy.Prediction:
 @SERVER_IS_SLOW
 def test_objectives_of_an_evaluation(tracking_uri: str) -> None:
     """A column and an assessment each, and their means, over the examples that have one, as metrics."""
-    with tracked(tracking_uri, "objectives"), dspy.context(lm=sums_lm()):
+    with tracked(tracking_uri, "objectives"), dspy.context(lm=addition_lm()):
         dspy.Evaluate(devset=examples(3), metric=by_objective, num_threads=1)(dspy.Predict("question -> answer"))
     (run,) = read_tree(tracking_uri, "objectives").runs
     means = {name: points for name, points in run.metrics.items() if name.startswith("score/objective/")}
@@ -182,7 +182,7 @@ def test_objectives_of_an_evaluation(tracking_uri: str) -> None:
 @SERVER_IS_SLOW
 def test_objectives_of_an_optimizer_that_evaluates(tracking_uri: str) -> None:
     """The means stand on each trial's run, and as curves on the compile's."""
-    with tracked(tracking_uri, "objectives of trials"), dspy.context(lm=sums_lm()):
+    with tracked(tracking_uri, "objectives of trials"), dspy.context(lm=addition_lm()):
         Rounds(by_objective).compile(dspy.Predict("question -> answer"), trainset=examples(2))
     (run,) = read_tree(tracking_uri, "objectives of trials").runs
     assert [trial.metrics["score/objective/right"] for trial in run.children] == [((0, 0.5),), ((0, 0.5),)]

@@ -23,10 +23,10 @@ from starlette.responses import JSONResponse
 from starlette.routing import Route
 
 from tests.integration.end_to_end.conftest import tracked
+from tests.support.addition_task import addition_lm, exact, examples
 from tests.support.mlflow_server import free_port
 from tests.support.mlflow_tree import read_tree
 from tests.support.optimizer_runs import drawn
-from tests.support.sums import exact, examples, sums_lm
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -47,7 +47,7 @@ def _optimize(size: int, *, wait: bool) -> tuple[Any, list[Any]]:
     optimizer: Any = dspy.BootstrapFewShotWithRandomSearch(
         exact, num_candidate_programs=1, num_threads=2, max_bootstrapped_demos=1, max_labeled_demos=1
     )
-    with dspy.context(lm=sums_lm()):
+    with dspy.context(lm=addition_lm()):
         program = dspy.ChainOfThought("question -> answer")
         best = optimizer.compile(program, trainset=examples(size), restrict=[-3, -1])
     return best, [candidate["score"] for candidate in best.candidate_programs]
@@ -61,7 +61,7 @@ async def _awaited(request: Request) -> JSONResponse:
     """On a thread of the event loop's; then the program is called on the loop itself, beside the other requests."""
     size, wait = _asked(request)
     best, scores = await asyncio.to_thread(_optimize, size, wait=wait)
-    with dspy.context(lm=sums_lm()):
+    with dspy.context(lm=addition_lm()):
         answer = await best.acall(question=f"{size}+1")
     return JSONResponse({"scores": scores, "answer": answer.answer})
 
@@ -70,7 +70,7 @@ def _in_the_pool(request: Request) -> JSONResponse:
     """Starlette runs a plain function on a thread of its pool."""
     size, wait = _asked(request)
     best, scores = _optimize(size, wait=wait)
-    with dspy.context(lm=sums_lm()):
+    with dspy.context(lm=addition_lm()):
         return JSONResponse({"scores": scores, "answer": best(question=f"{size}+1").answer})
 
 

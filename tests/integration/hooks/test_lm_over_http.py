@@ -9,11 +9,11 @@ import dspy
 import pytest
 from dspy.utils.exceptions import LMError
 
+from tests.support.addition_task import exact, examples, half_right
 from tests.support.dspy_answers import dspy_script
 from tests.support.fresh_cache import use_a_fresh_cache
 from tests.support.lm_server import Status, scripted_lm
 from tests.support.span_recorder import recording
-from tests.support.sums import exact, examples, half_right
 
 if TYPE_CHECKING:
     from collections.abc import Generator

@@ -22,10 +22,10 @@ from otel_dspy import DSPyInstrumentor
 from otel_dspy.mlflow import autolog, autologging
 from otel_dspy.mlflow.exporter import MlflowSpanExporter
 from tests.integration.mlflow.conftest import SERVER_IS_SLOW
+from tests.support.addition_task import addition_lm, exact, examples
 from tests.support.blank_store import blank_store
 from tests.support.mlflow_tree import read_tree
 from tests.support.optimizers import Rounds
-from tests.support.sums import exact, examples, sums_lm
 from tests.support.wrapping_provider import WrappingProvider
 
 if TYPE_CHECKING:
@@ -207,7 +207,7 @@ def test_an_application_that_samples_its_traces(place: CallContext, *, remote: b
     autolog(tracking_uri=place.uri, experiment=place.experiment)
     with _unsampled(remote=remote):
         ask("in a request")
-    with _unsampled(remote=remote), dspy.context(lm=sums_lm()):
+    with _unsampled(remote=remote), dspy.context(lm=addition_lm()):
         Rounds(exact, rounds=2).compile(dspy.Predict("question -> answer"), trainset=examples(4))
     delivered()
     tree = read_tree(place.uri, place.experiment)
@@ -224,7 +224,7 @@ def test_examples_that_are_dropped_have_no_calls(place: CallContext, monkeypatch
     """With a share of 0 no example is recorded, in an unsampled trace either; their scores are."""
     monkeypatch.setenv("OTEL_DSPY_EXAMPLE_RATIO", "0")
     autolog(tracking_uri=place.uri, experiment=place.experiment)
-    with _unsampled(remote=False), dspy.context(lm=sums_lm()):
+    with _unsampled(remote=False), dspy.context(lm=addition_lm()):
         dspy.Evaluate(devset=examples(4), metric=exact, num_threads=2)(dspy.Predict("question -> answer"))
     delivered()
     tree = read_tree(place.uri, place.experiment)
@@ -261,7 +261,7 @@ def test_the_environment_excludes_content(
     autolog(tracking_uri=blank_store(tmp_path), experiment="sums")
     exporter = InMemorySpanExporter()
     cast("TracerProvider", DSPyInstrumentor().tracer_provider).add_span_processor(SimpleSpanProcessor(exporter))
-    with dspy.context(lm=sums_lm()):
+    with dspy.context(lm=addition_lm()):
         Rounds(exact, rounds=1).compile(dspy.Predict("question -> answer"), trainset=examples(2))
     autolog(disable=True)
     found = {name for span in exporter.get_finished_spans() for name in span.attributes or {}}

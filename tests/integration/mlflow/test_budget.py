@@ -10,10 +10,10 @@ from mlflow.artifacts import download_artifacts
 
 import otel_dspy.mlflow
 from otel_dspy import BudgetExceeded
+from tests.support.addition_task import exact, examples
 from tests.support.blank_store import store_with_experiment
 from tests.support.learning_lm import learning_lm
 from tests.support.mlflow_tree import read_tree
-from tests.support.sums import exact, examples
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -14,9 +14,9 @@ from otel_dspy import DSPyInstrumentor, conversation
 from tests.behavior.model import model
 from tests.behavior.programs import add
 from tests.integration.mlflow.contract_spans import provider
+from tests.support.addition_task import examples
 from tests.support.dspy_answers import dspy_script
 from tests.support.in_process_lm import in_process_lm
-from tests.support.sums import examples
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

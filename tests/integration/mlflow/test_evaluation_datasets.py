@@ -11,9 +11,9 @@ from mlflow.genai import datasets as mlflow_datasets
 
 import otel_dspy.mlflow
 from tests.integration.end_to_end.conftest import tracked
+from tests.support.addition_task import addition_lm, exact, examples
 from tests.support.blank_store import blank_store
 from tests.support.mlflow_tree import read_tree
-from tests.support.sums import exact, examples, sums_lm
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -48,7 +48,7 @@ def test_on_a_server_twice(server_uri: str) -> None:
     otel_dspy.mlflow.autolog(tracking_uri=server_uri, experiment=EXPERIMENT, log_evaluation_datasets=True)
     try:
         for _ in range(2):
-            with dspy.context(lm=sums_lm()):
+            with dspy.context(lm=addition_lm()):
                 search: Any = dspy.BootstrapFewShotWithRandomSearch(metric=exact, num_threads=1)
                 search.compile(dspy.Predict("question -> answer"), trainset=trainset, valset=valset, restrict=[-3, -2])
     finally:

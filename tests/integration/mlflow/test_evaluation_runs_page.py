@@ -13,9 +13,9 @@ from mlflow import MlflowClient
 from mlflow.dspy import autolog as mlflows_autolog
 
 import otel_dspy.mlflow
+from tests.support.addition_task import addition_lm, exact, examples
 from tests.support.blank_store import blank_store
 from tests.support.browser import NEEDS_CHROMIUM, chromium
-from tests.support.sums import exact, examples, sums_lm
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -50,7 +50,7 @@ def listed(client: MlflowClient, experiment: str) -> list[str]:
 def work() -> None:
     """An evaluation, then an optimization with two trials."""
     program, devset = dspy.Predict("question -> answer"), examples(2)
-    with dspy.context(lm=sums_lm()):
+    with dspy.context(lm=addition_lm()):
         dspy.Evaluate(devset=devset, metric=exact, num_threads=1)(program)
         search: Any = dspy.BootstrapFewShotWithRandomSearch(metric=exact, num_threads=1)
         search.compile(program, trainset=devset, valset=devset, restrict=[-3, -2])
@@ -85,7 +85,7 @@ def test_evaluations_are_listed_as_mlflows_own_are(tmp_path: Path) -> None:
 def search_instructions() -> None:
     """An optimization by MIPROv2, in which the model proposes what it always answers, between two evaluations."""
     program, devset = dspy.Predict("question -> answer"), examples(4)
-    with dspy.context(lm=sums_lm()):
+    with dspy.context(lm=addition_lm()):
         evaluate = dspy.Evaluate(devset=devset, metric=exact, num_threads=1)
         evaluate(program)
         optimizer: Any = dspy.MIPROv2(

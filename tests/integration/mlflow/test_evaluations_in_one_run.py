@@ -12,8 +12,8 @@ from opentelemetry.sdk.trace import TracerProvider
 from otel_dspy import DSPyInstrumentor
 from otel_dspy.mlflow import MlflowSpanProcessor
 from tests.integration.mlflow.conftest import DELIVERY, SERVER_IS_SLOW
+from tests.support.addition_task import addition_lm, exact, examples
 from tests.support.mlflow_tree import read_tree
-from tests.support.sums import exact, examples, sums_lm
 
 if TYPE_CHECKING:
     from tests.integration.mlflow.conftest import CallContext
@@ -22,7 +22,7 @@ TOTALS = ("usage/input_tokens", "usage/output_tokens", "usage/lm_calls", "usage/
 
 
 def _evaluate(count: int) -> None:
-    with dspy.context(lm=sums_lm()):
+    with dspy.context(lm=addition_lm()):
         evaluate = dspy.Evaluate(devset=examples(count), metric=exact, num_threads=1, display_progress=False)
         evaluate(dspy.Predict("question -> answer"))
 

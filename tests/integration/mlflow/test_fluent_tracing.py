@@ -16,7 +16,7 @@ from mlflow.utils import autologging_utils
 
 from otel_dspy.mlflow import autolog
 from tests.integration.mlflow.fluent_calls import INSIDE, Answering, fluent_experiment, names, traces
-from tests.support.sums import exact, examples
+from tests.support.addition_task import exact, examples
 
 if TYPE_CHECKING:
     from collections.abc import Generator

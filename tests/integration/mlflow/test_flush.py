@@ -20,10 +20,10 @@ from otel_dspy.mlflow.delivery.pending_flushes import PendingFlushes
 from otel_dspy.mlflow.exporter import MlflowSpanExporter
 from tests.chaos.faulty_proxy import faulty_proxy
 from tests.integration.mlflow.contract_spans import SpanEmitter, provider
+from tests.support.addition_task import addition_lm, exact, examples
 from tests.support.mlflow_server import free_port
 from tests.support.mlflow_tree import read_tree
 from tests.support.optimizers import Rounds
-from tests.support.sums import exact, examples, sums_lm
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -104,12 +104,12 @@ def test_what_reads_a_run_waits_for_what_the_process_has_recorded(
     student = dspy.Predict("question -> answer")
     found: list[Report] = []
     for _ in range(2):
-        with dspy.context(lm=sums_lm()):
+        with dspy.context(lm=addition_lm()):
             Rounds(exact).compile(student, trainset=examples(2))
         found.append(otel_dspy.report(tracking_uri=place.uri, experiment=place.experiment))
     first, second = (report.compile for report in found)
     assert (first.status, second.status, len(second.trials)) == ("FINISHED", "FINISHED", 2)
-    with dspy.context(lm=sums_lm()):
+    with dspy.context(lm=addition_lm()):
         Rounds(exact).compile(student, trainset=examples(2))
     best = otel_dspy.best_program("latest", student, tracking_uri=place.uri, experiment=place.experiment)
     assert best.run_id not in {first.run_id, second.run_id}

@@ -18,10 +18,10 @@ from otel_dspy import DSPyInstrumentor
 from otel_dspy.cli import main
 from otel_dspy.mlflow import MlflowSpanProcessor
 from otel_dspy.mlflow.delivery import spool_folder
+from tests.support.addition_task import exact
 from tests.support.bridges import exporter, running_bridge
 from tests.support.in_process_lm import in_process_lm
 from tests.support.png_images import data_uri, png
-from tests.support.sums import exact
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -16,9 +16,9 @@ from opentelemetry.sdk.trace.export import BatchSpanProcessor
 from otel_dspy import DSPyInstrumentor
 from otel_dspy.mlflow import MlflowSpanProcessor
 from tests.integration.mlflow.conftest import DELIVERY
+from tests.support.addition_task import addition_lm, examples
 from tests.support.bridges import exporter, running_bridge
 from tests.support.mlflow_tree import read_tree
-from tests.support.sums import examples, sums_lm
 
 if TYPE_CHECKING:
     from opentelemetry.sdk.trace import SpanProcessor
@@ -29,7 +29,7 @@ def _evaluate(interruption: BaseException) -> None:
         raise interruption
 
     evaluate = dspy.Evaluate(devset=examples(2), metric=metric, num_threads=1, display_progress=False)
-    with dspy.context(lm=sums_lm()), suppress(KeyboardInterrupt, asyncio.CancelledError):
+    with dspy.context(lm=addition_lm()), suppress(KeyboardInterrupt, asyncio.CancelledError):
         evaluate(dspy.Predict("question -> answer"))
         raise AssertionError
 

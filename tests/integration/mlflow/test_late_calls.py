@@ -12,10 +12,10 @@ from opentelemetry.sdk.trace import TracerProvider
 
 from otel_dspy import DSPyInstrumentor
 from otel_dspy.mlflow import MlflowSpanProcessor
+from tests.support.addition_task import examples
 from tests.support.gated_evaluation import GatedEvaluation, GoesOn
 from tests.support.in_process_lm import in_process_lm
 from tests.support.mlflow_tree import read_tree
-from tests.support.sums import examples
 
 if TYPE_CHECKING:
     from collections.abc import Generator

@@ -22,13 +22,13 @@ from otel_dspy.mlflow import MlflowSpanProcessor
 from otel_dspy.mlflow.mapping.trace_operations import LogSpan
 from otel_dspy.mlflow.records.span import SpanRecord
 from otel_dspy.mlflow.tracking.store.traces.mlflow_span import mlflow_span
+from tests.support.addition_task import exact, examples
 from tests.support.blank_store import blank_store
 from tests.support.bridges import exporter, running_bridge
 from tests.support.dspy_answers import dspy_script
 from tests.support.in_process_lm import engine_of, in_process_lm
 from tests.support.lm_server import scripted_lm
 from tests.support.mlflow_tree import read_tree
-from tests.support.sums import exact, examples
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -20,11 +20,11 @@ from otel_dspy import BudgetExceeded, DSPyInstrumentor
 from otel_dspy.reporting import required_packages
 from otel_dspy.reporting.terminal.compile_lines import Place, terminal_progress
 from otel_dspy.reporting.terminal.progress_mode import ProgressMode, progress_mode
+from tests.support.addition_task import exact, examples
 from tests.support.blank_store import store_with_experiment
 from tests.support.learning_lm import learning_lm
 from tests.support.mlflow_tree import read_tree
 from tests.support.optimizers import Rounds
-from tests.support.sums import exact, examples
 from tests.support.waiting import PATIENCE
 from tests.unit.reporting.compile_spans import SpokenCompile
 

@@ -10,8 +10,8 @@ import mlflow
 from mlflow import MlflowClient
 
 from tests.integration.end_to_end.conftest import tracked
+from tests.support.addition_task import addition_lm, exact, examples
 from tests.support.blank_store import blank_store
-from tests.support.sums import exact, examples, sums_lm
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -22,7 +22,7 @@ def test_right_answers_are_found_whatever_the_metric_returns(tmp_path: Path) -> 
     """A bool and an int are stored as the float that DSPy counts: `>= 1` finds all right answers, `= '1'` none."""
     store, experiment = blank_store(tmp_path), f"scores-{uuid.uuid4().hex}"
     kinds: list[Callable[[Any], Any]] = [bool, int, float]
-    with tracked(store, experiment), dspy.context(lm=sums_lm()):
+    with tracked(store, experiment), dspy.context(lm=addition_lm()):
         for kind in kinds:
 
             def metric(gold: Any, pred: Any, trace: object = None, kind: Callable[[Any], Any] = kind) -> Any:
@@ -48,7 +48,7 @@ def test_traces_are_found_beside_one_whose_score_is_nan(tmp_path: Path) -> None:
     def metric(*_: object) -> float:
         return next(scores)
 
-    with tracked(store, experiment), dspy.context(lm=sums_lm()):
+    with tracked(store, experiment), dspy.context(lm=addition_lm()):
         evaluate = dspy.Evaluate(devset=examples(3), metric=metric, num_threads=1)
         evaluate(dspy.Predict("question -> answer"))
     mlflow.set_tracking_uri(store)

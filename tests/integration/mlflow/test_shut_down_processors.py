@@ -15,9 +15,9 @@ import otel_dspy.mlflow
 from otel_dspy import DSPyInstrumentor
 from otel_dspy.mlflow import MlflowSpanProcessor, autolog
 from otel_dspy.mlflow.tracking.runs.stale_runs import REASON_TAG
+from tests.support.addition_task import addition_lm, exact, examples
 from tests.support.mlflow_tree import read_tree
 from tests.support.optimizers import Rounds
-from tests.support.sums import exact, examples, sums_lm
 from tests.support.wrapping_provider import WrappingProvider
 
 if TYPE_CHECKING:
@@ -222,7 +222,7 @@ def test_a_provider_that_is_shut_down_in_a_compile(place: CallContext) -> None:
         cast("TracerProvider", DSPyInstrumentor().tracer_provider).shutdown()
         return exact(example, prediction, trace)
 
-    with dspy.context(lm=sums_lm()):
+    with dspy.context(lm=addition_lm()):
         Rounds(interrupting).compile(dspy.Predict("question -> answer"), trainset=examples(4))
     (run,) = read_tree(place.uri, place.experiment).runs
     reason = "the tracer provider was shut down before it recorded the end of the run"

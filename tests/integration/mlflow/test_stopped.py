@@ -14,10 +14,10 @@ from otel_dspy.mlflow.mapping.naming import DESCRIPTION
 from otel_dspy.mlflow.tracking.runs import report_writer, run_reports
 from otel_dspy.mlflow.tracking.runs.description_tag import describe_stopped_run
 from otel_dspy.mlflow.tracking.store.store import Store
+from tests.support.addition_task import exact, examples
 from tests.support.blank_store import blank_store
 from tests.support.learning_lm import learning_lm
 from tests.support.mlflow_tree import read_tree
-from tests.support.sums import exact, examples
 from tests.support.waiting import awaited
 
 if TYPE_CHECKING:

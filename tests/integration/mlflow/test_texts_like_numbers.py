@@ -11,10 +11,10 @@ from mlflow import MlflowClient, artifacts
 
 from otel_dspy.reporting.runs.result_tables import table_rows
 from tests.integration.end_to_end.conftest import tracked
+from tests.support.addition_task import exact
 from tests.support.blank_store import blank_store
 from tests.support.dspy_answers import dspy_script
 from tests.support.in_process_lm import in_process_lm
-from tests.support.sums import exact
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -19,10 +19,10 @@ from otel_dspy.mlflow import MlflowSpanProcessor
 from otel_dspy.mlflow.delivery import spool_folder
 from otel_dspy.mlflow.tracking.traces import trace_batches
 from tests.integration.mlflow.conftest import DELIVERY
+from tests.support.addition_task import exact, examples, half_right
 from tests.support.bridges import exporter, running_bridge
 from tests.support.dspy_answers import dspy_script
 from tests.support.lm_server import Reply, scripted_lm
-from tests.support.sums import exact, examples, half_right
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

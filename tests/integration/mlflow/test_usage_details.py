@@ -15,13 +15,13 @@ from opentelemetry.sdk.trace.export import BatchSpanProcessor
 
 from otel_dspy import DSPyInstrumentor
 from otel_dspy.mlflow import MlflowSpanProcessor
+from tests.support.addition_task import exact, examples
 from tests.support.blank_store import blank_store
 from tests.support.bridges import exporter, running_bridge
 from tests.support.dspy_answers import dspy_script
 from tests.support.embeddings_server import TOKENS, embeddings_server
 from tests.support.in_process_lm import engine_of, in_process_lm
 from tests.support.mlflow_tree import read_tree
-from tests.support.sums import exact, examples
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

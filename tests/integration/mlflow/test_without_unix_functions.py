@@ -31,11 +31,11 @@ sys.modules |= dict.fromkeys(("fcntl", "resource", "pwd", "grp", "termios"))  # 
 logging.basicConfig(level=logging.WARNING)
 import otel_dspy.mlflow
 from tests.support.optimizers import Rounds
-from tests.support.sums import exact, examples, sums_lm
+from tests.support.addition_task import exact, examples, addition_lm
 
 mlflow.set_tracking_uri(uri)
 otel_dspy.mlflow.autolog(experiment="sums", silent=False)
-dspy.configure(lm=sums_lm())
+dspy.configure(lm=addition_lm())
 Rounds(exact, rounds=1).compile(dspy.Predict("question -> answer"), trainset=examples(2))
 assert otel_dspy.mlflow.flush(timeout=120)
 [experiment] = mlflow.MlflowClient().search_experiments(filter_string="name = 'sums'")

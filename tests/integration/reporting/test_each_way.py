@@ -18,6 +18,7 @@ from otel_dspy import cli, semconv
 from otel_dspy.environment.variable_names import REPORT
 from otel_dspy.mlflow import MlflowSpanProcessor
 from tests.chaos.twins import differences
+from tests.support.addition_task import examples, half_right
 from tests.support.blank_store import store_with_experiment
 from tests.support.bridges import exporter, running_bridge
 from tests.support.compared_optimizations import optimize, right
@@ -25,7 +26,6 @@ from tests.support.dspy_answers import dspy_script
 from tests.support.in_process_lm import in_process_lm
 from tests.support.instrumented_dspy import instrumented
 from tests.support.mlflow_server_app_exporters import app_exporter
-from tests.support.sums import examples, half_right
 
 if TYPE_CHECKING:
     from collections.abc import Generator

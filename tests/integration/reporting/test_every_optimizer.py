@@ -10,7 +10,7 @@ from dspy.teleprompt import BootstrapFewShotWithOptuna
 import otel_dspy
 import otel_dspy.mlflow
 from otel_dspy.reporting.sections.lineage import lineage
-from tests.support import sums
+from tests.support import addition_task
 from tests.support.blank_store import store_with_experiment
 from tests.support.gepa_task import TRAINSET, VALSET, Pair, graded, reflection_lm, task_lm
 from tests.support.learning_lm import learning_lm
@@ -74,9 +74,9 @@ def test_simba_has_a_lineage(tmp_path: Path) -> None:
     def optimize() -> None:
         with dspy.context(lm=learning_lm(fickle=True)):
             optimizer = cast("Any", dspy).SIMBA(
-                metric=sums.exact, bsize=4, num_candidates=3, max_steps=2, max_demos=2, num_threads=1
+                metric=addition_task.exact, bsize=4, num_candidates=3, max_steps=2, max_demos=2, num_threads=1
             )
-            optimizer.compile(dspy.Predict("question -> answer"), trainset=sums.examples(6), seed=3)
+            optimizer.compile(dspy.Predict("question -> answer"), trainset=addition_task.examples(6), seed=3)
 
     report = reported(tmp_path, optimize)
     found = lineage(report.compile)

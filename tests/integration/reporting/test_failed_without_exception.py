@@ -9,8 +9,8 @@ import dspy
 from dspy.teleprompt import BootstrapFewShotWithOptuna
 
 from tests.integration.reporting.test_every_optimizer import reported
+from tests.support.addition_task import exact, examples
 from tests.support.learning_lm import learning_lm
-from tests.support.sums import exact, examples
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -24,13 +24,13 @@ from otel_dspy.otlp_requests.protobuf_spans import ReceivedSpan
 from otel_dspy.otlp_requests.span_route import routed
 from otel_dspy.reporting.files.file_report import report_on_files
 from otel_dspy.reporting.report import report
+from tests.support.addition_task import exact, examples, half_right
 from tests.support.blank_store import store_with_experiment
 from tests.support.dspy_answers import dspy_script
 from tests.support.in_process_lm import in_process_lm
 from tests.support.instrumented_dspy import instrumented
 from tests.support.otlp_json import as_json
 from tests.support.recorded_optimization import recorded_optimization
-from tests.support.sums import exact, examples, half_right
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -12,9 +12,9 @@ from mlflow import MlflowClient
 
 import otel_dspy.mlflow
 from otel_dspy.mlflow.mapping.runs.saved_view_content import trials_link
+from tests.support.addition_task import exact, examples
 from tests.support.browser import NEEDS_CHROMIUM, chromium
 from tests.support.learning_lm import learning_lm
-from tests.support.sums import exact, examples
 
 PATIENCE = 120_000
 """Milliseconds to wait for a page of MLflow, which takes long to start on a loaded machine."""

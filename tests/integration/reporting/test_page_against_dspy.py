@@ -16,10 +16,10 @@ import dspy
 import otel_dspy
 from otel_dspy.environment.variable_names import REPORT
 from tests.support import gepa_task
+from tests.support.addition_task import exact, examples
 from tests.support.experiment_in_store import recorded, store
 from tests.support.learning_lm import learning_lm
 from tests.support.report_page import ReportPage
-from tests.support.sums import exact, examples
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Sequence

@@ -10,12 +10,12 @@ import pytest
 
 import otel_dspy
 from otel_dspy import RerunError
+from tests.support.addition_task import addition_lm, exact, examples
 from tests.support.breakable_optimizations import DEMOS
 from tests.support.gated_optimization import GatedOptimization
 from tests.support.learning_lm import learning_lm
 from tests.support.optimizers import Breaking, Rounds
 from tests.support.recorded_run import instrumented_into, recording_into
-from tests.support.sums import exact, examples, sums_lm
 from tests.support.waiting import PATIENCE, awaited
 
 if TYPE_CHECKING:
@@ -34,13 +34,13 @@ def demos(program: Any) -> list[dict[str, Any]]:
 
 def test_of_a_finished_optimization(tmp_path: Path) -> None:
     """The program that the optimizer returned, with its score; the given one keeps its demos, both their model."""
-    with recording_into(tmp_path) as uri, dspy.context(lm=sums_lm()):
+    with recording_into(tmp_path) as uri, dspy.context(lm=addition_lm()):
         optimizer: Any = dspy.BootstrapFewShotWithRandomSearch(
             metric=exact, num_candidate_programs=1, num_threads=1, **DEMOS
         )
         returned: Any = optimizer.compile(student(), trainset=examples(4))
     given = student()
-    given.lm = sums_lm()
+    given.lm = addition_lm()
     best = otel_dspy.best_program("latest", given, tracking_uri=uri)
     assert (best.score, best.unit, best.trial) == (50.0, "percent", 0)
     assert demos(best.program) == demos(returned)
@@ -110,7 +110,7 @@ def test_of_an_optimization_that_did_not_end(tmp_path: Path, error: BaseExceptio
     """The program of the best full trial, whether the run is FAILED or KILLED."""
     program = student()
     program.demos = [dspy.Example(question="1+1", answer="2")]
-    with recording_into(tmp_path) as uri, dspy.context(lm=sums_lm()), pytest.raises(type(error)):
+    with recording_into(tmp_path) as uri, dspy.context(lm=addition_lm()), pytest.raises(type(error)):
         Breaking(error).compile(program, trainset=examples(2))
     best = otel_dspy.best_program("latest", student(), tracking_uri=uri)
     assert (best.score, best.trial) == (50.0, 0)
@@ -119,14 +119,14 @@ def test_of_an_optimization_that_did_not_end(tmp_path: Path, error: BaseExceptio
 
 def test_messages(tmp_path: Path) -> None:
     """No such run, another program, programs that were not recorded: what is missing, and what to do."""
-    with recording_into(tmp_path) as uri, dspy.context(lm=sums_lm()):
+    with recording_into(tmp_path) as uri, dspy.context(lm=addition_lm()):
         Rounds(exact, rounds=1).compile(student(), trainset=examples(1))
     with pytest.raises(RerunError, match="There is no run 'nothing'"):
         otel_dspy.best_program("nothing", student(), tracking_uri=uri)
     with pytest.raises(RerunError, match=r"has the predictors self; the given one has predict. Pass a program that"):
         otel_dspy.best_program("latest", dspy.ChainOfThought("question -> answer"), tracking_uri=uri)
     other = tmp_path / "other"
-    with instrumented_into(other, capture_content=True, capture_programs=False) as uri, dspy.context(lm=sums_lm()):
+    with instrumented_into(other, capture_content=True, capture_programs=False) as uri, dspy.context(lm=addition_lm()):
         Rounds(exact, rounds=1).compile(student(), trainset=examples(1))
     with pytest.raises(RerunError, match=r"has no recorded program\. .* with capture_programs=True"):
         otel_dspy.best_program("latest", student(), tracking_uri=uri)

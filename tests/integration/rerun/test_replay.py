@@ -9,13 +9,13 @@ import dspy
 import pytest
 
 import otel_dspy
+from tests.support.addition_task import addition_lm, exact, examples
 from tests.support.breakable_optimizations import DEMOS
 from tests.support.gepa_task import optimize as gepa
 from tests.support.gepa_task import reflection_lm, task_lm
 from tests.support.in_process_lm import engine_of
 from tests.support.recorded_run import recording_into
 from tests.support.span_recorder import recording
-from tests.support.sums import exact, examples, sums_lm
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -89,7 +89,7 @@ def scores(recorder: Recorder) -> list[tuple[int, Any, Any]]:
 
 def run_again(folder: Path, optimize: Callable[..., None], threads: int) -> tuple[Any, Any, Any]:
     """Scores of the recorded optimization and of the one from its record, and the model that answered it."""
-    lm = sums_lm()
+    lm = addition_lm()
     asked = requests(lm)
     with recording_into(folder) as uri:
         optimize(lm, threads)
@@ -134,7 +134,7 @@ def test_the_temperature_of_an_optimizers_own_calls_is_no_default(
 ) -> None:
     """Without the recorded model at hand each call is answered from the record, and the scores are the same."""
     with recording_into(tmp_path) as uri:
-        optimize(sums_lm(**settings), 1)
+        optimize(addition_lm(**settings), 1)
     replayed = otel_dspy.replay_lm("latest", tracking_uri=uri)
     with recording() as recorder:
         optimize(replayed, 1)

@@ -12,6 +12,7 @@ import pytest
 from otel_dspy.cli import main
 from otel_dspy.rerun.rerun_trial import rerun_trial
 from tests.docs.code_blocks import covered_blocks
+from tests.support.addition_task import addition_lm, exact, examples
 from tests.support.breakable_optimizations import DEMOS
 from tests.support.compared_optimizations import right
 from tests.support.dspy_answers import dspy_script
@@ -19,7 +20,6 @@ from tests.support.in_process_lm import engine_of, in_process_lm
 from tests.support.lm_server import scripted_lm
 from tests.support.optimizers import Rounds
 from tests.support.recorded_run import recording_into
-from tests.support.sums import exact, examples, sums_lm
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -72,7 +72,7 @@ def judged(example, prediction, trace=None):
 def recorded(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, Path]:
     """A store with a random search over six sums, of which the model gets three right, and the user's file."""
     folder = tmp_path_factory.mktemp("rerun")
-    with recording_into(folder) as uri, dspy.context(lm=sums_lm()):
+    with recording_into(folder) as uri, dspy.context(lm=addition_lm()):
         dspy.BootstrapFewShotWithRandomSearch(metric=exact, num_candidate_programs=1, num_threads=1, **DEMOS).compile(
             dspy.Predict("question -> answer"), trainset=examples(6)
         )
@@ -176,7 +176,7 @@ def test_a_metric_that_fails_on_some_examples(rerun: Any) -> None:
 def test_a_fork_sends_what_differs_alone(recorded: tuple[str, Path]) -> None:
     """Two other examples in the record's place: two requests. Without a model they fail, and the result shows it."""
     uri, _ = recorded
-    lm = sums_lm()
+    lm = addition_lm()
     asked: list[Any] = []
     script = engine_of(lm).script
 

@@ -15,9 +15,9 @@ from urllib.parse import quote
 
 import dspy
 
+from tests.support.addition_task import addition_lm, exact, examples
 from tests.support.dspy_answers import dspy_script
 from tests.support.in_process_lm import in_process_lm
-from tests.support.sums import exact, examples, sums_lm
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -101,7 +101,7 @@ def main(api_base: str) -> None:
     )
     with dspy.context(lm=lm):
         optimize(lm)
-    with dspy.context(lm=sums_lm()):
+    with dspy.context(lm=addition_lm()):
         dspy.Predict("question -> answer")(question="1+1")
     call(api_base)
     print("answered")  # noqa: T201 - what the test reads

@@ -18,6 +18,7 @@ import pytest
 
 from otel_dspy.cli import main
 from tests.integration.secrets.planted import SECRETS
+from tests.support.addition_task import half_right
 from tests.support.blank_store import blank_store
 from tests.support.bridge_process import bridge_process
 from tests.support.dspy_answers import dspy_script
@@ -25,7 +26,6 @@ from tests.support.instrumented_process import run_initialized
 from tests.support.lm_server import scripted_lm
 from tests.support.mlflow_server import free_port
 from tests.support.otlp_receiver import otlp_receiver
-from tests.support.sums import half_right
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

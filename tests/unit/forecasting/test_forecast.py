@@ -15,6 +15,7 @@ import otel_dspy.mlflow
 from otel_dspy import forecast
 from otel_dspy.forecasting.error import ForecastError
 from otel_dspy.hooks.optimizers.plans.call_plan import Amount
+from tests.support.addition_task import exact, examples
 from tests.support.blank_store import store_with_experiment
 from tests.support.dspy_answers import dspy_script
 from tests.support.in_process_lm import in_process_lm
@@ -23,7 +24,6 @@ from tests.support.mlflow_tree import read_tree
 from tests.support.optimizers import Rounds
 from tests.support.recorded_run import recording_into
 from tests.support.span_recorder import recording
-from tests.support.sums import exact, examples
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -8,8 +8,8 @@ import dspy
 
 from otel_dspy import forecast
 from tests.docs.code_blocks import ROOT, blocks, covered_blocks
+from tests.support.addition_task import addition_lm, exact, examples
 from tests.support.span_recorder import recording
-from tests.support.sums import exact, examples, sums_lm
 
 
 def test_the_output_of_the_example() -> None:
@@ -36,6 +36,6 @@ def test_the_example_with_measured_calls(capsys: Any) -> None:
     ):
         assert line in text
         text = text.replace(line, "")
-    with recording(), dspy.context(lm=sums_lm()):
+    with recording(), dspy.context(lm=addition_lm()):
         exec(text, names)  # noqa: S102 - the page's own block
     assert "Tokens, cost and time are based on 3 measured examples." in capsys.readouterr().out

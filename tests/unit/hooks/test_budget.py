@@ -13,15 +13,15 @@ from dspy.teleprompt import Teleprompter
 
 from otel_dspy import BudgetExceeded, DSPyInstrumentor, GepaBudgetStopper
 from tests.support import gepa_task
+from tests.support.addition_task import addition_lm, exact, examples
 from tests.support.optimizers import Rounds
 from tests.support.span_recorder import recording
-from tests.support.sums import exact, examples, sums_lm
 
 TOKENS_OF_A_CALL = 15
 
 
 def _rounds(rounds: int = 2) -> None:
-    with dspy.context(lm=sums_lm()):
+    with dspy.context(lm=addition_lm()):
         Rounds(exact, rounds).compile(dspy.Predict("question -> answer"), trainset=examples(5))
 
 
@@ -45,7 +45,7 @@ def test_a_budget_only_warns(caplog: pytest.LogCaptureFixture) -> None:
 def test_calls_outside_an_optimization_have_no_budget(caplog: pytest.LogCaptureFixture) -> None:
     """An evaluation is not ended."""
     budget = {"lm_calls": 2, "on_exceeded": "stop"}
-    with caplog.at_level(logging.WARNING), recording(budget=budget), dspy.context(lm=sums_lm()):
+    with caplog.at_level(logging.WARNING), recording(budget=budget), dspy.context(lm=addition_lm()):
         dspy.Evaluate(devset=examples(5), metric=exact, num_threads=1)(dspy.Predict("question -> answer"))
     assert _messages(caplog) == []
 

@@ -10,10 +10,10 @@ import dspy
 import pytest
 from inline_snapshot import snapshot
 
+from tests.support.addition_task import addition_lm, half_right
 from tests.support.dspy_answers import dspy_script
 from tests.support.in_process_lm import ScriptedEngine
 from tests.support.span_recorder import recording
-from tests.support.sums import half_right, sums_lm
 from tests.support.two_step_programs import Thinking
 
 if TYPE_CHECKING:
@@ -114,7 +114,7 @@ async def test_one_of_many_that_is_cancelled_leaves_the_others_alone() -> None:
         with dspy.context(lm=lm):
             task = asyncio.ensure_future(dspy.Predict("question -> answer").acall(question="1+1"))
             await engine.waiting.wait()
-        with dspy.context(lm=sums_lm()):
+        with dspy.context(lm=addition_lm()):
             await dspy.Predict("question -> answer").acall(question="3+1")
             task.cancel()
             await asyncio.gather(task, return_exceptions=True)

@@ -8,8 +8,8 @@ import dspy
 import pytest
 from dspy.teleprompt import BootstrapFewShot, Teleprompter
 
+from tests.support.addition_task import addition_lm, exact, examples
 from tests.support.span_recorder import recording
-from tests.support.sums import exact, examples, sums_lm
 
 if TYPE_CHECKING:
     from tests.support.span_recorder import Recorder
@@ -60,7 +60,7 @@ def _program() -> Any:
 
 
 def _compiled(optimizer: Any, *args: Any, **kwargs: Any) -> Recorder:
-    with dspy.context(lm=sums_lm()), recording(capture_programs=True) as recorder:
+    with dspy.context(lm=addition_lm()), recording(capture_programs=True) as recorder:
         optimizer.compile(*args, **kwargs)
     return recorder
 
@@ -122,7 +122,7 @@ class OfTheClass(_Teleprompter):
 @pytest.mark.parametrize("optimizer", [WithoutAnInstance, OfTheClass])
 def test_a_compile_without_an_optimizer_is_none(optimizer: Any, caplog: pytest.LogCaptureFixture) -> None:
     """Without an instance there are no parameters to record: what it evaluates is recorded on its own."""
-    with dspy.context(lm=sums_lm()), recording() as recorder:
+    with dspy.context(lm=addition_lm()), recording() as recorder:
         optimizer.compile(_program(), trainset=examples(2))
     assert not recorder.named("compile")
     assert len(recorder.named("evaluate")) == 1

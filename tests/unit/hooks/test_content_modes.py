@@ -9,7 +9,7 @@ import pytest
 
 from otel_dspy import DSPyInstrumentor
 from otel_dspy.settings import CONTENT_VARIABLE
-from tests.support.sums import sums_lm
+from tests.support.addition_task import addition_lm
 from tests.support.telemetry_capture import TelemetryCapture
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ def test_messages_are_where_the_variable_wants_them(
     predict: Any = dspy.Predict("question -> answer")
     DSPyInstrumentor().instrument(**capture.providers)
     try:
-        with dspy.context(lm=sums_lm()):
+        with dspy.context(lm=addition_lm()):
             predict(question="1+1")
     finally:
         DSPyInstrumentor().uninstrument()

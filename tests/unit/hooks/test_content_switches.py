@@ -9,8 +9,8 @@ import pytest
 
 from otel_dspy import DSPyInstrumentor
 from otel_dspy.settings import CONTENT_VARIABLE
+from tests.support.addition_task import addition_lm, exact, examples
 from tests.support.optimizers import Rounds
-from tests.support.sums import exact, examples, sums_lm
 from tests.support.telemetry_capture import TelemetryCapture
 
 _MESSAGES: Final = frozenset({"gen_ai.input.messages", "gen_ai.output.messages"})
@@ -33,7 +33,7 @@ def _captured(**settings: Any) -> tuple[set[str], set[str]]:
     capture = TelemetryCapture()
     DSPyInstrumentor().instrument(**capture.providers, **settings)
     try:
-        with dspy.context(lm=sums_lm()):
+        with dspy.context(lm=addition_lm()):
             Rounds(exact, rounds=1).compile(dspy.Predict("question -> answer"), trainset=examples(1))
     finally:
         DSPyInstrumentor().uninstrument()

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 import dspy
 import pytest
 
+from tests.support.addition_task import addition_lm, exact, examples
 from tests.support.optimizers import Rounds
 from tests.support.span_recorder import recording
-from tests.support.sums import exact, examples, sums_lm
 from tests.support.two_step_programs import Thinking
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ def _trace(span: ReadableSpan) -> int:
 @pytest.mark.parametrize("program", [Thinking, AwaitingInside])
 def test_linked_examples_are_roots_linked_to_their_evaluation(threads: int, program: type[Thinking]) -> None:
     """In shape linked every example is a trace of its own with one link, and all its calls are in that trace."""
-    with dspy.context(lm=sums_lm()), recording() as recorder:
+    with dspy.context(lm=addition_lm()), recording() as recorder:
         dspy.Evaluate(devset=examples(20), metric=exact, num_threads=threads)(program())
     (evaluate,) = recorder.named("evaluate")
     roots = recorder.named("example")
@@ -64,7 +64,7 @@ def test_linked_examples_are_roots_linked_to_their_evaluation(threads: int, prog
 @pytest.mark.parametrize("threads", [1, 4, 16])
 def test_nested_examples_are_children_of_their_evaluation(threads: int) -> None:
     """In shape nested there is one trace, and every example is a child of the evaluation."""
-    with dspy.context(lm=sums_lm()), recording(trace_shape="nested") as recorder:
+    with dspy.context(lm=addition_lm()), recording(trace_shape="nested") as recorder:
         dspy.Evaluate(devset=examples(20), metric=exact, num_threads=threads)(Thinking())
     (evaluate,) = recorder.named("evaluate")
     assert {_trace(span) for span in recorder.spans} == {_trace(evaluate)}
@@ -89,7 +89,7 @@ def test_parallel_keeps_the_callers_context(threads: int) -> None:
             dspy.Parallel(num_threads=threads, disable_progress_bar=True)(pairs)
             return self.answer.batch(examples(8), num_threads=threads, disable_progress_bar=True)
 
-    with dspy.context(lm=sums_lm()), recording() as recorder:
+    with dspy.context(lm=addition_lm()), recording() as recorder:
         Fanning()()
     assert recorder.tree("module", "module.name") == [
         "module Fanning module.name=self",
@@ -99,7 +99,7 @@ def test_parallel_keeps_the_callers_context(threads: int) -> None:
 
 async def test_gathered_calls_stay_apart() -> None:
     """Async calls at the same time are children of their caller, each with its own LM call."""
-    with dspy.context(lm=sums_lm()), recording() as recorder:
+    with dspy.context(lm=addition_lm()), recording() as recorder:
         await asyncio.gather(*(Thinking().acall(question=f"{number}+1") for number in range(5)))
     tree = recorder.tree("module")
     assert (
@@ -118,7 +118,7 @@ async def test_gathered_calls_stay_apart() -> None:
 
 def test_two_compiles_in_parallel_threads_do_not_mix() -> None:
     """Trials, evaluations and examples name the compile of their own thread, with dense indices."""
-    lm = sums_lm()
+    lm = addition_lm()
     results: list[Any] = []
 
     def optimize(rounds: int) -> None:

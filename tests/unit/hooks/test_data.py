@@ -12,11 +12,11 @@ from dspy.teleprompt import Teleprompter
 from inline_snapshot import snapshot
 
 from otel_dspy.telemetry.content.payloads import PIECE_BYTES
+from tests.support.addition_task import addition_lm, exact, examples
 from tests.support.dspy_answers import dspy_script
 from tests.support.in_process_lm import in_process_lm
 from tests.support.optimizers import Rounds
 from tests.support.span_recorder import recording
-from tests.support.sums import exact, examples, sums_lm
 from tests.support.unserializable_answers import Answering, Odd
 from tests.support.with_and_without import same_with_and_without
 
@@ -194,7 +194,7 @@ def test_examples_without_inputs() -> None:
 
     def run() -> Any:
         devset: Any = [dspy.Example(question="1+1", answer="2"), dspy.Example(question="2+1", answer="3")]
-        with dspy.context(lm=sums_lm()):
+        with dspy.context(lm=addition_lm()):
             evaluate: Any = dspy.Evaluate(devset=devset, metric=exact, num_threads=1)
             return evaluate(dspy.Predict("question -> answer")).score
 

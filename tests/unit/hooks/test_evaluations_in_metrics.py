@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 import dspy
 from dspy.teleprompt import BootstrapFewShot, BootstrapFewShotWithRandomSearch
 
+from tests.support.addition_task import addition_lm, exact, examples
 from tests.support.optimizers import Rounds
 from tests.support.span_recorder import recording
-from tests.support.sums import exact, examples, sums_lm
 
 if TYPE_CHECKING:
     from tests.support.span_recorder import Recorder
@@ -27,7 +27,7 @@ def evaluating(example: Any, prediction: Any, trace: object = None) -> float:
 
 
 def _optimized(optimizer: Any) -> Recorder:
-    with dspy.context(lm=sums_lm()), recording() as recorder:
+    with dspy.context(lm=addition_lm()), recording() as recorder:
         optimizer.compile(dspy.Predict("question -> answer"), trainset=examples(3))
     return recorder
 
@@ -61,7 +61,7 @@ def test_examples_of_other_evaluations_are_compared_with_no_trial() -> None:
 
 def test_a_stand_alone_evaluation() -> None:
     """Those that its examples make are marked, with their datasets and examples, and have all that it has."""
-    with dspy.context(lm=sums_lm()), recording(capture_content=True) as recorder:
+    with dspy.context(lm=addition_lm()), recording(capture_content=True) as recorder:
         dspy.Evaluate(devset=examples(3), metric=evaluating, num_threads=1)(dspy.Predict("question -> answer"))
     large = ("evaluate.results", "program.state")
     assert [

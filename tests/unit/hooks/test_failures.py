@@ -10,10 +10,10 @@ import pytest
 from inline_snapshot import snapshot
 
 from otel_dspy.runtime import error_guard
+from tests.support.addition_task import addition_lm, exact, examples, raising_metric
 from tests.support.in_process_lm import engine_of
 from tests.support.optimizers import Breaking, Rounds
 from tests.support.span_recorder import recording
-from tests.support.sums import exact, examples, raising_metric, sums_lm
 from tests.support.with_and_without import outcome, same_with_and_without
 
 
@@ -26,7 +26,7 @@ def test_a_metric_that_raises_counts_as_dspy_counts_it() -> None:
     """DSPy scores the example 0 and goes on; the example is an error, the evaluation is not."""
 
     def run() -> Any:
-        with dspy.context(lm=sums_lm()):
+        with dspy.context(lm=addition_lm()):
             return _score(raising_metric, 100)
 
     recorder = same_with_and_without(run)
@@ -47,7 +47,7 @@ def test_an_lm_that_is_down_fails_every_example() -> None:
     """Each example carries the LM's error; the message stands once, on the LM's span; `max_errors` ends it as ever."""
 
     def run() -> Any:
-        lm = sums_lm()
+        lm = addition_lm()
         engine_of(lm).failures = [dspy.lm15.ServerError("down") for _ in range(50)]
         with dspy.context(lm=lm):
             return _score(exact, 3)
@@ -75,7 +75,7 @@ def test_a_compile_that_raises_is_recorded_and_raises(error: BaseException) -> N
     """The compile is an error with the exception's type, keeps its finished trial, and names no resulting program."""
 
     def run() -> Any:
-        with dspy.context(lm=sums_lm()):
+        with dspy.context(lm=addition_lm()):
             return Breaking(error).compile(dspy.Predict("question -> answer"), trainset=examples(2))
 
     recorder = same_with_and_without(run)
@@ -91,7 +91,7 @@ def test_an_interrupt_in_the_middle_of_an_evaluation() -> None:
     calls = iter(range(100))
 
     def run() -> Any:
-        lm = sums_lm()
+        lm = addition_lm()
         engine = engine_of(lm)
         answer = engine.script
 
@@ -125,7 +125,7 @@ def test_mipro_continues_where_it_catches_an_evaluations_error() -> None:
         return exact(example, prediction)
 
     def run() -> Any:
-        with dspy.context(lm=sums_lm()):
+        with dspy.context(lm=addition_lm()):
             optimizer = dspy.MIPROv2(
                 failing,
                 auto=None,
@@ -189,7 +189,7 @@ def test_a_failure_of_the_telemetry_does_not_reach_the_program(
     """With every span refusing to start, the optimization gives what it gives without us; it is logged once a part."""
 
     def run() -> Any:
-        with dspy.context(lm=sums_lm()):
+        with dspy.context(lm=addition_lm()):
             program = Rounds(exact).compile(dspy.ChainOfThought("question -> answer"), trainset=examples(3))
             evaluate = dspy.Evaluate(devset=examples(4), metric=exact, num_threads=2)
             return cast("Any", evaluate(program)).score

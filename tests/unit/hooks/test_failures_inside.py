@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 import dspy
 from inline_snapshot import snapshot
 
+from tests.support.addition_task import addition_lm, exact, examples, half_right
 from tests.support.dspy_answers import dspy_script, input_fields
 from tests.support.in_process_lm import in_process_lm
 from tests.support.optimizers import Rounds
-from tests.support.sums import exact, examples, half_right, sums_lm
 from tests.support.with_and_without import same_with_and_without
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ def test_a_metric_that_raises_on_every_example() -> None:
     """The score is 0, the trial is complete as DSPy sees it, and every row has the error."""
 
     def run() -> Any:
-        with dspy.context(lm=sums_lm()):
+        with dspy.context(lm=addition_lm()):
             return _evaluated(dspy.Predict("question -> answer"), never)
 
     recorder = same_with_and_without(run)
@@ -58,7 +58,7 @@ def test_max_errors_end_an_optimization() -> None:
     """The metric's errors reach the limit: the evaluation, its trial and the compile end with what DSPy raises."""
 
     def run() -> Any:
-        with dspy.context(lm=sums_lm(), max_errors=2):
+        with dspy.context(lm=addition_lm(), max_errors=2):
             return Rounds(never).compile(dspy.Predict("question -> answer"), trainset=examples(4))
 
     recorder = same_with_and_without(run)
@@ -93,7 +93,7 @@ def test_a_program_that_raises_on_some_examples() -> None:
     """Those examples are errors without a score; what the program did until then is recorded, and the others are scored."""
 
     def run() -> Any:
-        with dspy.context(lm=sums_lm()):
+        with dspy.context(lm=addition_lm()):
             return _evaluated(Fragile())
 
     recorder = same_with_and_without(run)
@@ -234,7 +234,7 @@ def test_every_failure_of_a_compile_is_in_its_rows() -> None:
     """The results of each evaluation name the error of each example that failed, with content its text as well."""
 
     def run() -> Any:
-        with dspy.context(lm=sums_lm()):
+        with dspy.context(lm=addition_lm()):
             return Rounds(exact).compile(Fragile(), trainset=examples(3)).dump_state()
 
     recorder = same_with_and_without(run, capture_content=True)

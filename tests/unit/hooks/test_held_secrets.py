@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 import dspy
 from dspy.utils.exceptions import LMUnexpectedError
 
+from tests.support.addition_task import exact, examples
 from tests.support.dspy_answers import dspy_script
 from tests.support.in_process_lm import in_process_lm
 from tests.support.span_recorder import recording
-from tests.support.sums import exact, examples
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

@@ -19,9 +19,9 @@ from otel_dspy.hooks.optimizers import (
     register,
     unregister,
 )
+from tests.support.addition_task import addition_lm, exact, examples
 from tests.support.optimizers import Rounds
 from tests.support.span_recorder import recording
-from tests.support.sums import exact, examples, sums_lm
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -99,7 +99,7 @@ def _recorded(recorder: Any) -> list[tuple[Any, ...]]:
 
 def test_a_hook_is_registered_by_a_call() -> None:
     """A registered hook records its optimizer, before DSPy is instrumented or after; taken back, it does no more."""
-    with dspy.context(lm=sums_lm()):
+    with dspy.context(lm=addition_lm()):
         with registered(RoundsHook()), recording() as before:
             _compile()
         with recording() as after, registered(RoundsHook()):
@@ -122,7 +122,7 @@ def test_a_package_brings_a_hook_by_an_entry_point(tmp_path: Path, monkeypatch: 
     """An installed package's entry point is enough: nothing is called, and no file of otel-dspy changes."""
     _distribution(tmp_path, f"{__name__}:RoundsHook")
     monkeypatch.syspath_prepend(tmp_path)
-    with dspy.context(lm=sums_lm()), recording() as recorder:
+    with dspy.context(lm=addition_lm()), recording() as recorder:
         _compile()
     assert _recorded(recorder) == _KNOWN
 
@@ -134,7 +134,7 @@ def test_a_faulty_entry_point_is_logged_and_skipped(
     """An entry point that cannot be loaded, called, or is no hook costs one warning; the rest is recorded."""
     _distribution(tmp_path, entry)
     monkeypatch.syspath_prepend(tmp_path)
-    with caplog.at_level(logging.WARNING, "otel_dspy"), dspy.context(lm=sums_lm()), recording() as recorder:
+    with caplog.at_level(logging.WARNING, "otel_dspy"), dspy.context(lm=addition_lm()), recording() as recorder:
         _compile()
     assert _recorded(recorder) == _GENERIC
     assert [record.getMessage() for record in caplog.records] == [
@@ -144,14 +144,14 @@ def test_a_faulty_entry_point_is_logged_and_skipped(
 
 def test_a_hook_that_cannot_be_installed_leaves_its_optimizer_to_the_rule() -> None:
     """`install` raises: the optimizer is recorded as an unknown one."""
-    with dspy.context(lm=sums_lm()), registered(UninstallableHook()), recording() as recorder:
+    with dspy.context(lm=addition_lm()), registered(UninstallableHook()), recording() as recorder:
         _compile()
     assert _recorded(recorder) == _GENERIC
 
 
 def test_a_hook_that_fails_later_costs_its_own_facts_alone() -> None:
     """A hook that raises whenever it is asked: compile, evaluations and trials are there, without what it would record."""
-    with dspy.context(lm=sums_lm()), registered(FailingHook()), recording() as recorder:
+    with dspy.context(lm=addition_lm()), registered(FailingHook()), recording() as recorder:
         _compile()
     assert recorder.tree("compile", "trial.index", "trial.score", "trial.derived", "optimizer") == snapshot(
         [

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 import dspy
 import pytest
 
+from tests.support.addition_task import examples
 from tests.support.gated_evaluation import GatedEvaluation, GoesOn
 from tests.support.in_process_lm import in_process_lm
 from tests.support.span_recorder import recording
-from tests.support.sums import examples
 
 if TYPE_CHECKING:
     from tests.support.span_recorder import Recorder

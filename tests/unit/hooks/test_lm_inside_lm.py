@@ -10,10 +10,10 @@ import dspy
 import pytest
 from inline_snapshot import snapshot
 
+from tests.support.addition_task import addition_lm, exact, examples
 from tests.support.in_process_lm import AsyncScriptedEngine, ScriptedEngine, engine_of
 from tests.support.nested_lms import USED, Asking, Asks, Forwarding, Mixture, Voting, answers
 from tests.support.span_recorder import recording
-from tests.support.sums import exact, examples, sums_lm
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -89,7 +89,7 @@ async def test_a_model_that_calls_itself_is_recorded_alike_when_awaited() -> Non
 
 def test_a_call_inside_a_call_counts_once() -> None:
     """A router's span has the other model's below it, which alone records tokens; the roll-up counts them once."""
-    assert _calls(_evaluated(Asking(sums_lm()))) == snapshot(
+    assert _calls(_evaluated(Asking(addition_lm()))) == snapshot(
         [
             "evaluate exact usage.input_tokens=10 usage.lm_calls=2",
             "      chat asking",
@@ -100,7 +100,7 @@ def test_a_call_inside_a_call_counts_once() -> None:
 
 def test_every_model_that_is_called_is_counted() -> None:
     """Two models inside of one have a span each; the tokens of both are counted."""
-    assert _calls(_evaluated(Asking(sums_lm(), sums_lm(model="openai/other")))) == snapshot(
+    assert _calls(_evaluated(Asking(addition_lm(), addition_lm(model="openai/other")))) == snapshot(
         [
             "evaluate exact usage.input_tokens=20 usage.lm_calls=3",
             "      chat asking",
@@ -115,7 +115,7 @@ def test_every_model_that_is_called_is_counted() -> None:
 )
 def test_a_mixture_without_use_of_its_own(usage: dict[str, int]) -> None:
     """One that reports nothing of its own, or what those that it asked have, adds no tokens."""
-    assert _calls(_evaluated(Mixture(sums_lm(), sums_lm(model="openai/other"), usage=usage))) == snapshot(
+    assert _calls(_evaluated(Mixture(addition_lm(), addition_lm(model="openai/other"), usage=usage))) == snapshot(
         [
             "evaluate exact usage.input_tokens=20 usage.lm_calls=3",
             "      chat asking",
@@ -127,7 +127,7 @@ def test_a_mixture_without_use_of_its_own(usage: dict[str, int]) -> None:
 
 def test_a_mixture_with_use_of_its_own() -> None:
     """Tokens that are not those of the models inside are counted beside theirs."""
-    assert _calls(_evaluated(Mixture(sums_lm(), usage=USED))) == snapshot(
+    assert _calls(_evaluated(Mixture(addition_lm(), usage=USED))) == snapshot(
         [
             "evaluate exact usage.input_tokens=17 usage.lm_calls=2",
             "      chat asking gen_ai.usage.input_tokens=7",
@@ -136,7 +136,7 @@ def test_a_mixture_with_use_of_its_own() -> None:
     )
 
 
-@pytest.mark.parametrize("make", [sums_lm, lambda: Voting("openai/v", engine=ScriptedEngine(answers), cache=False)])  # fmt: skip
+@pytest.mark.parametrize("make", [addition_lm, lambda: Voting("openai/v", engine=ScriptedEngine(answers), cache=False)])  # fmt: skip
 def test_a_response_that_is_passed_on_is_counted_once(make: Callable[[], dspy.LM]) -> None:
     """An engine that returns another model's response reports its tokens a second time; a router of a router again."""
     router = dspy.LM("house/router", engine=Forwarding(make()), cache=False)
@@ -147,7 +147,7 @@ def test_a_response_that_is_passed_on_is_counted_once(make: Callable[[], dspy.LM
 
 def test_a_cached_response_that_is_passed_on_costs_nothing() -> None:
     """What another model's cache answered adds no tokens to a router's call, though the response reports some."""
-    cached = sums_lm(cache=True, rollout_id=77, temperature=1.0)
+    cached = addition_lm(cache=True, rollout_id=77, temperature=1.0)
     _evaluated(dspy.LM("house/router", engine=Forwarding(cached), cache=False))
     recorder = _evaluated(dspy.LM("house/router", engine=Forwarding(cached), cache=False))
     assert recorder.attributes_of("evaluate")[0]["usage.cache_hits"] == 1
@@ -159,7 +159,7 @@ def test_a_cached_response_that_is_passed_on_costs_nothing() -> None:
 @pytest.mark.parametrize("first", [True, False])
 def test_a_judge_in_a_callback_is_counted_beside_the_call(first: bool) -> None:  # noqa: FBT001 - a case
     """A model that is asked while another's call begins or ends is a call of its own, and so is the other."""
-    assert _calls(_evaluated(sums_lm(), callbacks=[Asks(Mixture(usage=USED), first=first)])) == snapshot(
+    assert _calls(_evaluated(addition_lm(), callbacks=[Asks(Mixture(usage=USED), first=first)])) == snapshot(
         [
             "evaluate exact usage.input_tokens=17 usage.lm_calls=2",
             "      chat scripted gen_ai.usage.input_tokens=10",
@@ -179,9 +179,9 @@ def test_a_model_that_fails_inside_is_counted() -> None:
             except Exception:  # noqa: BLE001 - whatever it is, the second one is asked
                 return second(*args, **kwargs)
 
-    broken = sums_lm(model="openai/broken")
+    broken = addition_lm(model="openai/broken")
     engine_of(broken).failures = [dspy.lm15.ServerError("no")]
-    assert _calls(_evaluated(Fallback(broken, sums_lm()))) == snapshot(
+    assert _calls(_evaluated(Fallback(broken, addition_lm()))) == snapshot(
         [
             "evaluate exact usage.input_tokens=10 usage.lm_calls=3",
             "      chat asking",

@@ -11,11 +11,11 @@ import pytest
 from inline_snapshot import snapshot
 from opentelemetry import trace
 
+from tests.support.addition_task import addition_lm, exact, examples, raising_metric
 from tests.support.dspy_answers import dspy_script
 from tests.support.in_process_lm import in_process_lm
 from tests.support.optimizers import Rounds
 from tests.support.span_recorder import recording
-from tests.support.sums import exact, examples, raising_metric, sums_lm
 from tests.support.with_and_without import same_with_and_without
 
 JUDGE = in_process_lm(dspy_script({"verdict": lambda _: "yes"}), "openai/judging")
@@ -70,7 +70,7 @@ def judged_and_broken(example: Any, prediction: Any, trace: object = None) -> bo
 
 def _evaluate(metric: Any, program: Any = None, count: int = 1) -> float:
     evaluate: Any = dspy.Evaluate(devset=examples(count), metric=metric, num_threads=1)
-    with dspy.context(lm=sums_lm()):
+    with dspy.context(lm=addition_lm()):
         return evaluate(program or dspy.Predict("question -> answer")).score
 
 
@@ -226,7 +226,7 @@ def test_a_span_of_the_users_own_in_a_metric_keeps_what_it_holds() -> None:
 
 def test_in_an_optimization() -> None:
     """In each example of each trial the judge stands in its metric; the roll-ups are those without the span."""
-    with dspy.context(lm=sums_lm()), recording(trace_shape="nested") as recorder:
+    with dspy.context(lm=addition_lm()), recording(trace_shape="nested") as recorder:
         Rounds(judged, rounds=2).compile(dspy.Predict("question -> answer"), trainset=examples(2))
     assert len(recorder.named("metric")) == len(recorder.named("example")) == 4
     assert [recorded["usage.role.judge.lm_calls"] for recorded in recorder.attributes_of("trial")] == [4, 4]

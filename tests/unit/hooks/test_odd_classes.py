@@ -18,8 +18,8 @@ from typing_extensions import override
 
 from otel_dspy import DSPyInstrumentor
 from otel_dspy.runtime import error_guard
+from tests.support.addition_task import addition_lm, exact, examples
 from tests.support.span_recorder import recording
-from tests.support.sums import exact, examples, sums_lm
 from tests.support.with_and_without import same_with_and_without
 
 if TYPE_CHECKING:
@@ -114,7 +114,7 @@ def test_a_class_that_takes_no_attributes(monkeypatch: pytest.MonkeyPatch) -> No
             def __call__(self, *_args: Any, **_kwargs: Any) -> Any:
                 return ["frozen"]
 
-        return same_with_and_without(lambda: (FrozenLM("m/s")("hi"), sums_lm()("hi") is not None)).tree("")
+        return same_with_and_without(lambda: (FrozenLM("m/s")("hi"), addition_lm()("hi") is not None)).tree("")
 
     monkeypatch.setattr(error_guard, "report", report)
     spans = check()
@@ -189,7 +189,7 @@ def test_many_threads_instrument_at_once() -> None:
     """Spans are recorded once, and afterwards nothing stays behind."""
     before, again = vars(dspy.Module)["__call__"], DSPyInstrumentor()
     for _ in range(5):
-        with recording() as recorder, dspy.context(lm=sums_lm()):
+        with recording() as recorder, dspy.context(lm=addition_lm()):
             with ThreadPoolExecutor(4) as pool:
                 for change in (again.uninstrument, partial(again.instrument, **recorder.capture.providers)):
                     for done in [pool.submit(change) for _ in range(4)]:
@@ -215,7 +215,7 @@ class _Many(dspy.Module):
 
 def test_a_program_with_more_parameters_than_a_span_has_room_for() -> None:
     """Its trials lose some of these, and nothing of what they are and how they went."""
-    with dspy.context(lm=sums_lm()), recording() as recorder:
+    with dspy.context(lm=addition_lm()), recording() as recorder:
         optimizer: Any = dspy.MIPROv2(
             metric=exact, auto=None, num_candidates=2, max_bootstrapped_demos=1, max_labeled_demos=1, num_threads=1,
             seed=1,

@@ -10,9 +10,9 @@ import dspy
 import pytest
 
 from tests.behavior.model import model
+from tests.support.addition_task import exact, examples
 from tests.support.optimizers import Rounds
 from tests.support.span_recorder import recording
-from tests.support.sums import exact, examples
 from tests.support.with_and_without import outcome, same_with_and_without
 
 if TYPE_CHECKING:

@@ -8,14 +8,14 @@ import dspy
 from dspy.teleprompt import BootstrapFewShotWithRandomSearch
 from inline_snapshot import snapshot
 
+from tests.support.addition_task import addition_lm, exact, examples
 from tests.support.optimizers import Rounds
 from tests.support.span_recorder import recording
-from tests.support.sums import exact, examples, sums_lm
 
 
 def test_mipro_records_its_phases_and_every_trial() -> None:
     """Baseline, minibatch candidates and full evaluations are trials of their own, with the choices of each."""
-    with dspy.context(lm=sums_lm()), recording() as recorder:
+    with dspy.context(lm=addition_lm()), recording() as recorder:
         optimizer = dspy.MIPROv2(
             exact, auto=None, num_candidates=2, num_threads=1, max_bootstrapped_demos=1, max_labeled_demos=1
         )
@@ -65,7 +65,7 @@ def test_mipro_records_its_phases_and_every_trial() -> None:
 
 def test_mipro_setup_records_what_auto_resolved_to() -> None:
     """Constructor, compile arguments and what `auto` resolved to are parameters; the implicit validation set is recorded."""
-    with dspy.context(lm=sums_lm()), recording(capture_datasets=True) as recorder:
+    with dspy.context(lm=addition_lm()), recording(capture_datasets=True) as recorder:
         optimizer = dspy.MIPROv2(exact, auto="light", num_threads=1, max_bootstrapped_demos=0, max_labeled_demos=0)
         optimizer.compile(dspy.Predict("question -> answer"), trainset=examples(10))
     (setup,) = _attributes(recorder.named("setup MIPROv2"))
@@ -123,7 +123,7 @@ def test_mipro_setup_records_what_auto_resolved_to() -> None:
 
 def test_random_search_names_each_trial_by_its_seed() -> None:
     """A seed's nested compiles are steps of its trial; seeds and scores are those of `candidate_programs`."""
-    with dspy.context(lm=sums_lm()), recording() as recorder:
+    with dspy.context(lm=addition_lm()), recording() as recorder:
         optimizer = BootstrapFewShotWithRandomSearch(
             exact, num_candidate_programs=2, num_threads=2, max_labeled_demos=2
         )
@@ -192,7 +192,7 @@ def test_random_search_names_each_trial_by_its_seed() -> None:
 
 def test_random_search_respects_restrict() -> None:
     """With `restrict`, the trials are the seeds that it names, and the index stays dense."""
-    with dspy.context(lm=sums_lm()), recording() as recorder:
+    with dspy.context(lm=addition_lm()), recording() as recorder:
         optimizer = BootstrapFewShotWithRandomSearch(exact, num_candidate_programs=2, num_threads=1)
         optimizer.compile(dspy.Predict("question -> answer"), trainset=examples(4), restrict=[1, -2])
     trials = _attributes(recorder.named("trial"))
@@ -201,7 +201,7 @@ def test_random_search_respects_restrict() -> None:
 
 def test_an_unknown_optimizer_has_derived_trials() -> None:
     """Each Evaluate directly under an unknown compile is a trial, also of a class defined after `instrument`."""
-    with dspy.context(lm=sums_lm()), recording() as recorder:
+    with dspy.context(lm=addition_lm()), recording() as recorder:
 
         class DefinedAfter(Rounds):
             def compile(self, student: Any, *, trainset: list[Any], **kwargs: Any) -> Any:
@@ -229,7 +229,7 @@ def test_an_unknown_optimizer_has_derived_trials() -> None:
 
 def test_a_program_state_goes_out_once_in_a_compile() -> None:
     """The second trial of the same program names its id alone; the first mention carries the state."""
-    with dspy.context(lm=sums_lm()), recording(capture_programs=True) as recorder:
+    with dspy.context(lm=addition_lm()), recording(capture_programs=True) as recorder:
         Rounds(exact).compile(dspy.Predict("question -> answer"), trainset=examples(2))
     carriers = [span.name for span in recorder.spans if "dspy.program.state" in (span.attributes or {})]
     ids = {

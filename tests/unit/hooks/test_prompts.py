@@ -9,8 +9,8 @@ import dspy
 import pytest
 from dspy.signatures.signature import make_signature
 
+from tests.support.addition_task import addition_lm
 from tests.support.span_recorder import recording
-from tests.support.sums import sums_lm
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -65,7 +65,7 @@ async def _await(program: Any) -> None:
 @pytest.mark.parametrize("act", [_call, _await])
 async def test_the_predictors_of_a_program(act: Callable[[Any], Any]) -> None:
     """The name is the program's class and the predictor's path; a call outside of predictors has no prompt."""
-    with dspy.context(lm=sums_lm()), recording() as recorder:
+    with dspy.context(lm=addition_lm()), recording() as recorder:
         await act(Reviewed())
     assert _prompts(recorder) == [
         ("Reviewed.draft", _version("Draft an answer.")),
@@ -77,7 +77,7 @@ async def test_the_predictors_of_a_program(act: Callable[[Any], Any]) -> None:
 def test_the_version_is_that_of_the_instructions() -> None:
     """An optimizer's new signature and a changed one are new versions; demos and a copy are not."""
     predictor: Any = dspy.Predict(make_signature("question -> answer", "First.\n    Indented."))
-    with dspy.context(lm=sums_lm()), recording() as recorder:
+    with dspy.context(lm=addition_lm()), recording() as recorder:
         predictor(question="1+1")
         predictor.demos = [dspy.Example(question="2+2", answer="4")]
         predictor.deepcopy()(question="1+1")
@@ -94,7 +94,7 @@ def test_instructions_that_are_no_unicode() -> None:
     """DSPy rejects half a surrogate pair; the span of the failed call has a version all the same."""
     predictor: Any = dspy.Predict("question -> answer")
     predictor.signature.instructions = "Broken \ud83d"
-    with dspy.context(lm=sums_lm()), recording() as recorder, pytest.raises(ValueError, match="valid Unicode"):
+    with dspy.context(lm=addition_lm()), recording() as recorder, pytest.raises(ValueError, match="valid Unicode"):
         predictor(question="1+1")
     ((name, version),) = _prompts(recorder)
     assert (name, len(version)) == ("Predict", 16)

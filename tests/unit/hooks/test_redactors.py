@@ -6,11 +6,11 @@ import dspy
 import pytest
 
 from tests.behavior.model import model
+from tests.support.addition_task import exact
 from tests.support.dspy_answers import dspy_script
 from tests.support.gepa_task import optimize, reflection_lm
 from tests.support.in_process_lm import in_process_lm
 from tests.support.span_recorder import recording
-from tests.support.sums import exact
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

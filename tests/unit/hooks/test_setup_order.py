@@ -5,13 +5,13 @@ from __future__ import annotations
 import dspy
 from dspy.teleprompt import BootstrapFewShotWithRandomSearch
 
+from tests.support.addition_task import addition_lm, exact, examples
 from tests.support.span_recorder import recording
-from tests.support.sums import exact, examples, sums_lm
 
 
 def test_the_setup_of_a_compile_ends_before_its_datasets() -> None:
     """A process that ends in between leaves a run with its name and its parent, not one that is only called `compile`."""
-    with dspy.context(lm=sums_lm()), recording() as recorder:
+    with dspy.context(lm=addition_lm()), recording() as recorder:
         BootstrapFewShotWithRandomSearch(exact, num_candidate_programs=1, num_threads=1).compile(
             dspy.Predict("question -> answer"), trainset=examples(3), valset=examples(4)
         )

@@ -10,11 +10,11 @@ import dspy
 from dspy.utils.parallelizer import ParallelExecutor
 from inline_snapshot import snapshot
 
+from tests.support.addition_task import exact, examples, half_right
 from tests.support.dspy_answers import dspy_script, input_fields
 from tests.support.in_process_lm import in_process_lm
 from tests.support.optimizers import Rounds
 from tests.support.span_recorder import recording
-from tests.support.sums import exact, examples, half_right
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

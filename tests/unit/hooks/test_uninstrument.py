@@ -11,8 +11,8 @@ import dspy.teleprompt
 from dspy.teleprompt import Teleprompter
 
 from otel_dspy import DSPyInstrumentor
+from tests.support.addition_task import addition_lm, exact, examples
 from tests.support.span_recorder import recording
-from tests.support.sums import exact, examples, sums_lm
 
 
 def _everything() -> dict[tuple[str, str], Any]:
@@ -60,7 +60,7 @@ def test_a_class_defined_meanwhile_is_itself_again() -> None:
 
         wrapped = vars(Meanwhile)["compile"]
     assert vars(Meanwhile)["compile"] is wrapped.__wrapped__
-    with dspy.context(lm=sums_lm()):
+    with dspy.context(lm=addition_lm()):
         Meanwhile().compile(dspy.Predict("question -> answer"), trainset=examples(1))
     assert list(recorder.spans) == []
 
@@ -69,7 +69,7 @@ def test_instrumenting_again_records_once() -> None:
     """After instrument, uninstrument, instrument a call has one span of each kind."""
     with recording():
         pass
-    with dspy.context(lm=sums_lm()), recording() as recorder:
+    with dspy.context(lm=addition_lm()), recording() as recorder:
         dspy.Predict("question -> answer")(question="1+1")
     assert [span.name for span in recorder.spans] == ["chat scripted", "module Predict"]
     assert DSPyInstrumentor().tracer_provider is None

@@ -15,10 +15,10 @@ import pytest
 from dspy.utils.callback import BaseCallback
 from opentelemetry import trace
 
+from tests.support.addition_task import addition_lm, half_right
 from tests.support.dspy_answers import dspy_script
 from tests.support.span_recorder import recording
 from tests.support.streaming_lm import streaming_lm
-from tests.support.sums import half_right, sums_lm
 from tests.support.two_step_programs import Thinking
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ def _tree(recorder: Recorder) -> list[str]:
 
 
 def _called(call: Callable[[Any], Any], program: Any = None) -> list[str]:
-    with dspy.context(lm=sums_lm()), recording() as recorder:
+    with dspy.context(lm=addition_lm()), recording() as recorder:
         tracer = recorder.capture.tracer_provider.get_tracer("user")
         with tracer.start_as_current_span("the user's own"):
             call(program or Thinking())
@@ -186,7 +186,7 @@ def _in_threads(*, carried: bool) -> list[str]:
         with tracer.start_as_current_span("the user's own"), ThreadPoolExecutor(2) as pool:
 
             def ask() -> Any:
-                with dspy.context(lm=sums_lm()):
+                with dspy.context(lm=addition_lm()):
                     return Thinking()(question="1+1")
 
             for _ in range(2):

@@ -14,8 +14,8 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from otel_dspy import DSPyInstrumentor
 from otel_dspy.mlflow import autolog
 from otel_dspy.mlflow.autolog_provider import new_provider
+from tests.support.addition_task import addition_lm, exact, examples
 from tests.support.optimizers import Rounds
-from tests.support.sums import exact, examples, sums_lm
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -37,7 +37,7 @@ def recorded() -> Counter[str]:
     provider.add_span_processor(SimpleSpanProcessor(exporter))
     DSPyInstrumentor().instrument(tracer_provider=provider)
     try:
-        with dspy.context(lm=sums_lm()):
+        with dspy.context(lm=addition_lm()):
             Rounds(exact, rounds=2).compile(dspy.Predict("question -> answer"), trainset=examples(3))
         provider.force_flush()
     finally:

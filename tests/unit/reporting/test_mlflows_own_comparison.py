@@ -9,9 +9,9 @@ import pytest
 from mlflow import MlflowClient
 
 from otel_dspy import semconv
+from tests.support.addition_task import examples, half_right
 from tests.support.compared_optimizations import optimize, right
 from tests.support.recorded_run import recording_into
-from tests.support.sums import examples, half_right
 
 if TYPE_CHECKING:
     from pathlib import Path

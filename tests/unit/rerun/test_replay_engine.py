@@ -16,10 +16,10 @@ from otel_dspy import RecordedCallError, UnknownCallError
 from otel_dspy.rerun.chat_completion import Fields
 from otel_dspy.rerun.replay_lm.answers import ReplayAnswers
 from otel_dspy.rerun.replay_lm.forward_replay_lm import ForwardReplayLM
+from tests.support.addition_task import addition_lm, exact, examples
 from tests.support.in_process_lm import engine_of, in_process_lm
 from tests.support.recorded_calls import written_calls
 from tests.support.span_recorder import recording
-from tests.support.sums import exact, examples, sums_lm
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -55,7 +55,7 @@ def recorded(folder: Path, calls: Callable[[], Any]) -> tuple[Path, Any]:
 
 def test_programs_run_without_a_warning(tmp_path: Path) -> None:
     """On threads, awaited, with several choices: each answer is the recorded one, and none is sent."""
-    lm = sums_lm()
+    lm = addition_lm()
 
     def calls(lm: Any) -> list[Any]:
         program: Any = dspy.Predict("question -> answer")
@@ -111,7 +111,7 @@ def test_typed_requests(tmp_path: Path) -> None:
 
 def test_a_stream(tmp_path: Path) -> None:
     """The answer arrives as one chunk. DSPy's listeners take such a one for a cached answer, and pass the result on."""
-    file, _ = recorded(tmp_path, lambda: sums_program(sums_lm()))
+    file, _ = recorded(tmp_path, lambda: sums_program(addition_lm()))
     replayed = otel_dspy.replay_lm(file)
 
     async def received(*listeners: Any) -> list[Any]:

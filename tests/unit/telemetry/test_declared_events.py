@@ -10,9 +10,9 @@ import pytest
 import yaml
 from inline_snapshot import snapshot
 
+from tests.support.addition_task import addition_lm, exact, examples, raising_metric
 from tests.support.optimizers import Breaking, Rounds
 from tests.support.span_recorder import recording
-from tests.support.sums import exact, examples, raising_metric, sums_lm
 
 if TYPE_CHECKING:
     from tests.support.span_recorder import Recorder
@@ -45,7 +45,7 @@ def _declared() -> dict[str, dict[str, Any]]:
 def _compiles() -> Recorder:
     """With a metric that explains, one that raises, an optimizer that breaks, and a trial that does."""
     program = dspy.Predict("question -> answer")
-    with dspy.context(lm=sums_lm()), recording(capture_content=True) as recorder:
+    with dspy.context(lm=addition_lm()), recording(capture_content=True) as recorder:
         Rounds(_with_feedback, rounds=1).compile(program, trainset=examples(1))
         Rounds(raising_metric, rounds=1).compile(program, trainset=examples(1))
         with pytest.raises(ArithmeticError):

@@ -10,10 +10,10 @@ import gepa
 from gepa.adapters.dspy_full_program_adapter.full_program_adapter import DspyAdapter
 from typing_extensions import override
 
+from tests.support.addition_task import addition_lm, examples
 from tests.support.gepa_texts import Digits, Quiet, optimize_texts
 from tests.support.gepa_trials import trials
 from tests.support.span_recorder import recording
-from tests.support.sums import examples, sums_lm
 
 if TYPE_CHECKING:
     import pytest
@@ -45,7 +45,7 @@ def _graded(example: Any, prediction: Any, trace: object = None) -> dspy.Predict
 
 
 def _optimize(number: str, proposal: str = "") -> Recorder:
-    lm, trainset = sums_lm(), examples(2)
+    lm, trainset = addition_lm(), examples(2)
 
     def reflect(prompt: object) -> str:
         del prompt

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 import dspy
 import pytest
 
+from tests.support.addition_task import exact, examples
 from tests.support.learning_lm import learning_lm
 from tests.support.span_recorder import recording
-from tests.support.sums import exact, examples
 
 if TYPE_CHECKING:
     from tests.support.span_recorder import Recorder

@@ -10,10 +10,10 @@ import dspy
 import pytest
 from inline_snapshot import snapshot
 
+from tests.support.addition_task import addition_lm, half_right
 from tests.support.dspy_answers import dspy_script
 from tests.support.in_process_lm import in_process_lm
 from tests.support.span_recorder import recording
-from tests.support.sums import half_right, sums_lm
 from tests.support.with_and_without import same_with_and_without
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 def _ask(adapter: dspy.Adapter, lm: dspy.LM | None = None, *, awaited: bool = False) -> Any:
     program: Any = dspy.Predict("question -> answer")
-    with dspy.context(lm=lm or sums_lm(), adapter=adapter):
+    with dspy.context(lm=lm or addition_lm(), adapter=adapter):
         return asyncio.run(program.acall(question="1+1")) if awaited else program(question="1+1")
 
 

@@ -11,10 +11,10 @@ import dspy
 import pytest
 from inline_snapshot import snapshot
 
+from tests.support.addition_task import addition_lm, half_right
 from tests.support.dspy_answers import dspy_script
 from tests.support.in_process_lm import in_process_lm
 from tests.support.span_recorder import recording
-from tests.support.sums import half_right, sums_lm
 from tests.support.with_and_without import same_with_and_without
 
 if TYPE_CHECKING:
@@ -252,7 +252,7 @@ def test_best_of_refined() -> None:
 
 def test_the_reward_function_stays_the_users() -> None:
     """Outside of a call the attribute is what the user gave, also on copies, and it can be set anew."""
-    with recording(), dspy.context(lm=sums_lm()):
+    with recording(), dspy.context(lm=addition_lm()):
         program = _trying(dspy.BestOfN)
         own = cast("dict[str, Any]", vars(program))["reward_fn"]
         assert program.reward_fn is own

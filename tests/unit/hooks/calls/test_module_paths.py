@@ -13,8 +13,8 @@ from otel_dspy.hooks.calls import module_paths as paths_module
 from otel_dspy.hooks.calls.module_paths import module_paths
 from otel_dspy.serialization import program_modules
 from otel_dspy.serialization.program_modules import named_modules
+from tests.support.addition_task import addition_lm
 from tests.support.span_recorder import recording
-from tests.support.sums import sums_lm
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -80,7 +80,7 @@ class Nested(dspy.Module):
 
 def recorded(*calls: Callable[[], object]) -> list[str]:
     """Every module span, with its path, in calls one after the other."""
-    with dspy.context(lm=sums_lm()), recording() as recorder:
+    with dspy.context(lm=addition_lm()), recording() as recorder:
         for call in calls:
             call()
         lines = recorder.tree("", "module.name")

@@ -13,10 +13,10 @@ from dspy.utils import DummyLM
 from dspy.utils.exceptions import LMError
 from inline_snapshot import snapshot
 
+from tests.support.addition_task import addition_lm, exact, examples
 from tests.support.in_process_lm import engine_of
 from tests.support.optimizers import Rounds
 from tests.support.span_recorder import recording
-from tests.support.sums import exact, examples, sums_lm
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -39,7 +39,7 @@ def _chat(recorder: Recorder) -> list[dict[str, Any]]:
 
 def test_an_lm_call_records_tokens_model_id_and_finish_reason() -> None:
     """Everything that DSPy knows of a call stands on its span; without content no text does."""
-    lm = sums_lm(temperature=0.5, max_tokens=64)
+    lm = addition_lm(temperature=0.5, max_tokens=64)
     with dspy.context(lm=lm), recording() as recorder:
         dspy.Predict("question -> answer")(question="1+1")
     assert _chat(recorder) == snapshot(
@@ -69,7 +69,7 @@ def test_an_lm_call_records_tokens_model_id_and_finish_reason() -> None:
 
 def test_content_goes_out_as_messages() -> None:
     """With content on, the prompt and the answer stand on the span in the standard's form."""
-    with dspy.context(lm=sums_lm()), recording(capture_content=True) as recorder:
+    with dspy.context(lm=addition_lm()), recording(capture_content=True) as recorder:
         dspy.Predict("question -> answer")(question="1+1")
     (chat,) = _chat(recorder)
     assert "1+1" in chat["gen_ai.input.messages"]
@@ -80,9 +80,9 @@ def test_content_goes_out_as_messages() -> None:
 
 async def test_an_awaited_call_is_recorded_alike() -> None:
     """`acall` gives the span that a call gives."""
-    with dspy.context(lm=sums_lm()), recording() as called:
+    with dspy.context(lm=addition_lm()), recording() as called:
         dspy.Predict("question -> answer")(question="1+1")
-    with dspy.context(lm=sums_lm()), recording() as awaited:
+    with dspy.context(lm=addition_lm()), recording() as awaited:
         await dspy.Predict("question -> answer").acall(question="1+1")
     assert _chat(awaited) == _chat(called)
 
@@ -90,7 +90,7 @@ async def test_an_awaited_call_is_recorded_alike() -> None:
 def test_retries_are_counted(monkeypatch: pytest.MonkeyPatch) -> None:
     """Two attempts that failed and one that did not are one span with two retries."""
     monkeypatch.setattr("dspy.clients.execution.time.sleep", _no_wait)
-    lm = sums_lm(num_retries=3)
+    lm = addition_lm(num_retries=3)
     engine_of(lm).failures = [dspy.lm15.ServerError("busy"), dspy.lm15.RateLimitError("slow down")]
     with dspy.context(lm=lm), recording() as recorder:
         dspy.Predict("question -> answer")(question="1+1")
@@ -99,7 +99,7 @@ def test_retries_are_counted(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_failed_call_records_its_error_and_no_key() -> None:
     """The span is an error with the exception's type; a key inside the message is taken out; DSPy's error goes on."""
-    lm = sums_lm(num_retries=1)
+    lm = addition_lm(num_retries=1)
     engine_of(lm).failures = [dspy.lm15.AuthError(f"bad key {SECRET}")]
     with dspy.context(lm=lm), recording(capture_content=True) as recorder, pytest.raises(LMError, match="bad key"):
         dspy.Predict("question -> answer")(question="1+1")
@@ -113,7 +113,7 @@ def test_a_failed_call_records_its_error_and_no_key() -> None:
 
 def test_two_candidates_are_one_span() -> None:
     """`n=2` makes two requests; their tokens add up on the one span, with both finish reasons."""
-    with dspy.context(lm=sums_lm()), recording() as recorder:
+    with dspy.context(lm=addition_lm()), recording() as recorder:
         dspy.Predict("question -> answer", n=2)(question="1+1")
     (chat,) = _chat(recorder)
     assert chat["gen_ai.usage.input_tokens"] == 20
@@ -134,7 +134,7 @@ def test_a_seed_beyond_64_bits_is_recorded_as_text() -> None:
     """OTLP has no larger integers: encoding one would fail, and the attribute be lost."""
     with recording() as recorder:
         for seed in (2**63 + 5, 2**63 - 1):
-            dspy.Predict("question -> answer")(question="1+1", lm=sums_lm(seed=seed))
+            dspy.Predict("question -> answer")(question="1+1", lm=addition_lm(seed=seed))
     recorded = [call["gen_ai.request.seed"] for call in _chat(recorder)]
     assert recorded == [str(2**63 + 5), 2**63 - 1]
 
@@ -196,7 +196,7 @@ def test_any_base_lm_is_seen_once(kind: type[BaseLM]) -> None:
 @pytest.mark.parametrize("threads", [1, 4])
 def test_rollups_agree_with_the_lm_spans(threads: int) -> None:
     """On example, evaluate, trial and compile each roll-up is the sum over the LM spans inside."""
-    with dspy.context(lm=sums_lm()), recording(trace_shape="nested") as recorder:
+    with dspy.context(lm=addition_lm()), recording(trace_shape="nested") as recorder:
         Rounds(exact).compile(dspy.ChainOfThought("question -> answer"), trainset=examples(5 * threads))
     parents = {_span_id(span): span.parent.span_id if span.parent else None for span in recorder.spans}
     sums: dict[int, Counter[str]] = {}
@@ -224,7 +224,7 @@ def test_rollups_agree_with_the_lm_spans(threads: int) -> None:
 
 def test_totals_so_far_end_at_the_compiles_own() -> None:
     """A trial's `dspy.compile.usage.*` grows from trial to trial up to the compile's total."""
-    with dspy.context(lm=sums_lm()), recording() as recorder:
+    with dspy.context(lm=addition_lm()), recording() as recorder:
         Rounds(exact, rounds=3).compile(dspy.Predict("question -> answer"), trainset=examples(2))
     so_far = [(trial.attributes or {})["dspy.compile.usage.lm_calls"] for trial in recorder.named("trial")]
     assert so_far == [2, 4, 6]

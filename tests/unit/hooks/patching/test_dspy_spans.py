@@ -15,10 +15,10 @@ from opentelemetry.context import attach, detach
 from opentelemetry.trace import SpanKind, set_span_in_context
 
 from otel_dspy import DSPyInstrumentor
+from tests.support.addition_task import exact, examples
 from tests.support.dspy_answers import dspy_script
 from tests.support.in_process_lm import in_process_lm
 from tests.support.span_recorder import recording
-from tests.support.sums import exact, examples
 from tests.support.telemetry_capture import TelemetryCapture
 
 if TYPE_CHECKING:

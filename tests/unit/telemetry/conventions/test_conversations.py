@@ -14,8 +14,8 @@ from opentelemetry.baggage.propagation import W3CBaggagePropagator
 from otel_dspy import conversation
 from tests.behavior.model import model
 from tests.behavior.programs import add
+from tests.support.addition_task import addition_lm, exact, examples
 from tests.support.span_recorder import recording
-from tests.support.sums import exact, examples, sums_lm
 
 SESSION, STANDARD = "session.id", "gen_ai.conversation.id"
 
@@ -39,7 +39,7 @@ def test_every_span_of_a_turn_has_the_conversation_id() -> None:
 
 def test_it_goes_into_threads_tasks_and_examples() -> None:
     """Evaluations with linked examples on threads, and awaited calls, stay in the conversation."""
-    with dspy.context(lm=sums_lm()), recording() as recorder, conversation("c-1"):
+    with dspy.context(lm=addition_lm()), recording() as recorder, conversation("c-1"):
         dspy.Evaluate(devset=examples(4), metric=exact, num_threads=2)(dspy.Predict("question -> answer"))
         asyncio.run(cast("Any", dspy.Predict("question -> answer")).acall(question="1+1"))
     assert len(recorder.spans) == 16
@@ -56,7 +56,7 @@ def test_conversations_side_by_side() -> None:
     async def both() -> None:
         await asyncio.gather(turn("a"), turn("b"))
 
-    with dspy.context(lm=sums_lm()), recording() as recorder, conversation("outer"):
+    with dspy.context(lm=addition_lm()), recording() as recorder, conversation("outer"):
         asyncio.run(both())
     assert sorted(str((span.attributes or {})[SESSION]) for span in recorder.spans) == ["a", "a", "b", "b"]
 
@@ -65,7 +65,7 @@ def test_baggage_of_a_service_before() -> None:
     """The entry `session.id` is taken where no block sets another."""
     token = context.attach(baggage.set_baggage(SESSION, "from-before"))
     try:
-        with dspy.context(lm=sums_lm()), recording() as recorder:
+        with dspy.context(lm=addition_lm()), recording() as recorder:
             dspy.Predict("question -> answer")(question="1+1")
             with conversation("own"):
                 dspy.Predict("question -> answer")(question="1+1")
@@ -88,7 +88,7 @@ def test_a_request_without_a_session_has_no_conversation(
     identity: str | None, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Also within another conversation, and without a warning."""
-    with dspy.context(lm=sums_lm()), recording() as recorder, conversation("outer"), conversation(identity):
+    with dspy.context(lm=addition_lm()), recording() as recorder, conversation("outer"), conversation(identity):
         dspy.Predict("question -> answer")(question="1+1")
     assert [SESSION in (span.attributes or {}) for span in recorder.spans] == [False] * len(recorder.spans)
     assert recorder.spans
@@ -99,7 +99,7 @@ def test_an_identity_of_another_type_is_named_once(caplog: pytest.LogCaptureFixt
     """It sets no id, and raises nothing in the request that the block answers."""
     kind = f"Session{uuid.uuid4().hex}"  # a type that no other test has passed
     session: Any = type(kind, (), {})()
-    with dspy.context(lm=sums_lm()), recording() as recorder:
+    with dspy.context(lm=addition_lm()), recording() as recorder:
         for _ in range(2):
             with conversation(session):
                 dspy.Predict("question -> answer")(question="1+1")

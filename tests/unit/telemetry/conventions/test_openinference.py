@@ -16,10 +16,10 @@ from opentelemetry.trace import get_current_span
 from otel_dspy import DSPyInstrumentor
 from otel_dspy.telemetry.conventions.openinference import openinference
 from otel_dspy.telemetry.conventions.translating_tracer import with_extra_conventions
+from tests.support.addition_task import addition_lm, exact, examples, half_right
 from tests.support.dspy_answers import dspy_script
 from tests.support.in_process_lm import in_process_lm
 from tests.support.span_recorder import recording
-from tests.support.sums import exact, examples, half_right, sums_lm
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -101,7 +101,7 @@ Respond with t…\
 
 def test_an_evaluation_records_its_scores() -> None:
     """Kinds of the spans, and the scores as metadata; without content capture no attribute has a text."""
-    with recording(extra_conventions="openinference") as recorder, dspy.context(lm=sums_lm()):
+    with recording(extra_conventions="openinference") as recorder, dspy.context(lm=addition_lm()):
         dspy.Evaluate(devset=examples(2), metric=exact, num_threads=1)(dspy.Predict("question -> answer"))
     assert recorder.tree("", "openinference.span.kind", "metadata", "input", "output") == snapshot(
         [
@@ -121,7 +121,7 @@ def test_without_the_setting_no_attribute_is_added() -> None:
     """The tracer is the same object, and no span has a name of theirs."""
     tracer = TracerProvider().get_tracer("")
     assert with_extra_conventions(tracer, frozenset()) is tracer
-    with recording(capture_content=True) as recorder, dspy.context(lm=sums_lm()):
+    with recording(capture_content=True) as recorder, dspy.context(lm=addition_lm()):
         dspy.Predict("question -> answer")(question="1+1")
     assert [theirs(span.attributes) for span in recorder.spans] == [{}, {}]
 
@@ -133,7 +133,7 @@ def test_a_full_span_keeps_the_attributes_of_otel_dspy() -> None:
     provider.add_span_processor(SimpleSpanProcessor(exporter))
     DSPyInstrumentor().instrument(tracer_provider=provider, capture_content=True, extra_conventions="openinference")
     try:
-        with dspy.context(lm=sums_lm()):
+        with dspy.context(lm=addition_lm()):
             predict = dspy.Predict("question -> answer")
             predict.demos = examples(8)
             predict(question="1+1")

@@ -9,7 +9,7 @@ import pytest
 
 from otel_dspy import DSPyInstrumentor
 from otel_dspy.runtime import deferred_queue as later_module
-from tests.support.sums import sums_lm
+from tests.support.addition_task import addition_lm
 from tests.support.telemetry_capture import TelemetryCapture
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ def captured() -> Iterator[TelemetryCapture]:
     """DSPy instrumented, spans with content to a batch processor."""
     capture = TelemetryCapture(batched=True)
     DSPyInstrumentor().instrument(**capture.providers, capture_content=True)
-    with _dspy.context(lm=sums_lm()):
+    with _dspy.context(lm=addition_lm()):
         yield capture
     DSPyInstrumentor().uninstrument()
     capture.shutdown()

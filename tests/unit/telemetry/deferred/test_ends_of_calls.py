@@ -17,9 +17,9 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from otel_dspy import DSPyInstrumentor, conversation
 from otel_dspy.telemetry.genai.inference import Inference
 from tests.behavior.model import model
+from tests.support.addition_task import addition_lm, exact
 from tests.support.deferred_ends import ends_that_wait
 from tests.support.in_process_lm import in_process_lm
-from tests.support.sums import exact, sums_lm
 from tests.support.telemetry_capture import TelemetryCapture
 
 if TYPE_CHECKING:
@@ -96,7 +96,7 @@ def test_the_sdks_own_metrics_count_each_span(monkeypatch: pytest.MonkeyPatch) -
     provider.add_span_processor(BatchSpanProcessor(InMemorySpanExporter()))
     DSPyInstrumentor().instrument(tracer_provider=provider, meter_provider=meters)
     try:
-        with _dspy.context(lm=sums_lm()):
+        with _dspy.context(lm=addition_lm()):
             dspy.Predict("question -> answer")(question="1+1")
         data: Any = reader.get_metrics_data()
     finally:
@@ -137,7 +137,7 @@ def test_large_results_are_in_the_trace_of_the_evaluation() -> None:
     noise = random.Random(7)  # noqa: S311 - what does not shrink
     question = f"1+1 {noise.randbytes(300_000).hex()}"
     devset = [dspy.Example(question=question, answer="2").with_inputs("question")]
-    with _dspy.context(lm=sums_lm()), conversation("an evaluation's"):
+    with _dspy.context(lm=addition_lm()), conversation("an evaluation's"):
         _dspy.Evaluate(devset=devset, metric=exact)(_dspy.Predict("question -> answer"))
     with conversation("another one"):
         pieces = [span for span in capture.spans if span.name == "payload"]
@@ -173,7 +173,7 @@ def test_other_conventions_include_deferred_attributes() -> None:
     capture = TelemetryCapture(batched=True)
     DSPyInstrumentor().instrument(**capture.providers, capture_content=True, extra_conventions="openinference")
     try:
-        with _dspy.context(lm=sums_lm()):
+        with _dspy.context(lm=addition_lm()):
             dspy.Predict("question -> answer")(question="1+1")
         recorded = {span.name: span.attributes or {} for span in capture.spans}
     finally:

@@ -14,8 +14,8 @@ from opentelemetry.trace import get_current_span
 
 from otel_dspy import DSPyInstrumentor
 from otel_dspy.runtime import deferred_queue as later_module
+from tests.support.addition_task import addition_lm
 from tests.support.deferred_ends import ends_that_wait
-from tests.support.sums import sums_lm
 from tests.support.telemetry_capture import TelemetryCapture
 from tests.support.waiting import awaited
 
@@ -33,7 +33,7 @@ def _redacting(redact: Redact) -> Generator[TelemetryCapture]:
     """DSPy instrumented, spans with content to a batch processor, by way of a redactor."""
     capture = TelemetryCapture(batched=True)
     DSPyInstrumentor().instrument(**capture.providers, capture_content=True, redact=redact)
-    with _dspy.context(lm=sums_lm()):
+    with _dspy.context(lm=addition_lm()):
         yield capture
     DSPyInstrumentor().uninstrument()
     capture.shutdown()

@@ -13,8 +13,8 @@ from opentelemetry.trace import INVALID_SPAN, NoOpTracerProvider, get_current_sp
 from typing_extensions import override
 
 from otel_dspy import DSPyInstrumentor
+from tests.support.addition_task import addition_lm
 from tests.support.deferred_ends import Listening, ends_that_wait
-from tests.support.sums import sums_lm
 
 if TYPE_CHECKING:
     from opentelemetry.sdk.trace import ReadableSpan
@@ -155,7 +155,7 @@ def test_a_provider_without_processors_of_its_own_kind_is_left_alone() -> None:
     for given in (provider, NoOpTracerProvider()):
         DSPyInstrumentor().instrument(tracer_provider=given)
         try:
-            with _dspy.context(lm=sums_lm()):
+            with _dspy.context(lm=addition_lm()):
                 dspy.Predict("question -> answer")(question="1+1")
         finally:
             DSPyInstrumentor().uninstrument()

@@ -1,4 +1,4 @@
-"""A small task for tests: sums. The script is right for even sums and wrong for odd ones."""
+"""A small task for tests, addition: examples, metrics, and a language model that is right on even sums only."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def half_right(inputs: Mapping[str, str]) -> str:
     return str(total) if total % 2 == 0 else "wrong"
 
 
-def sums_lm(**kwargs: Any) -> dspy.LM:
+def addition_lm(**kwargs: Any) -> dspy.LM:
     """A model that is right on even sums; its proposals are distinct texts."""
     return in_process_lm(dspy_script({"answer": half_right}), **kwargs)
 
