@@ -205,3 +205,15 @@ def test_a_trial_in_which_every_example_failed_wins_nothing() -> None:
     trials = [{"index": 0, "score": 0.0, "failure": "ValueError: no"}, {"index": 1, "score": 0.0}]
     assert [best_trial({"best_trial": index, "trials": trials}) for index in (0, 1, None)] == [None, 1, None]
     assert [row.is_best for row in trial_rows({"best_trial": 0, "trials": trials})] == [False, False]
+
+
+def test_stored_scores_are_identified_by_position() -> None:
+    """They have no predictions; scores of a minibatch, of other examples and without a number are left out."""
+    rows = [
+        {"on": "validation", "id": 0, "before": None, "score": 1.0},
+        {"on": "validation", "id": 2, "before": None, "score": 0.5},
+        {"on": "validation", "id": 1, "before": None, "score": None},
+        {"on": "validation", "id": 3, "before": None, "score": 1.0},
+        {"on": "minibatch", "id": 1, "before": 0.0, "score": 1.0},
+    ]
+    assert ExampleIndex(VALIDATION, []).stored_results(rows) == (ExampleResult("0", 1.0), ExampleResult("2", 0.5))

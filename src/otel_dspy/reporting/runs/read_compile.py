@@ -118,11 +118,12 @@ def _compile(recorded: _Recorded, summary: Mapping[str, Any], tracking_uri: str)
     }
     validation = artifacts.json("valset.json") or artifacts.json("trainset.json")
     examples = ExampleIndex(table_rows(validation), tables.values())
+    stored = {row.index: _stored_scores(run, files[row.index], row.parameters) for row in rows if row.index in files}
     details = {int(trial["index"]): trial for trial in mappings(summary.get("trials"))}
     trials = tuple(
         Trial(
             row,
-            results=examples.results(tables[row.index]),
+            results=examples.results(tables[row.index]) or examples.stored_results(stored.get(row.index, [])),
             program=predictors(files[row.index].json("model.json")) if row.index in files else (),
             run_id=children[row.index].info.run_id if row.index in children else None,
             reason=details[row.index].get("reason"),
@@ -188,6 +189,13 @@ def _table(files: RunArtifacts) -> list[dict[str, Any]]:
         if rows := table_rows(files.json(path)):
             return rows
     return []
+
+
+def _stored_scores(run: Run, files: RunArtifacts, parameters: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Return the scores by example of a candidate that GEPA restored; empty if they may be of other examples."""
+    if not parameters.get("restored") or semconv.DSPY_COMPILE_RESUMED_DIFFERENCES in run.data.tags:
+        return []
+    return table_rows(files.json("scores.json"))
 
 
 def _error(run: Run | None, recorded: object) -> str | None:

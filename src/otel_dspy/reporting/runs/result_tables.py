@@ -130,6 +130,20 @@ class ExampleIndex:
             if stop_text(result.error) is None and (score is not None or result.error is not None)
         )
 
+    def stored_results(self, scores: Iterable[Mapping[str, Any]]) -> tuple[ExampleResult, ...]:
+        """Return the results of a candidate that GEPA restored from a checkpoint: scores without predictions.
+
+        Args:
+            scores: rows of the trial's `scores.json`. GEPA identifies validation examples by their position.
+        """
+        return tuple(
+            ExampleResult(position, score)
+            for row in scores
+            if row.get("on") == "validation"
+            and (position := str(row.get(_ID))) in self._fields
+            and (score := number(row.get("score"))) is not None
+        )
+
     def _by_content(self, table: Table) -> dict[str, Mapping[str, Any]]:
         occurrences = Counter[str]()
         found: dict[str, Mapping[str, Any]] = {}

@@ -33,6 +33,7 @@ def test_a_checkpoint_is_gone_on_from(tmp_path: Path) -> None:
         ["seed, restored", "candidate 1, restored", "candidate 2, restored"]
     )
     assert len(restored) == len(first.detailed_results.candidates)
+    assert [trial["dspy.evaluate.num_examples"] for trial in restored] == [len(VALSET)] * len(restored)
     pool = [trial for trial in recorded if "parameter.candidate" in trial]
     assert [trial["score"] for trial in pool] == results.val_aggregate_scores
     assert [validation(trial) for trial in pool] == results.val_subscores

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from otel_dspy.hooks.optimizers.gepa.proposal import Acceptance, Proposal, pareto_front
-from otel_dspy.telemetry.spans.trial_info import TrialKind
+from otel_dspy.telemetry.spans.trial_info import Scope, TrialKind
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -54,6 +54,8 @@ def restored(state: Any, index: int, trial: TrialScope) -> Proposal:
     candidates, scores = state.program_candidates, state.program_full_scores_val_set
     parents = [parent for parent in state.parent_program_for_candidate[index] if parent is not None]
     by_example = state.prog_candidate_val_subscores[index]
+    size = len(state.prog_candidate_val_subscores[0])
+    trial.evaluated[(Scope.FULL if len(by_example) >= size else Scope.MINIBATCH).value] = len(by_example)
     return Proposal(
         trial=trial,
         kind=TrialKind.BASELINE if index == 0 else TrialKind.MERGE if len(parents) > 1 else TrialKind.CANDIDATE,
@@ -67,7 +69,7 @@ def restored(state: Any, index: int, trial: TrialScope) -> Proposal:
             index=index,
             score=scores[index],
             scores=by_example,
-            size=len(state.prog_candidate_val_subscores[0]),
+            size=size,
             best=best_of(scores[: index + 1]),
             front=pareto_front(state) if index == len(candidates) - 1 else None,
             objectives=dict(state.prog_candidate_objective_scores[index] or {}),
