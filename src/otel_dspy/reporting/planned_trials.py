@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from otel_dspy.reporting.number_text import counted
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
 
 def planned_trials(optimizer: str, parameters: Mapping[str, object]) -> int | None:
@@ -15,7 +15,7 @@ def planned_trials(optimizer: str, parameters: Mapping[str, object]) -> int | No
 
     MIPROv2 (dspy 3.4.1, `_optimize_prompt_parameters`) scores the initial program in one trial; with minibatches, it
     scores the best candidate in full every `minibatch_full_eval_steps` trials and after the last one.
-    BootstrapFewShotWithRandomSearch (`random_search.py`) runs seeds from -3.
+    BootstrapFewShotWithRandomSearch (`random_search.py`) runs seeds from -3, of these only those in `restrict`.
     """
     match optimizer:
         case "MIPROv2":
@@ -28,7 +28,10 @@ def planned_trials(optimizer: str, parameters: Mapping[str, object]) -> int | No
             return None if not steps else 1 + trials + -(-trials // steps)
         case "BootstrapFewShotWithRandomSearch":
             candidates = _number(parameters, "num_candidate_programs")
-            return None if candidates is None else 3 + candidates
+            if candidates is None:
+                return None
+            seeds, allowed = range(-3, candidates), parameters.get("restrict")
+            return len(seeds) if allowed is None else _among(seeds, allowed)
         case _:
             return None
 
@@ -36,6 +39,13 @@ def planned_trials(optimizer: str, parameters: Mapping[str, object]) -> int | No
 def ended_trials_text(ended: int, planned: int | None) -> str:
     """Format how many trials have ended, and of how many: `4 of 9 trials`, or `1 trial` if that is unknown."""
     return f"{ended} of {counted(planned, 'trial')}" if planned and planned >= ended else counted(ended, "trial")
+
+
+def _among(seeds: range, allowed: object) -> int | None:
+    """Return how many of the seeds are in a recorded list; None if it was recorded in part."""
+    if not isinstance(allowed, list | tuple):
+        return None
+    return len(set(seeds) & set(cast("Iterable[object]", allowed)))
 
 
 def _number(parameters: Mapping[str, object], name: str) -> int | None:

@@ -32,6 +32,18 @@ if TYPE_CHECKING:
         pytest.param("MIPROv2", {"num_trials": 6, "minibatch": True}, None, id="steps not told"),
         pytest.param("BootstrapFewShotWithRandomSearch", {"num_candidate_programs": 3}, 6, id="seeds from -3"),
         pytest.param("BootstrapFewShotWithRandomSearch", {"num_candidate_programs": 0}, 3, id="no random candidate"),
+        pytest.param(
+            "BootstrapFewShotWithRandomSearch",
+            {"num_candidate_programs": 3, "restrict": (-3, -1, 2, 2, 7)},
+            3,
+            id="seeds that are run, as a span has them",
+        ),
+        pytest.param(
+            "BootstrapFewShotWithRandomSearch",
+            {"num_candidate_programs": 1, "restrict": [-3, -2, -1]},
+            3,
+            id="seeds that are run, as MLflow has them",
+        ),
         pytest.param("BootstrapFewShotWithRandomSearch", {}, None, id="random search that does not tell"),
         pytest.param("GEPA", {"max_metric_calls": 40}, None, id="an optimizer without a plan"),
     ],
