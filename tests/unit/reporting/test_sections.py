@@ -429,6 +429,18 @@ def test_hard_cases() -> None:
     assert hard_cases(optimization()) is None
 
 
+def test_a_loss_has_no_hard_cases() -> None:
+    """Its best value may be 0; a metric that also gives scores above 0 has them, as one that gives nothing but 0."""
+
+    def scored(*scores: float) -> Trial:
+        found = tuple(ExampleResult(str(position), score) for position, score in enumerate(scores))
+        return replace(trial(0, "000"), results=found)
+
+    assert hard_cases(optimization(scored(0.0, -1.0, -2.0), labels=LABELS[:3])) is None
+    mixed, zero = (hard_cases(optimization(scored(*given), labels=LABELS[:3])) for given in ((1, -1, 0), (0, 0, 0)))
+    assert (mixed and mixed.total, zero and zero.total) == (2, 3)
+
+
 def test_answers_of_hard_cases_are_those_that_have_labels() -> None:
     """What a chain of thought wrote before them differs in each trial, and does not make them different."""
     reasoned = [

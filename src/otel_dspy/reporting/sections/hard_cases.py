@@ -64,8 +64,13 @@ class HardCases:
 
 
 def hard_cases(found: Compile) -> HardCases | None:
-    """Return the examples that no trial solved, those that most trials scored first; None without results."""
-    if not any(trial.results for trial in found.trials):
+    """Return the examples that no trial solved, those that most trials scored first; None without results.
+
+    An example is solved by a score above 0. None also for a metric that gives no such score and negative ones, such as
+    a loss, whose best value may be 0.
+    """
+    scores = [result.score for trial in found.trials for result in trial.results]
+    if not scores or (max(scores) <= 0 and min(scores) < 0):
         return None
     by_example: dict[str, list[tuple[Trial, ExampleResult]]] = {example.id: [] for example in found.examples}
     for trial in found.trials:
