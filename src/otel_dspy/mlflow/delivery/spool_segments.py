@@ -47,11 +47,13 @@ class _Segment:
     last: int = -1
     """Number of the last record in the file."""
     torn: bool = False
-    """Part of a line follows `size` and could not be truncated: nothing more is written to the file."""
+    """The file ends with a part of a line: nothing more is written to it."""
 
     @property
     def is_in_place(self) -> bool:
         """Whether the file is still at its path: not deleted or moved while it is open."""
+        if fcntl is None:  # Windows deletes and moves no open file
+            return True
         try:
             return os.path.samestat(self.path.stat(), os.fstat(self.descriptor))
         except (FileNotFoundError, NotADirectoryError):
@@ -115,14 +117,14 @@ class SpoolSegments:
     def _current(self) -> _Segment:
         if (newest := self._newest) is not None:
             return newest
-        path = folder() / f"{self._stem}-{self._kind}-{self._next:04}{SUFFIX}"
+        path = folder().absolute() / f"{self._stem}-{self._kind}-{self._next:04}{SUFFIX}"
         segment = self._segments[self._next] = _Segment(path, _created(path))
         self._next += 1
         return segment
 
     @staticmethod
     def _restore(segment: _Segment) -> None:
-        """Write a file to its path again, from the one that is still open.
+        """Write a file to its path again, from the one that is still open, as far as nothing else has truncated that.
 
         Raises:
             OSError: it cannot be written; the open one is unchanged.
@@ -134,11 +136,15 @@ class SpoolSegments:
             at = 0
             while at < segment.size:
                 # Not beyond its size, where a torn line may follow.
-                at += os.write(descriptor, os.pread(segment.descriptor, min(_COPIED_AT_ONCE, segment.size - at), at))
+                piece = os.pread(segment.descriptor, min(_COPIED_AT_ONCE, segment.size - at), at)
+                if not piece:
+                    break
+                at += os.write(descriptor, piece)
             copy.replace(segment.path)
             # The number stays: a concurrent `read` reads the same lines from either.
             os.dup2(descriptor, segment.descriptor, inheritable=False)
-            segment.torn = False
+            segment.torn = at < segment.size
+            segment.size = at
         except OSError:
             copy.unlink(missing_ok=True)
             raise

@@ -83,3 +83,35 @@ def test_a_file_that_cannot_be_written_again_is_written_with_a_later_line(
     segments.append([(1, b"[]")])
     assert [path.read_bytes() for path in spool.iterdir()] == [b"{}\n[]\n"]
     segments.close()
+
+
+def test_a_file_that_others_truncate_and_delete_is_written_again_as_far_as_it_is_left(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The next line does not continue a part of one."""
+    monkeypatch.setenv("OTEL_DSPY_SPOOL_DIR", str(tmp_path))
+    segments = SpoolSegments("now", "traces")
+    segments.append([(0, b"{}"), (1, b"[1]")])
+    (first,) = segments.paths
+    os.truncate(first, 5)
+    first.unlink()
+    segments.append([(2, b"[2]")])
+    assert [path.read_bytes() for path in segments.paths] == [b"{}\n[1", b"[2]\n"]
+    lines, _ = segments.read(SpoolPosition(1, 0), 10, 1000)
+    assert lines == [b"{}\n", b"[1", b"[2]\n"]
+    segments.close()
+
+
+def test_a_program_may_change_its_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Files of a relative OTEL_DSPY_SPOOL_DIR stay where they were created, and are deleted there."""
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("OTEL_DSPY_SPOOL_DIR", "spool")
+    segments = SpoolSegments("now", "traces")
+    segments.append([(0, b"{}")])
+    monkeypatch.chdir("elsewhere")
+    segments.append([(1, b"[]")])
+    assert [path.read_bytes() for path in (tmp_path / "spool").iterdir()] == [b"{}\n[]\n"]
+    assert not [*(tmp_path / "elsewhere").iterdir()]
+    segments.delete_until(1)
+    assert not [*(tmp_path / "spool").iterdir()]
