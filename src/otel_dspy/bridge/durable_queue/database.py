@@ -105,7 +105,10 @@ class QueueDatabase:
     @property
     def moved(self) -> bool:
         """Whether the file was deleted or moved while it is open: SQLite writes to it, and no later bridge reads it."""
-        return file_identity(self._path) != self._identity
+        try:
+            return file_identity(self._path) != self._identity
+        except OSError:  # the disk fails, or the path is not readable: the open file can be written nevertheless
+            return False
 
     def totals(self) -> tuple[int, int]:
         """Return the number of queued requests and their bytes, without rejected ones."""

@@ -45,7 +45,11 @@ def database_file(folder: Path) -> Path:
 
 
 def file_identity(path: Path) -> tuple[int, int] | None:
-    """Return what identifies the file at a path, whatever its name; None if there is no file."""
+    """Return what identifies the file at a path, whatever its name; None if there is no file.
+
+    Raises:
+        OSError: the path cannot be read.
+    """
     try:
         found = path.stat()
     except (FileNotFoundError, NotADirectoryError):

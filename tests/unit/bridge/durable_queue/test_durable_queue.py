@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import shutil
 import threading
 from collections import Counter
@@ -329,6 +330,22 @@ def test_a_queue_that_is_moved_back_accepts_requests_again(tmp_path: Path, mlflo
         stored(queue, request(2))
         awaited(lambda: queue.requests == 0, "the second")
     assert mlflow.recorded == ["2"]
+
+
+def test_a_path_that_cannot_be_read_does_not_end_the_queue(
+    tmp_path: Path, mlflow: Mlflow, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whether the file was moved is unknown then; the open one accepts requests."""
+
+    def unreadable(path: Path) -> None:
+        raise OSError(errno.EIO, "Input/output error", str(path))
+
+    with running(tmp_path) as queue:
+        monkeypatch.setattr("otel_dspy.bridge.durable_queue.database.file_identity", unreadable)
+        stored(queue, request(1), request(2))
+        awaited(lambda: queue.requests == 0, "both")
+        assert queue.error is None
+    assert mlflow.recorded == ["1", "2"]
 
 
 def test_the_end_of_a_bridge_names_the_requests_of_a_deleted_queue(
