@@ -137,3 +137,13 @@ def test_integers_that_pandas_cannot_read_are_texts() -> None:
     )
     read: Any = pd.read_json(StringIO(table_json(table, table.path)), orient="split")
     assert list(read["pred_parts"]) == [[{"n": n}] for n in texts]
+
+
+def test_an_example_has_the_same_content_in_datasets_and_results() -> None:
+    """Reports identify the rows of a result table with the examples of the validation set by it."""
+    examples = [{"q": 2**64, "parts": [{"n": -(2**63) - 1}]}, {"q": 7, "parts": []}]
+    _, dataset = dataset_table(["q", "parts"], examples)
+    columns, results = result_table([{"index": index, "inputs": given} for index, given in enumerate(examples)])
+    by_name = [dict(zip(columns, row, strict=True)) for row in results]
+    assert dataset == [[row["example_q"], row["example_parts"]] for row in by_name]
+    assert dataset == [[str(2**64), [{"n": str(-(2**63) - 1)}]], [7, []]]

@@ -35,11 +35,15 @@ def error_types(found: Sequence[Row]) -> list[str]:
 
 
 def dataset_table(fields: Sequence[str], found: Sequence[Row]) -> tuple[list[str], list[list[object]]]:
-    """Return columns and rows of a dataset; fields not in `fields` come last. Images as in `result_table`."""
+    """Return columns and rows of a dataset; fields not in `fields` come last.
+
+    Images and integers are as in `result_table`: reports identify examples by their content in both.
+    """
     columns = list(fields)
     for row in found:
         columns += [name for name in row if name not in columns]
-    return columns, table_images.with_images([[row.get(name) for name in columns] for row in found])
+    data = table_images.with_images([[row.get(name) for name in columns] for row in found])
+    return columns, [[_loadable(cell) for cell in row] for row in data]
 
 
 def result_table(found: Sequence[Row]) -> tuple[list[str], list[list[object]]]:
