@@ -171,3 +171,12 @@ def test_a_program_that_runs_a_command_keeps_its_log(
     assert cli.main([]) == 0
     assert [logger.filters for logger in loggers] == [[], []]
     assert capsys.readouterr().out
+
+
+def test_the_help_needs_no_search_for_secrets() -> None:
+    """Nor what else only the messages of a failed command need: it would be imported by each command."""
+    program = "import sys, otel_dspy.cli; print(*(name for name in sys.modules if name.startswith('otel_dspy.')))"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    imported = set(done.stdout.split())
+    assert "otel_dspy.rerun.command" in imported
+    assert imported.isdisjoint({"otel_dspy.telemetry.secrets.scrubber", "otel_dspy.command_line.user_code"})

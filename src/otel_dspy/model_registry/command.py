@@ -8,7 +8,6 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from otel_dspy.command_line.arguments import add_tracking_uri, given_text
-from otel_dspy.command_line.user_code import UserCode
 from otel_dspy.command_line.user_code_error import UserCodeError
 from otel_dspy.mlflow.tracking_uri import without_passwords
 from otel_dspy.model_registry.api import register
@@ -42,6 +41,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(chosen: argparse.Namespace, write_line: Callable[[str], None]) -> int:
     """Register and print the version; return exit status 1, with the reason on standard error, if that fails."""
+    from otel_dspy.command_line.user_code import UserCode  # noqa: PLC0415 - not for the help of `otel-dspy`
+
     code = UserCode()
     try:
         program = code.program(chosen.program)

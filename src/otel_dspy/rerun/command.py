@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from otel_dspy.command_line.arguments import add_tracking_uri, given_text
-from otel_dspy.command_line.user_code import UserCode
 from otel_dspy.command_line.user_code_error import UserCodeError
 from otel_dspy.mlflow.tracking_uri import without_passwords
 from otel_dspy.reporting.commands.read_error import store_read_error
@@ -127,7 +126,7 @@ def _result(chosen: argparse.Namespace) -> TrialRerun:
     sent_to = chosen.lm or chosen.model
     if fork and not (sent_to and chosen.program):
         raise RerunError(
-            "--from-trial needs --program FILE:NAME and --lm MODEL, or --model MODEL to call the recorded model again."
+            "--from-trial needs --program SOURCE and --lm MODEL, or --model MODEL to call the recorded model again."
         )
     if (chosen.instruction or chosen.data) and not fork:
         raise RerunError("--instruction and --data change a trial: name it by --from-trial N.")
@@ -136,6 +135,7 @@ def _result(chosen: argparse.Namespace) -> TrialRerun:
     if chosen.threads < 1:
         raise RerunError("--threads is a number from 1.")
     # DSPy and MLflow: seconds.
+    from otel_dspy.command_line.user_code import UserCode  # noqa: PLC0415 - see above
     from otel_dspy.rerun.rerun_trial import rerun_trial, rescore_trial  # noqa: PLC0415 - see above
 
     code = UserCode()

@@ -268,7 +268,7 @@ def test_messages(rerun: Any, recorded: tuple[str, Path]) -> None:
     assert rerun("--lm", "openai/x", metric="exact")[::2] == (1, _Containing("--lm is the model for --from-trial N"))
     assert rerun("--from-trial", "0", metric="exact")[::2] == (
         1,
-        _Containing("needs --program FILE:NAME and --lm MODEL, or --model MODEL to call the recorded model again."),
+        _Containing("needs --program SOURCE and --lm MODEL, or --model MODEL to call the recorded model again."),
     )
     assert main(["rerun", "--metric", "exact", "--tracking-uri", recorded[0]]) == 1
     assert main(["rerun", "--metric", "none.py:exact", "--tracking-uri", recorded[0]]) == 1
