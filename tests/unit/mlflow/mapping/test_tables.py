@@ -141,7 +141,7 @@ def test_integers_that_pandas_cannot_read_are_texts() -> None:
 
 def test_an_example_has_the_same_content_in_datasets_and_results() -> None:
     """Reports identify the rows of a result table with the examples of the validation set by it."""
-    examples = [{"q": 2**64, "parts": [{"n": -(2**63) - 1}]}, {"q": 7, "parts": []}]
+    examples: list[dict[str, Any]] = [{"q": 2**64, "parts": [{"n": -(2**63) - 1}]}, {"q": 7, "parts": []}]
     _, dataset = dataset_table(["q", "parts"], examples)
     columns, results = result_table([{"index": index, "inputs": given} for index, given in enumerate(examples)])
     by_name = [dict(zip(columns, row, strict=True)) for row in results]
