@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from mlflow import MlflowClient
 
-from otel_dspy.mlflow.mapping.runs.saved_view_content import TAG
+from otel_dspy.mlflow.mapping.runs.saved_view_content import TAG, WRITTEN
 from otel_dspy.mlflow.records.route import Destination, Experiment
 from otel_dspy.mlflow.tracking.runs.saved_view_tag import save_trials_view
 from otel_dspy.mlflow.tracking.store.experiment_connection import Connection
@@ -41,6 +41,26 @@ def test_it_is_saved_once(tmp_path: Path) -> None:
     MlflowClient(uri).set_experiment_tag(connection.experiment_id(), TAG, "mine")
     save_trials_view(connection)
     assert tags_of(uri)[TAG] == "mine"
+
+
+def test_it_is_replaced_as_the_tags_of_the_experiment_require(tmp_path: Path) -> None:
+    """One of an earlier revision is; what was deleted is not written again."""
+    uri = blank_store(tmp_path)
+    connection = Connection(Destination(uri, Experiment(name="E")))
+    client, experiment_id = MlflowClient(uri), connection.experiment_id()
+    save_trials_view(connection)
+    saved = tags_of(uri)
+    save_trials_view(connection)
+    assert tags_of(uri) == saved
+    assert " 2 " in saved[WRITTEN]
+    client.set_experiment_tag(experiment_id, WRITTEN, saved[WRITTEN].replace(" 2 ", " 1 "))
+    save_trials_view(connection)
+    replaced = tags_of(uri)
+    assert " 2 " in replaced[WRITTEN]
+    assert json.loads(replaced[TAG])["createdAt"] == json.loads(saved[TAG])["createdAt"]
+    client.delete_experiment_tag(experiment_id, TAG)
+    save_trials_view(connection)
+    assert TAG not in tags_of(uri)
 
 
 def test_a_failure_is_given_up(caplog: pytest.LogCaptureFixture) -> None:
