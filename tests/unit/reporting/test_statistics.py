@@ -99,3 +99,24 @@ def test_ranks_are_no_evidence_for_a_mean_of_the_other_direction() -> None:
     clear = paired_test([0.5] * 21, [0.55] * 20 + [0.4])
     assert clear is not None
     assert (clear.significant, clear.contradicts_mean) == (True, False)
+
+
+@pytest.mark.parametrize(
+    ("differences", "needed"),
+    [
+        # (1.96 s / m) ** 2, for the mean m and the deviation s of the differences: 9.7, 3.4, 1.9 and far above 2,000.
+        ((0.1, -0.05, 0.2, 0.02), 10),
+        ((0.5, 0.1), 4),
+        ((0.3, 0.1), None),
+        ((0.1, -0.1, 0.0001), None),
+        ((0.1,), None),
+    ],
+    ids=["four", "two", "fewer-than-there-are", "too-many", "one"],
+)
+def test_how_many_graded_examples_are_needed(differences: tuple[float, ...], needed: int | None) -> None:
+    """From the deviation of the differences; one example has none."""
+    found = paired_test([0.25] * len(differences), [0.25 + difference for difference in differences])
+    assert found is not None
+    assert not found.significant
+    assert found.needed == needed
+    assert (found.interval is None) == (len(differences) == 1)

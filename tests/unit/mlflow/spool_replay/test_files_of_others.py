@@ -79,15 +79,18 @@ def test_a_collectors_file_for_mlflow_is_explained(
     )
 
 
-def test_other_signals_of_a_collectors_file_are_counted(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """One reason, and a number: the spans are sent."""
+@pytest.mark.parametrize(("others", "more"), [(1, ""), (3, "{file}: 2 more lines were skipped\n")])
+def test_other_signals_of_a_collectors_file_are_counted(
+    others: int, more: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """One reason, and a number where there are several: the spans are sent."""
     file = _collectors_file(tmp_path)
-    file.write_text('{"resourceLogs":[]}\n' * 3 + file.read_text())
+    file.write_text('{"resourceLogs":[]}\n' * others + file.read_text())
     with _endpoint() as (url, taken):
         assert main(["replay", "--otlp", url, str(file)]) == 1
     assert len(taken) == LINES
     assert capsys.readouterr().out == (
-        f"{file}, line 1: skipped, KeyError: 'resourceSpans'\n{file}: 2 more lines were skipped\n"
+        f"{file}, line 1: skipped, KeyError: 'resourceSpans'\n{more.format(file=file)}"
         f"{file}: {2 * LINES} spans written\n{file} is kept: it is not a file of otel-dspy's spool\n"
     )
 
