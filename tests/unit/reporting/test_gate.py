@@ -84,6 +84,11 @@ def unscored(score: float) -> Compile:
             "passed: MIPROv2 aaaaaaaa, score 99.0 %, 1.0 points below that of MIPROv2 bbbbbbbb, 100.0 %",
         ),
         (
+            unscored(99.96),
+            Limits(),
+            "passed: MIPROv2 aaaaaaaa, score 100.0 %, as high as that of MIPROv2 bbbbbbbb, 100.0 %",
+        ),
+        (
             unscored(90.0),
             Limits(),
             (
@@ -105,7 +110,7 @@ def unscored(score: float) -> Compile:
             (f"cannot be judged: MIPROv2 aaaaaaaa, the scores cannot be compared with MIPROv2 bbbbbbbb: {NO_RESULTS}"),
         ),
     ],
-    ids=["same", "worse", "noise", "strict", "allowed", "close", "not-tested", "metric", "other-set"],
+    ids=["same", "worse", "noise", "strict", "allowed", "close", "rounded", "not-tested", "metric", "other-set"],
 )
 def test_scores(found: Compile, limits: Limits, line: str) -> None:
     """A drop fails where it is larger than allowed and more than noise; what is not recorded is no pass."""
