@@ -145,3 +145,16 @@ def test_details_may_be_missing(details: dict[str, Any] | None) -> None:
     """0 cached tokens is a fact; None is none."""
     usage = {"prompt_tokens": 1, "prompt_tokens_details": details}
     assert read_result(SimpleNamespace(usage=usage)).cached_tokens == (details or {}).get("cached_tokens")
+
+
+def test_tokens_that_were_written_to_a_cache() -> None:
+    """LiteLLM has Anthropic's count beside the others and DSPy's engine in the details; the first one counts."""
+    usage: dict[str, Any] = {"prompt_tokens": 9, "cache_creation_input_tokens": 7}
+    details = {"prompt_tokens_details": {"cache_creation_tokens": 5, "audio_tokens": 2}}
+    for given, tokens in (
+        (usage, {"cache_write_input_tokens": 7}),
+        (usage | details, {"cache_write_input_tokens": 7, "audio_input_tokens": 2}),
+        (details, {"cache_write_input_tokens": 5, "audio_input_tokens": 2}),
+        (usage | {"cache_creation_input_tokens": 1.5}, {}),
+    ):
+        assert read_result(SimpleNamespace(usage=given)).more_tokens == tokens
