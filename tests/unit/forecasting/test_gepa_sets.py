@@ -8,9 +8,9 @@ import dspy
 import pytest
 
 from otel_dspy import forecast
+from tests.support.addition_task import examples
 from tests.support.gepa_task import graded
 from tests.support.in_process_lm import in_process_lm
-from tests.support.sums import examples
 
 if TYPE_CHECKING:
     from otel_dspy.hooks.optimizers.plans.call_plan import Amount
