@@ -1,4 +1,4 @@
-"""What a trial that is scored again says about its examples."""
+"""Results of a trial that is scored again: mean, changed and failed examples."""
 
 from __future__ import annotations
 
