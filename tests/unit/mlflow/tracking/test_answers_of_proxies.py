@@ -121,6 +121,28 @@ def test_a_path_that_the_server_lacks_is_rejected(proxy: Proxy, caplog: pytest.L
     assert "is unavailable" not in caplog.text
 
 
+def test_further_requests_for_a_path_that_the_server_lacks_are_rejected_at_once(proxy: Proxy) -> None:
+    """Until one is accepted; not while nothing reaches MLflow."""
+    store, reached = Store(proxy.uri), [True] * MAX_AMBIGUOUS
+
+    def answers() -> None:
+        if reached and not reached.pop(0):
+            raise ConnectionError
+
+    tried = Retrier(proxy.uri, NoPauses(), answers)
+    outcomes: list[tuple[Outcome, int]] = []
+    for pages in (MAX_AMBIGUOUS, 1, 0, 1):
+        proxy.own = [PAGE] * pages
+        before = proxy.requests
+        outcomes.append((tried.run("spans", store.answer).outcome, proxy.requests - before))
+    assert outcomes == [(Outcome.REJECTED, MAX_AMBIGUOUS), (Outcome.REJECTED, 1), (Outcome.DONE, 1), (Outcome.DONE, 2)]
+    proxy.own = [PAGE] * MAX_AMBIGUOUS
+    assert tried.run("spans", store.answer).outcome is Outcome.REJECTED
+    proxy.own = [PAGE] * 2
+    reached += [False] * 2
+    assert tried.run("spans", store.answer).outcome is Outcome.DONE
+
+
 @pytest.mark.parametrize("reached", [True, False], ids=["MLflow answers", "MLflow is away"])
 def test_artifacts_that_a_proxy_rejects_are_written_later(proxy: Proxy, *, reached: bool) -> None:
     """Those that MLflow's server would take: none is left to the spool."""

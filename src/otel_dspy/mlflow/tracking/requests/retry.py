@@ -102,6 +102,8 @@ class Retrier:
         self._answer_monitor = AnswerMonitor(self._log.unanswered)
         self._failed: float | None = None
         self._denied = False
+        self._rejected_by_proxy: set[str] = set()
+        """Names of operations whose last request a proxy rejected, while MLflow accepted others."""
         self.artifacts_failed = False
         """The artifact store has failed at an operation since `retry_denied`."""
         self.retries = 0
@@ -151,14 +153,17 @@ class Retrier:
             value, error = self._once(attempt, failures)
             if error is None:
                 self._log.succeeded()
+                self._rejected_by_proxy.discard(what)
                 return Result(Outcome.DONE, value)
             failures += 1
-            retry_after = http_policy.retry_after()
-            found = self._class_of(error)
+            retry_after, by_proxy = http_policy.retry_after(), http_policy.is_foreign()
+            found = self._class_of(error, what)
             races += found is ErrorClass.RACED
             ambiguous = ambiguous + 1 if found is ErrorClass.AMBIGUOUS else 0
             final = self._final(found, error, what, again=races >= MAX_RETRIES or ambiguous >= MAX_AMBIGUOUS)
             if final is not None:
+                if by_proxy and found is ErrorClass.AMBIGUOUS:
+                    self._rejected_by_proxy.add(what)
                 return final
             apart = isinstance(error, ArtifactStoreError) and self._server_answers()
             given_up = self._artifact_store_failed(found, failures) if apart else self._is_the_experiments(found)
@@ -176,11 +181,14 @@ class Retrier:
                 raise Stopped
             self.retries += 1
 
-    def _class_of(self, error: Exception) -> ErrorClass:
+    def _class_of(self, error: Exception, what: str) -> ErrorClass:
         found = classify(error, http_policy.last_status())
         if found is ErrorClass.REJECTED and http_policy.is_foreign():
             # A proxy answers so while MLflow is redeployed, and MLflow's server where it lacks the path.
-            return ErrorClass.AMBIGUOUS if self._server_answers() else ErrorClass.WAIT
+            if not self._server_answers():
+                return ErrorClass.WAIT
+            # Each part of a rejected batch would be delayed by retries, and everything that is queued behind it.
+            return ErrorClass.REJECTED if what in self._rejected_by_proxy else ErrorClass.AMBIGUOUS
         return found
 
     def _final(self, found: ErrorClass, error: Exception, what: str, *, again: bool) -> Result[Any] | None:
