@@ -11,7 +11,7 @@ from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.trace import Status, StatusCode
 
-from otel_dspy.mlflow.mapping import naming
+from otel_dspy.mlflow.mapping import metrics, naming
 from otel_dspy.mlflow.mapping.compile_aggregator import CompileAggregator
 from otel_dspy.mlflow.mapping.operations import (
     EndRun,
@@ -246,7 +246,7 @@ def test_the_summary_is_json_whatever_a_metric_gave() -> None:
 )
 def test_every_measure_has_a_key_of_its_own(names: list[str], keys: list[str]) -> None:
     """Keys are valid for MLflow; of two names with the same key the second gets a number."""
-    assert list(naming.measures(dict.fromkeys(names, 0.5))) == [f"search/{key}" for key in keys]
+    assert list(metrics.measures(dict.fromkeys(names, 0.5))) == [f"search/{key}" for key in keys]
     mlflow: Any = validation  # whose functions are annotated in part only
     for key in keys:
         mlflow._validate_metric_name(key)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from otel_dspy import semconv as sc
-from otel_dspy.mlflow.mapping import naming
+from otel_dspy.mlflow.mapping import metrics, naming
 from otel_dspy.mlflow.mapping.artifacts.summary import SUMMARY, summary_json
 from otel_dspy.mlflow.mapping.context import compile_run, trial_run, user_run
 from otel_dspy.mlflow.mapping.operations import (
@@ -224,7 +224,7 @@ def _totals(done: CompileRecord) -> tuple[MetricPoint, ...]:
     points = [] if done.best_score is None else [MetricPoint(BEST_SCORE, done.best_score, step, time_ms)]
     if done.initial_score is not None:
         points.append(MetricPoint(INITIAL_SCORE, done.initial_score, 0, time_ms))
-    values = naming.failure_metrics(done.failures) | naming.usage_metrics(done.usage)
+    values = metrics.failure_metrics(done.failures) | metrics.usage_metrics(done.usage)
     points += [MetricPoint(name, value, step, time_ms) for name, value in values.items()]
     return tuple(points)
 

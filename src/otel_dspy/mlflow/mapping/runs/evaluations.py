@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from otel_dspy import semconv as sc
-from otel_dspy.mlflow.mapping import naming
+from otel_dspy.mlflow.mapping import metrics, naming
 from otel_dspy.mlflow.mapping.artifacts import tables
 from otel_dspy.mlflow.mapping.context import compile_run, evaluate_run, trial_run
 from otel_dspy.mlflow.mapping.operations import (
@@ -54,7 +54,7 @@ def evaluate_operations(done: EvaluateRecord, options: Options, context: TraceCo
         whole = compile_run(options, done.compile_id)
         if done.trial is not None and done.role is None:  # GEPA's trials have their own, from gepa itself
             yield from _objectives(done, run, whole)
-            errors = naming.error_metrics(tables.error_types(found or ()))
+            errors = metrics.error_metrics(tables.error_types(found or ()))
             if run is not None and errors:
                 points = tuple(MetricPoint(name, value, 0, span.end_ms) for name, value in errors.items())
                 yield LogMetrics(key=f"{span.span_id}/errors", run=run, metrics=points)
@@ -69,7 +69,7 @@ def evaluate_operations(done: EvaluateRecord, options: Options, context: TraceCo
 
 def _objectives(done: EvaluateRecord, run: RunKey | None, whole: RunKey | None) -> Iterator[Operation]:
     """Log the means of an evaluation's objectives, on its trial's run and on the compile's curves."""
-    values = naming.objective_metrics(done.objectives)
+    values = metrics.objective_metrics(done.objectives)
     for name, target, step in (("objectives", run, 0), ("objectives of all", whole, done.trial or 0)):
         if target is not None and values:
             points = tuple(MetricPoint(key, value, step, done.span.end_ms) for key, value in values.items())
@@ -122,11 +122,11 @@ def _stand_alone(done: EvaluateRecord, run: RunKey, found: list[tables.Row] | No
         yield ForgetPrograms(key=f"{span.span_id}/forget", scope=span.span_id)
     if found is not None:
         yield _results(span, run, found)
-    used = naming.partial_usage_metrics(done.usage) if isinstance(run, UserRun) else naming.usage_metrics(done.usage)
-    results = {naming.score_metric(done.scope): done.score} if done.score is not None else {}
-    results |= naming.objective_metrics(done.objectives)
+    used = metrics.partial_usage_metrics(done.usage) if isinstance(run, UserRun) else metrics.usage_metrics(done.usage)
+    results = {metrics.score_metric(done.scope): done.score} if done.score is not None else {}
+    results |= metrics.objective_metrics(done.objectives)
     results |= {ERRORS: float(done.num_errors)} if done.num_errors is not None else {}
-    results |= naming.error_metrics(tables.error_types(found or ()))
+    results |= metrics.error_metrics(tables.error_types(found or ()))
     if isinstance(run, UserRun):
         if used or results:
             yield LogEvaluation(

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from otel_dspy import semconv as sc
 from otel_dspy.formatting.stop_reasons import stop_text
 from otel_dspy.formatting.trial_text import difference_text, failure_text, reason_text, score_value_text, tried_text
-from otel_dspy.mlflow.mapping import naming
+from otel_dspy.mlflow.mapping import metrics, naming
 from otel_dspy.mlflow.mapping.artifacts import tables
 from otel_dspy.mlflow.mapping.context import compile_run, trial_run
 from otel_dspy.mlflow.mapping.operations import (
@@ -107,11 +107,11 @@ def _trial_run_operations(
                 key=f"{span.span_id}/{path}", run=run, path=path, columns=names, rows=data, start_ms=span.start_ms
             )
     # Scores first: MLflow's page of a run lists metrics in the order in which they are first logged.
-    values = {naming.score_metric(trial.scope): trial.score} if trial.score is not None else {}
+    values = {metrics.score_metric(trial.scope): trial.score} if trial.score is not None else {}
     if trial.score is not None and trial.num_examples is not None:
         values[NUM_EXAMPLES] = float(trial.num_examples)
-    values |= naming.failure_metrics(trial.failures) | naming.measures(trial.measures)
-    values |= naming.usage_metrics(trial.usage)
+    values |= metrics.failure_metrics(trial.failures) | metrics.measures(trial.measures)
+    values |= metrics.usage_metrics(trial.usage)
     if values:
         points = tuple(MetricPoint(name, value, 0, span.end_ms) for name, value in values.items())
         yield LogMetrics(key=f"{span.span_id}/metrics", run=run, metrics=points)
@@ -193,6 +193,6 @@ def _tried(trial: TrialRecord) -> str | None:
 def _progress(trial: TrialRecord) -> tuple[MetricPoint, ...]:
     values = {BEST_SCORE: trial.best_score} if trial.best_score is not None else {}
     if trial.score is not None:
-        values[naming.score_metric(trial.scope)] = trial.score
-    values |= naming.measures(trial.measures) | naming.partial_usage_metrics(trial.compile_usage)
+        values[metrics.score_metric(trial.scope)] = trial.score
+    values |= metrics.measures(trial.measures) | metrics.partial_usage_metrics(trial.compile_usage)
     return tuple(MetricPoint(name, value, trial.index, trial.span.end_ms) for name, value in values.items())
