@@ -39,9 +39,10 @@ class UserCode:
         try:
             found = self._load(where, name)
             program: Any = found() if _makes_program(found) else found
+            made = _is_program(program)
         except Exception as error:
             raise UserCodeError(f"The program {named} cannot be made: {error_line(error)}") from error
-        if not _is_program(program):
+        if not made:
             raise UserCodeError(f"{named} is no DSPy program, but of type {type(program).__name__}.")
         return program
 

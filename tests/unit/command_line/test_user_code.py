@@ -45,6 +45,16 @@ def test_a_program_that_cannot_be_made(file: Path) -> None:
         UserCode().program(f"{file}:make")
 
 
+def test_an_object_that_raises_for_each_attribute(file: Path) -> None:
+    """As one that is made at its first use, without what it needs."""
+    file.write_text(
+        f"class Lazy:\n    def __getattr__(self, name):\n        raise RuntimeError({SECRETS[1]!r})\nlazy = Lazy()\n",
+        "utf-8",
+    )
+    with pytest.raises(UserCodeError, match=r"The program .*:lazy cannot be made: RuntimeError: \[redacted\]$"):
+        UserCode().program(f"{file}:lazy")
+
+
 def test_the_reason_has_no_secrets(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A value of the environment, a key by its format and a password in a URL are removed from the message."""
     monkeypatch.setenv("VAULT_TOKEN", SECRETS[0])
