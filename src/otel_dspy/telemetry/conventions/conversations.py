@@ -39,8 +39,9 @@ def conversation(identity: str | None) -> Generator[None]:
     Args:
         identity: any text, the same for every turn. It is exported on spans only: unlike baggage it is not sent to the
             servers that are called. One of more than 250 characters, which MLflow rejects, is not logged to MLflow. An
-            empty text or None, as of a request without a session, sets none. A value of another type sets none and is
-            logged as a warning, once for each type: an error would end the request that the block answers.
+            empty text sets none. Nor does None, as of a request without a session, but a `session.id` in the baggage
+            counts then. A value of another type sets none and is logged as a warning, once for each type: an error
+            would end the request that the block answers.
     """
     _check(identity)
     token = attach(set_value(_KEY, identity))
