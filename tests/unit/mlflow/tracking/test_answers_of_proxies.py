@@ -1,4 +1,4 @@
-"""Rejections that are not MLflow's: a proxy answers so while MLflow is redeployed, or MLflow for a path that it lacks."""
+"""Answers that are not MLflow's: a proxy answers so while MLflow is redeployed, or MLflow for a path that it lacks."""
 
 from __future__ import annotations
 
@@ -18,9 +18,13 @@ from tests.support.loopback_server import running
 from tests.support.waiting import awaited
 
 if TYPE_CHECKING:
-    from collections.abc import Generator
+    from collections.abc import Callable, Generator
 
 PAGE: Final = (404, b"<html><h1>404 Not Found</h1></html>")
+NO_ID: Final = (200, b"{}")
+NO_EXPERIMENT: Final = (404, b'{"error_code": "RESOURCE_DOES_NOT_EXIST", "message": "no"}')
+RUN: Final = (200, b'{"run": {"info": {"run_id": "7"}}}')
+MODEL: Final = (200, b'{"model": {"info": {"model_id": "7"}}}')
 
 
 class Proxy(http.server.ThreadingHTTPServer):
@@ -141,6 +145,49 @@ def test_further_requests_for_a_path_that_the_server_lacks_are_rejected_at_once(
     proxy.own = [PAGE] * 2
     reached += [False] * 2
     assert tried.run("spans", store.answer).outcome is Outcome.DONE
+
+
+def _new_run(store: Store) -> str:
+    return store.create_run("1", "compile", 1, {}).run_id
+
+
+def _known_run(store: Store) -> str:
+    return store.get_run("7").run_id
+
+
+def _experiment(store: Store) -> str:
+    return store.experiment_id("E")
+
+
+def _new_model(store: Store) -> str:
+    return store.models.create_model("1", "7", "optimized program", {}).id
+
+
+@pytest.mark.parametrize(
+    ("of", "request_id", "answers"),
+    [
+        ("run", _new_run, [RUN]),
+        ("run", _known_run, [RUN]),
+        ("experiment", _experiment, [(200, b'{"experiment": {"experiment_id": "7"}}')]),
+        ("experiment", _experiment, [NO_EXPERIMENT, (200, b'{"experiment_id": "7"}')]),
+        ("model", _new_model, [MODEL]),
+    ],
+    ids=["new run", "run", "experiment", "new experiment", "new model"],
+)
+def test_without_an_id_a_request_is_retried(
+    of: str,
+    request_id: Callable[[Store], str],
+    answers: list[tuple[int, bytes]],
+    proxy: Proxy,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """A login page that answers JSON to everything, even to what asks whether MLflow is there: nothing is written."""
+    store = Store(proxy.uri)
+    proxy.own = [*answers[:-1], NO_ID] * 20 + answers
+    tried = Retrier(proxy.uri, NoPauses(), store.answer)
+    result = tried.run("spans", lambda: request_id(store))
+    assert (result.outcome, result.value, proxy.own) == (Outcome.DONE, "7", [])
+    assert f"(the answer has no id of the {of}: it is not MLflow's)" in caplog.text
 
 
 @pytest.mark.parametrize("reached", [True, False], ids=["MLflow answers", "MLflow is away"])

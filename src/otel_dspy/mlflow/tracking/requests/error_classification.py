@@ -12,6 +12,7 @@ import requests
 from mlflow.exceptions import MlflowException
 
 from otel_dspy.mlflow.tracking.requests import cloud_errors, database_errors, http_policy
+from otel_dspy.mlflow.tracking.requests.answered_id import NoIdError
 from otel_dspy.mlflow.tracking.requests.error_cause import error_cause, exception_chain
 from otel_dspy.mlflow.tracking.requests.unusable_run import unusable_run
 from otel_dspy.mlflow.tracking.requests.workspaces import NoWorkspacesError
@@ -180,7 +181,7 @@ def retry_after(error: BaseException) -> float | None:
 
 
 def _by_destination(error: BaseException) -> ErrorClass | None:
-    if isinstance(error, NoTrackingStoreError):
+    if isinstance(error, NoTrackingStoreError | NoIdError):
         return ErrorClass.WAIT
     if isinstance(error, UnusableExperimentError):
         return ErrorClass.NO_EXPERIMENT

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from mlflow.entities import Metric
 
+from otel_dspy.mlflow.tracking.requests.answered_id import answered_id
 from otel_dspy.mlflow.tracking.requests.ignored_error import IgnoredError
 from otel_dspy.mlflow.tracking.store import capabilities
 
@@ -93,4 +94,5 @@ class ModelStore:
 
 
 def _found_model(model: LoggedModel) -> FoundModel:
-    return FoundModel(str(model.model_id), str(model.artifact_location), model.status == trace_entities.READY)
+    model_id = answered_id(model.model_id, "model")
+    return FoundModel(model_id, str(model.artifact_location), model.status == trace_entities.READY)

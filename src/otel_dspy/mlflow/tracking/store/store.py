@@ -29,6 +29,7 @@ from mlflow.tracking.context import registry as run_context
 
 from otel_dspy.mlflow.mapping.naming import DATASET_ROLE, KILLED_REASON
 from otel_dspy.mlflow.tracking.requests import databricks
+from otel_dspy.mlflow.tracking.requests.answered_id import answered_id
 from otel_dspy.mlflow.tracking.requests.ignored_error import IgnoredError
 from otel_dspy.mlflow.tracking.store.artifact_store import ArtifactStore
 from otel_dspy.mlflow.tracking.store.evaluation_dataset_store import EvaluationDatasetStore
@@ -90,9 +91,9 @@ class Store:
         found = self._store.get_experiment_by_name(name)
         if found is None:
             with IgnoredError("RESOURCE_ALREADY_EXISTS"):
-                return str(self._store.create_experiment(name))
+                return answered_id(self._store.create_experiment(name), "experiment")
             found = self._store.get_experiment_by_name(name)  # another writer has created it
-        return str(found.experiment_id)
+        return answered_id(found.experiment_id, "experiment")
 
     def experiment_tags(self, experiment_id: str) -> dict[str, str]:
         """Return the experiment's tags."""
@@ -262,7 +263,8 @@ class Store:
 
 
 def _handle(run: Run) -> RunHandle:
-    return RunHandle(str(run.info.run_id), str(run.info.artifact_uri), KILLED_REASON in run.data.tags)
+    run_id = answered_id(run.info.run_id, "run")
+    return RunHandle(run_id, str(run.info.artifact_uri), KILLED_REASON in run.data.tags)
 
 
 def _tags(tags: Mapping[str, str]) -> list[RunTag]:
