@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Final
 
 from otel_dspy import semconv as sc
 from otel_dspy.mlflow.records import evaluation_datasets_setting
+from otel_dspy.mlflow.records.attribute_reader import AttributeReader
 from otel_dspy.mlflow.records.route import ROOT_KINDS, Options, RootKind, Route, TraceContext
 from otel_dspy.span_format import SCOPE_NAME
 
@@ -102,15 +103,16 @@ def _context(span: SpanRecord, *, local_root: bool) -> TraceContext:
         evaluate = (span.trace_id, span.span_id)
     elif kind is RootKind.EXAMPLE and span.links:
         evaluate = (span.links[0].trace_id, span.links[0].span_id)
-    trial = span.attributes.get(sc.DSPY_TRIAL_INDEX)
-    if span.attributes.get(sc.DSPY_EVALUATE_WITHIN_EXAMPLE) is True:
+    read = AttributeReader(span)
+    trial = read.integer(sc.DSPY_TRIAL_INDEX)
+    if read.flag(sc.DSPY_EVALUATE_WITHIN_EXAMPLE):
         trial, evaluate = None, None
     return TraceContext(
         trace_id=span.trace_id,
         root_id=span.span_id,
         kind=kind,
         compile_id=_text(span.attributes, sc.DSPY_COMPILE_ID) if kind is not RootKind.CALL else None,
-        trial=trial if isinstance(trial, int) and not isinstance(trial, bool) else None,
+        trial=trial,
         evaluate=evaluate,
     )
 

@@ -4,44 +4,63 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from otel_dspy import semconv as sc
+from otel_dspy.mlflow.records import unexpected_type_warning
 from otel_dspy.mlflow.records.span_records import CompileIdentity, Failures, Usage
 
 if TYPE_CHECKING:
-    from otel_dspy.mlflow.records.span import Attributes
+    from otel_dspy.mlflow.records.span import Attributes, AttributeValue, SpanRecord
 
 ROLE = "role."
 MODEL = "model."
 """Separators before the name of a role, and of a language model."""
+_EXACT: Final = 2**53
+"""The integers up to it are doubles too; above it one double stands for several integers."""
 
 
 class AttributeReader:
-    """Reads the attributes of one span by type. A value of another type counts as absent."""
+    """Reads the attributes of one span by type.
 
-    def __init__(self, attributes: Attributes) -> None:
-        self._attributes = attributes
+    Pipelines that convert spans to JSON of their own may change the type of a number. A double without a fraction is
+    read as an integer, and an integer as a double. Any other value of another type counts as absent, and is logged as a
+    warning once for each attribute; a text is never parsed, nor is a number read as a boolean.
+    """
+
+    def __init__(self, span: SpanRecord) -> None:
+        self._span = span.name
+        self._attributes = span.attributes
 
     def text(self, name: str) -> str | None:
         """Return a string; None if absent."""
         value = self._attributes.get(name)
-        return value if isinstance(value, str) else None
+        return value if isinstance(value, str) else self._unexpected(name, value, str)
 
     def integer(self, name: str) -> int | None:
         """Return an integer; None if absent."""
         value = self._attributes.get(name)
-        return value if isinstance(value, int) and not isinstance(value, bool) else None
+        if isinstance(value, float) and value.is_integer() and abs(value) <= _EXACT:
+            return int(value)
+        if isinstance(value, int) and not isinstance(value, bool):
+            return value
+        return self._unexpected(name, value, int)
 
     def number(self, name: str) -> float | None:
         """Return an integer or a float as a float; None if absent."""
         value = self._attributes.get(name)
-        return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
+        if isinstance(value, int | float) and not isinstance(value, bool):
+            return float(value)
+        return self._unexpected(name, value, float)
 
     def flag(self, name: str) -> bool | None:
         """Return a truth value; None if absent."""
         value = self._attributes.get(name)
-        return value if isinstance(value, bool) else None
+        return value if isinstance(value, bool) else self._unexpected(name, value, bool)
+
+    def _unexpected(self, name: str, value: AttributeValue | None, expected: type[float | str]) -> None:
+        if value is not None:
+            unexpected_type_warning.WARNING.log(self._span, name, value, expected)
 
     def texts(self, name: str) -> tuple[str, ...]:
         """Return an array as strings; empty if absent."""

@@ -1,7 +1,7 @@
 """Decoding of spans into typed records.
 
-Decoding is lenient: a value of the wrong type counts as absent, and a span without the required attributes of its kind
-is a plain call. A damaged span affects only its own record.
+Decoding is lenient: a value of the wrong type counts as absent (see `AttributeReader`), and a span without the required
+attributes of its kind is a plain call. A damaged span affects only its own record.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ FORECAST = "dspy.forecast."
 def record_of(span: SpanRecord) -> Record:
     """Decode a span, whose payloads have been joined, into its record."""
     reader = _READERS.get(str(span.attributes.get(sc.DSPY_OPERATION_NAME)))
-    found = reader(span, AttributeReader(span.attributes)) if reader else None
+    found = reader(span, AttributeReader(span)) if reader else None
     return found or CallRecord(span=span)
 
 

@@ -74,7 +74,7 @@ def control_outputs(attributes: Mapping[str, object]) -> dict[str, Any] | None:
 def _tokens(attributes: Mapping[str, object]) -> dict[str, Any]:
     """Return the sum of tokens of a compile; empty for another span, or if no call was observed."""
     parts = [attributes.get(name) for name in (sc.DSPY_USAGE_INPUT_TOKENS, sc.DSPY_USAGE_OUTPUT_TOKENS)]
-    known = [part for part in parts if isinstance(part, int)]
+    known = [int(part) for part in parts if isinstance(part, int) or (isinstance(part, float) and part.is_integer())]
     is_compile = attributes.get(sc.DSPY_OPERATION_NAME) == "compile"
     return {TOKENS: sum(known)} if is_compile and known else {}
 

@@ -22,6 +22,7 @@ from otel_dspy.mlflow.mapping.traces.trace_attributes import (
     span_attributes,
     unpriced_model,
 )
+from otel_dspy.mlflow.records.attribute_reader import AttributeReader
 from otel_dspy.mlflow.records.route import RootKind, SpanUpdate, TraceUpdate
 from otel_dspy.mlflow.records.span import SpanLink
 from otel_dspy.mlflow.records.span_records import (
@@ -161,8 +162,11 @@ def _tags(record: Record) -> dict[str, str]:
         sc.DSPY_COMPILE_ID, sc.DSPY_TRIAL_INDEX, sc.DSPY_EXAMPLE_INDEX, sc.DSPY_EXAMPLE_ID, sc.DSPY_PROGRAM_NAME,
         sc.DSPY_OPTIMIZER_NAME, sc.DSPY_EVALUATE_ROLE, sc.DSPY_EVALUATE_WITHIN_EXAMPLE,
     )  # fmt: skip
+    read = AttributeReader(record.span)
+    indexes = {name: read.integer(name) for name in (sc.DSPY_TRIAL_INDEX, sc.DSPY_EXAMPLE_INDEX)}
     return naming.tags(
         {name: record.span.attributes.get(name) for name in names}
+        | {name: index for name, index in indexes.items() if index is not None}
         | (_changes(record) if isinstance(record, ExampleRecord) else {})
         | {"otel.trace_id": record.span.trace_id}
     )
