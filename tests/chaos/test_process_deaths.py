@@ -200,7 +200,7 @@ def test_a_file_cut_anywhere_is_replayed_up_to_there(
     assert replayed(spool, second_store) == 1
     texts = capsys.readouterr().out
     assert f"{control}, line 3: skipped, invalid JSON" in texts
-    assert f"{traces}: {whole} spans written; the file was not closed" in texts
+    assert f"{traces}: {whole:,} spans written; the file was not closed" in texts
     assert (control.exists(), traces.exists()) == (True, False)
     (parent,) = record(second_store)["runs"]
     assert (parent["status"], "best_model.json" in parent["artifacts"]) == ("FINISHED", True)

@@ -13,6 +13,7 @@ from otel_dspy.bridge.acknowledgment import AfterCommit, AfterQueueing, Retry
 from otel_dspy.bridge.decompression import UnreadableError
 from otel_dspy.bridge.delivery import Written
 from otel_dspy.bridge.pending_request import PendingRequest
+from otel_dspy.formatting.counted_nouns import counted
 from otel_dspy.mlflow.dropped_attributes_warning import DroppedAttributesWarning
 from otel_dspy.otlp_requests.protobuf_spans import MalformedError, TooLargeError
 
@@ -143,12 +144,17 @@ class Intake:
         rejected += written.rejected
         if not rejected:
             # Operations are batched, so the spans behind a rejected operation are not known here.
-            lost = f"MLflow rejected {written.lost} operations; see the log of the bridge" if written.lost else ""
+            lost = (
+                f"MLflow rejected {counted(written.lost, 'operation')}; see the log of the bridge"
+                if written.lost
+                else ""
+            )
             return Answer(Verdict.TAKEN, message=lost)
         for reason, spans in rejected.items():
             self._metrics.rejected(reason, spans)
         reasons = sorted(rejected)
-        more = f"; and {len(reasons) - MAX_REASONS} other reasons" if len(reasons) > MAX_REASONS else ""
+        others = len(reasons) - MAX_REASONS
+        more = f"; and {counted(others, 'other reason')}" if others > 0 else ""
         message = "; ".join(reasons[:MAX_REASONS]) + more
         return Answer(Verdict.TAKEN, rejected.total(), message, written.unmapped)
 

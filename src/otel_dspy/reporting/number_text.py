@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from otel_dspy.formatting.counted_nouns import counted
 from otel_dspy.formatting.trial_text import difference_text, score_value_text
 
 if TYPE_CHECKING:
@@ -39,11 +40,6 @@ def paired_test_text(test: PairedTest) -> str:
     """Format p-value and method: `p = 0.18, exact sign test`, and that the mean changed in the other direction."""
     text = f"{probability_text(test.p_value)}, {test.method}"
     return f"{text}, but the mean has the other direction" if test.contradicts_mean else text
-
-
-def counted(number: int, noun: str) -> str:
-    """Format a number with its noun in the singular or the plural: `1 trial`, `1,200 trials`."""
-    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
 
 
 def score_scale(unit: str | None) -> float:

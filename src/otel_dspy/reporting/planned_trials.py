@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, cast
 
-from otel_dspy.reporting.number_text import counted
+from otel_dspy.formatting.counted_nouns import counted
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

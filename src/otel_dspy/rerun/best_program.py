@@ -7,6 +7,7 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from otel_dspy.argument_checks import check_program, check_text, check_texts
+from otel_dspy.formatting.counted_nouns import counted
 from otel_dspy.rerun.errors import RerunError
 
 if TYPE_CHECKING:
@@ -88,4 +89,4 @@ def best_program(
 def _no_trial(found: RecordedRun) -> str:
     count = len(found.children)
     later = " Call this again later." if str(found.run.info.status) == "RUNNING" else ""
-    return f"{found.name} has no trial with a score on the whole validation set, of {count} trials.{later}"
+    return f"{found.name} has no trial with a score on the whole validation set, of {counted(count, 'trial')}.{later}"

@@ -6,6 +6,7 @@ import threading
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
+from otel_dspy.formatting.counted_nouns import counted
 from otel_dspy.rerun.errors import UnknownCallError
 
 if TYPE_CHECKING:
@@ -108,7 +109,7 @@ class Recordings:
         if recorded.model != request.model:
             found.append(f"the model is {request.model}, recorded are {', '.join(sorted(self.models))}")
         if len(recorded.messages) != len(request.messages):
-            found.append(f"it has {len(request.messages)} messages, recorded are {len(recorded.messages)}")
+            found.append(f"it has {counted(len(request.messages), 'message')}, recorded are {len(recorded.messages)}")
         for number, (one, other) in enumerate(zip(request.messages, recorded.messages, strict=False), 1):
             if one != other:
                 found.append(f"message {number} ({one[0]}) has another content")

@@ -7,6 +7,7 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from otel_dspy.formatting.counted_nouns import counted
 from otel_dspy.rerun.errors import RerunError
 from otel_dspy.rerun.program_state import RECORD_PROGRAMS, loaded
 from otel_dspy.rerun.recorded_run import recorded_run
@@ -84,7 +85,7 @@ class TrialRerun:
         row, rescored = self.trial.row, self.rescored
         head = (
             f"Trial {row.index} of run {self.run_id}: score {_shown(row.score, self.unit)} as recorded, "
-            f"{_shown(self.score, self.unit)} now, over {len(rescored.scores)} examples, "
+            f"{_shown(self.score, self.unit)} now, over {counted(len(rescored.scores), 'example')}, "
             f"{len(rescored.changed)} of them with another score"
             + (f", {rescored.added} not in the record" if rescored.added else "")
         )

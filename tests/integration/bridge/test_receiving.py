@@ -273,7 +273,7 @@ def test_what_mlflow_itself_rejects_is_logged(new_store: Callable[[str], str]) -
     with running_bridge(store, "gone") as bridge:
         status, answer, _ = post(bridge, json.dumps(request(1)).encode())
         assert status == 200
-        assert answer == {"partialSuccess": {"errorMessage": "MLflow rejected 1 operations; see the log of the bridge"}}
+        assert answer == {"partialSuccess": {"errorMessage": "MLflow rejected 1 operation; see the log of the bridge"}}
         assert "otel_dspy_bridge_lost_operations_total 1.0" in get(bridge, "/metrics")[1]
 
 

@@ -316,6 +316,6 @@ def test_the_doctor_ends_the_runs_of_the_workspace(workspace_server: MlflowServe
         return [finding.text for finding in left_running(variables, end=True)]
 
     assert ended("team-b") == ["0 runs left RUNNING by ended processes of this host were marked as KILLED"]
-    assert ended("team-a") == ["1 runs left RUNNING by ended processes of this host were marked as KILLED"]
+    assert ended("team-a") == ["1 run left RUNNING by ended processes of this host was marked as KILLED"]
     with WorkspaceContext("team-a"):
         assert client.get_run(run.info.run_id).info.status == "KILLED"

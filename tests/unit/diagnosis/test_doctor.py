@@ -289,7 +289,8 @@ def test_spans_that_wait_in_the_spool_are_reported(tmp_path: Path) -> None:
     (tmp_path / "spool" / "20260101T000000Z-1-1-control-0001.jsonl").write_text("{}\n")
     ((level, subject, text),) = troubles()
     assert (level, subject) == ("warning", "spool")
-    assert text.endswith("are not yet written to MLflow: run otel-dspy replay")
+    assert text.startswith("1 file (")
+    assert text.endswith(f"in {tmp_path / 'spool'} is not yet written to MLflow: run otel-dspy replay")
 
 
 def test_the_command_prints_and_gives_a_status(

@@ -14,6 +14,7 @@ from otel_dspy.bridge.durable_queue import rejected_requests
 from otel_dspy.bridge.durable_queue.queue_error import QueueError
 from otel_dspy.bridge.durable_queue.queue_folder import database_file, file_identity, note_owner, owner
 from otel_dspy.bridge.durable_queue.stored_request import QueuedRequest, pending_request, routing_text
+from otel_dspy.formatting.counted_nouns import counted
 from otel_dspy.mlflow.tracking_uri import storable_uri
 
 if TYPE_CHECKING:
@@ -88,8 +89,8 @@ class QueueDatabase:
         known = self._connection.execute("SELECT tracking_uri FROM destination").fetchone()
         if count and known is not None and known[0] != wanted:
             raise QueueError(
-                f"--queue: {self._folder} holds {count} requests for MLflow at {known[0]}: start a bridge with that "
-                "--tracking-uri to write them, choose another folder, or delete this one to give them up"
+                f"--queue: {self._folder} holds {counted(count, 'request')} for MLflow at {known[0]}: start a bridge "
+                "with that --tracking-uri to write them, choose another folder, or delete this one to give them up"
             )
         self._connection.execute("DELETE FROM destination")
         self._connection.execute("INSERT INTO destination VALUES (?)", (wanted,))

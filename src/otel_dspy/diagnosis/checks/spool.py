@@ -6,6 +6,7 @@ import tempfile
 from typing import TYPE_CHECKING
 
 from otel_dspy.diagnosis.finding import Finding, Level
+from otel_dspy.formatting.counted_nouns import counted
 from otel_dspy.mlflow.delivery import spool_folder
 
 if TYPE_CHECKING:
@@ -23,7 +24,8 @@ def spool() -> Iterator[Finding]:
         yield Finding(
             "spool",
             Level.WARNING,
-            f"{len(left)} files ({size:.1f} MiB) in {folder} are not yet written to MLflow: run otel-dspy replay",
+            f"{counted(len(left), 'file')} ({size:.1f} MiB) in {folder} {'is' if len(left) == 1 else 'are'} "
+            "not yet written to MLflow: run otel-dspy replay",
         )
         return
     if _is_writable(next(path for path in (folder, *folder.parents) if path.exists())):

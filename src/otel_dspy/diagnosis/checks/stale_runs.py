@@ -11,6 +11,7 @@ from otel_dspy.diagnosis.checks.mlflow_store import TRACKING_URI, WORKSPACE
 from otel_dspy.diagnosis.finding import Finding, Level
 from otel_dspy.environment.boolean_text import boolean_variable
 from otel_dspy.environment.variable_names import REPORT
+from otel_dspy.formatting.counted_nouns import counted
 from otel_dspy.mlflow.tracking_uri import uri_error, without_passwords
 
 if TYPE_CHECKING:
@@ -62,15 +63,21 @@ def left_running(environment: Mapping[str, str], *, end: bool) -> Iterator[Findi
         )
         return
     if end:
+        runs, were = counted(left, "run"), "was" if left == 1 else "were"
+        yield Finding("runs", Level.OK, f"{runs} left RUNNING by ended processes of this host {were} marked as KILLED")
+    elif left == 1:
         yield Finding(
-            "runs", Level.OK, f"{left} runs left RUNNING by ended processes of this host were marked as KILLED"
+            "runs",
+            Level.WARNING,
+            "1 run is RUNNING although its process on this host has ended. The next program that writes to its "
+            "experiment marks it as KILLED; to do it now, run otel-dspy doctor --end-runs",
         )
     elif left:
         yield Finding(
             "runs",
             Level.WARNING,
-            f"{left} runs are RUNNING although their processes on this host have ended. The next program that writes to"
-            " their experiment marks them as KILLED; to do it now, run otel-dspy doctor --end-runs",
+            f"{left:,} runs are RUNNING although their processes on this host have ended. The next program that writes "
+            "to their experiment marks them as KILLED; to do it now, run otel-dspy doctor --end-runs",
         )
     else:
         yield Finding("runs", Level.OK, "no ended process of this host has left a run RUNNING")

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from otel_dspy.command_line.arguments import given_path, given_text
+from otel_dspy.formatting.counted_nouns import counted
 from otel_dspy.mlflow.delivery import spool_folder
 from otel_dspy.mlflow.spool_replay import replay_to_otlp
 from otel_dspy.mlflow.spool_replay.file_result import FileResult
@@ -87,7 +88,8 @@ class _Report:
         """Report a file that is not a spool file. It is kept, because otel-dspy has not written it."""
         path = result.path
         if result.spans and len(result.damaged) > 1:
-            self.write_line(f"{path}: {len(result.damaged) - 1} more lines were skipped")
+            left = len(result.damaged) - 1
+            self.write_line(f"{path}: {counted(left, 'more line')} {'was' if left == 1 else 'were'} skipped")
         if result.trouble is not None or result.spans:
             self.write_line(f"{path}: {_outcome(result, followed=True)}")
         self.failed = self.failed or not (result.whole and result.spans)
@@ -112,10 +114,11 @@ class _Report:
 
 
 def _outcome(result: FileResult, *, followed: bool) -> str:
+    spans = counted(result.spans, "span")
     if result.trouble is not None:
-        return result.trouble + (f" ({result.spans} spans were written)" if result.spans else "")
+        return result.trouble + (f" ({spans} {'was' if result.spans == 1 else 'were'} written)" if result.spans else "")
     cut = "; the file was not closed: its process was killed, at most its last second is missing"
-    return f"{result.spans} spans written{'' if result.ended or followed else cut}"
+    return f"{spans} written{'' if result.ended or followed else cut}"
 
 
 def run(chosen: argparse.Namespace, write_line: Callable[[str], None]) -> int:
@@ -166,9 +169,11 @@ def _write(paths: list[Path], chosen: argparse.Namespace, report: _Report) -> No
         followed = name is not None and name._replace(number=name.number + 1) in names
         report.add(result, needed=needed, followed=followed)
     report.add_outage(results)
-    if killed:
+    if killed == 1:
+        report.write_line("1 run was still open and the files do not contain its end: it is marked KILLED.")
+    elif killed:
         report.write_line(
-            f"{killed} runs were still open and the files do not contain their end: they are marked KILLED."
+            f"{killed:,} runs were still open and the files do not contain their end: they are marked KILLED."
         )
     for run_id in replay.unwritten_reports:
         report.write_line(

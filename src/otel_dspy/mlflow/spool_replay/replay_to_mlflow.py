@@ -8,6 +8,7 @@ import time
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
+from otel_dspy.formatting.counted_nouns import counted
 from otel_dspy.mlflow.delivery import spool_folder, spool_line
 from otel_dspy.mlflow.delivery.span_pipeline import SpanPipeline
 from otel_dspy.mlflow.records.route import Destination, Experiment, Route
@@ -119,9 +120,12 @@ class Replay:
             result.outage = f"MLflow has been unavailable for {self._max_outage:.0f} s"
         else:
             if pipeline.lost > rejected:
-                result.trouble = f"MLflow rejected {pipeline.lost - rejected} operations, see the warnings above"
+                result.trouble = (
+                    f"MLflow rejected {counted(pipeline.lost - rejected, 'operation')}, see the warnings above"
+                )
             elif pipeline.failed > failed:
-                result.trouble = f"{pipeline.failed - failed} operations on MLflow failed; replay the file again later"
+                operations = counted(pipeline.failed - failed, "operation")
+                result.trouble = f"{operations} on MLflow failed; replay the file again later"
             elif pipeline.left_out > left_out and pipeline.done == done:
                 result.trouble = (
                     "nothing was written: the installed MLflow does not support its operations; upgrade MLflow"

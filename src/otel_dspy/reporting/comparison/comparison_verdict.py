@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal
 
+from otel_dspy.formatting.counted_nouns import counted
 from otel_dspy.formatting.trial_text import score_value_text
 from otel_dspy.reporting.comparison.run_figures import points, run_name
-from otel_dspy.reporting.number_text import counted, paired_test_text
+from otel_dspy.reporting.number_text import paired_test_text
 
 if TYPE_CHECKING:
     from otel_dspy.reporting.comparison.winner_comparison import ExampleComparison

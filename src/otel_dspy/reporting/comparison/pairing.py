@@ -7,7 +7,7 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from otel_dspy.reporting.number_text import counted
+from otel_dspy.formatting.counted_nouns import counted
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -7,9 +7,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from otel_dspy.formatting.counted_nouns import counted
 from otel_dspy.reporting.errors import ReportError
 from otel_dspy.reporting.latest import LATEST
-from otel_dspy.reporting.number_text import counted
 from otel_dspy.reporting.report import Report
 from otel_dspy.reporting.required_packages import check_packages
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, cast
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
+from otel_dspy.formatting.counted_nouns import counted
 from otel_dspy.formatting.trial_text import difference_text, score_value_text
 from otel_dspy.reporting.comparison.text_comparison import figure_rows
 from otel_dspy.reporting.html.curves_chart import curves_chart
@@ -15,7 +16,6 @@ from otel_dspy.reporting.html.lineage_chart import lineage_chart
 from otel_dspy.reporting.html.score_chart import score_charts
 from otel_dspy.reporting.html.timeline_chart import timeline_chart
 from otel_dspy.reporting.number_text import (
-    counted,
     duration_text,
     metric_difference_text,
     metric_mean_text,

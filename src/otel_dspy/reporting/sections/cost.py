@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from otel_dspy.reporting.number_text import counted, role_text
+from otel_dspy.formatting.counted_nouns import counted
+from otel_dspy.reporting.number_text import role_text
 from otel_dspy.reporting.sections.role_models import role_models
 from otel_dspy.reporting.trials.trial_row import ModelUse
 

@@ -6,7 +6,7 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from otel_dspy.reporting.number_text import counted
+from otel_dspy.formatting.counted_nouns import counted
 from otel_dspy.reporting.sections.example_text import answer_text, example_text, fields_text
 
 if TYPE_CHECKING:

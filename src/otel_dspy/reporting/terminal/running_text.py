@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from otel_dspy.reporting.number_text import counted
+from otel_dspy.formatting.counted_nouns import counted
 from otel_dspy.reporting.planned_trials import ended_trials_text
 from otel_dspy.reporting.trials.trial_row_text import score_text
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from otel_dspy.formatting.counted_nouns import counted
 from otel_dspy.formatting.trial_text import NONE
-from otel_dspy.reporting.number_text import counted, use_text
+from otel_dspy.reporting.number_text import use_text
 from otel_dspy.reporting.rich_classes import SIMPLE_HEAD, Table, Text, escape
 from otel_dspy.reporting.trials.trial_row import ModelUse
 from otel_dspy.reporting.trials.trial_row_text import choice_text, numbers_text, score_text

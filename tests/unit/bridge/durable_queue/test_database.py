@@ -99,7 +99,7 @@ def test_requests_for_another_mlflow_are_not_written_to_this_one(tmp_path: Path)
     with pytest.raises(QueueError) as refused:
         QueueDatabase(tmp_path, "http://other:5000")
     assert str(refused.value) == (
-        f"--queue: {tmp_path} holds 1 requests for MLflow at http://user@mlflow:5000: start a bridge with that "
+        f"--queue: {tmp_path} holds 1 request for MLflow at http://user@mlflow:5000: start a bridge with that "
         "--tracking-uri to write them, choose another folder, or delete this one to give them up"
     )
     QueueDatabase(tmp_path, "http://user:other@mlflow:5000").close()

@@ -140,6 +140,13 @@ def test_a_long_line_is_wrapped() -> None:
     assert text.endswith("\n".join(["```text", *wrapped, "```\n"]))
 
 
+@pytest.mark.parametrize(("number", "more"), [(1, "1 more line"), (2, "2 more lines")])
+def test_lines_that_are_left_out_are_counted(number: int, more: str) -> None:
+    """In the singular, too."""
+    text = changes("Trial 1", ("c", _program("\n".join(["y"] * (400 + number)))), ("c", EMPTY))
+    assert text.endswith(f"y\n… {more}\n```\n")
+
+
 def test_bounds_of_what_is_shown() -> None:
     """500 characters of a line and 400 lines of a part; what is longer ends with what is missing."""
     kept = "\n".join(["x" * 500, *["x"] * 399])

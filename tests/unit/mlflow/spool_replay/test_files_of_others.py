@@ -79,7 +79,9 @@ def test_a_collectors_file_for_mlflow_is_explained(
     )
 
 
-@pytest.mark.parametrize(("others", "more"), [(1, ""), (3, "{file}: 2 more lines were skipped\n")])
+@pytest.mark.parametrize(
+    ("others", "more"), [(1, ""), (2, "{file}: 1 more line was skipped\n"), (3, "{file}: 2 more lines were skipped\n")]
+)
 def test_other_signals_of_a_collectors_file_are_counted(
     others: int, more: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

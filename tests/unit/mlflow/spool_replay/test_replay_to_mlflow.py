@@ -61,7 +61,7 @@ def test_what_the_installed_mlflow_has_nothing_for_stays(
         f"{file}: nothing was written: the installed MLflow does not support its operations; upgrade MLflow\n"
     )
     assert main(["replay", str(file)]) == 0
-    assert capsys.readouterr().out == f"{file}: 1 spans written\n"
+    assert capsys.readouterr().out == f"{file}: 1 span written\n"
     assert not file.exists()
     client = MlflowClient(uri)
     experiment = client.get_experiment_by_name("E")

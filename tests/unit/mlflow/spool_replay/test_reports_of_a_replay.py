@@ -60,4 +60,4 @@ def test_a_report_that_is_given_up_is_printed(
         f"The report on run {run_id} is not written: it takes longer than the replay waits; "
         f"`otel-dspy report {run_id}` computes it.\n"
     )
-    assert capsys.readouterr().out == f"{file}: 1 spans written\n" + ("" if in_time else line)
+    assert capsys.readouterr().out == f"{file}: 1 span written\n" + ("" if in_time else line)

@@ -8,6 +8,7 @@ import textwrap
 from itertools import islice
 from typing import TYPE_CHECKING, Final
 
+from otel_dspy.formatting.counted_nouns import counted
 from otel_dspy.serialization.json_text import parse_json, readable_json
 from otel_dspy.serialization.json_types import is_array, is_object
 
@@ -150,7 +151,7 @@ def _texts(program: Parts) -> Iterator[str]:
 def _fenced(language: str, lines: list[str]) -> str:
     shown = [part for line in lines[:MAX_LINES] for part in _wrapped(line, line[:1] if language == "diff" else "")]
     if len(lines) > MAX_LINES:
-        shown.append(f"… {len(lines) - MAX_LINES} more lines")
+        shown.append(f"… {counted(len(lines) - MAX_LINES, 'more line')}")
     longest = max((len(run) for line in shown for run in _RUN_OF_BACKTICKS.findall(line)), default=0)
     fence = "`" * max(3, longest + 1)
     return "\n".join([fence + language, *shown, fence])

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
+from otel_dspy.formatting.counted_nouns import counted
 from otel_dspy.formatting.trial_text import score_value_text
-from otel_dspy.reporting.number_text import counted
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

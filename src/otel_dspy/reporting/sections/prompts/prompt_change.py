@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from otel_dspy.reporting.number_text import counted
+from otel_dspy.formatting.counted_nouns import counted
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from otel_dspy.formatting.counted_nouns import counted
 from otel_dspy.formatting.trial_text import error_text, score_value_text
-from otel_dspy.reporting.number_text import counted, role_text, run_duration_text, use_text
+from otel_dspy.reporting.number_text import role_text, run_duration_text, use_text
 from otel_dspy.reporting.planned_trials import ended_trials_text, planned_trials
 from otel_dspy.reporting.sections.result.stopped_text import is_stopped, stopped_text
 from otel_dspy.reporting.sections.running_phase import running_phase

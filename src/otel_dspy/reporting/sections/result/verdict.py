@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from otel_dspy.formatting.counted_nouns import counted
 from otel_dspy.formatting.trial_text import chosen_text, error_text, score_value_text
-from otel_dspy.reporting.number_text import counted, paired_test_text, score_scale
+from otel_dspy.reporting.number_text import paired_test_text, score_scale
 from otel_dspy.reporting.sections.answers_outside_labels import answers_outside_labels
 from otel_dspy.reporting.sections.hard_cases import hard_cases
 from otel_dspy.reporting.sections.predictions import dominances
