@@ -116,8 +116,13 @@ class Trial:
 
     @property
     def has_no_finite_score(self) -> bool:
-        """Whether its score over the whole validation set is NaN or infinite, which the record has as no score."""
-        return (self.row.state, self.row.scope, self.row.score, self.row.failure) == ("complete", "full", None, None)
+        """Whether its score over the whole validation set is NaN or infinite.
+
+        The record has these as no score, but with a unit, which a trial that was not scored lacks.
+        """
+        row = self.row
+        unscored = (row.state, row.scope, row.score, row.failure) == ("complete", "full", None, None)
+        return unscored and row.unit is not None
 
 
 @dataclass(frozen=True)

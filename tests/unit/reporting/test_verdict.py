@@ -106,7 +106,7 @@ def test_without_a_score_or_a_winner() -> None:
     assert other.evidence == "The winner is none of the trials: no test of chance."
     failed = verdict(optimization(error="dspy.utils.ValueError: no training set.\n\n  To fix:\n  - pass one"))
     assert failed.headline == "MIPROv2 on Classify failed: ValueError: no training set"
-    unscored = verdict(optimization(trial(0, ""), best=0, best_score=None))
+    unscored = verdict(optimization(trial(0, "", unit=None), best=0, best_score=None, unit=None))
     assert unscored.evidence == "The optimizer scored no candidates."
     alone = verdict(optimization(trial(0, "", score=50.0), trial(1, "", score=75.0), best=1))
     assert alone.evidence == (
@@ -232,6 +232,20 @@ def test_scores_that_are_no_finite_numbers() -> None:
     assert left.evidence == (
         "The score of the initial program is not a finite number: there is nothing to compare the winner with."
     )
+
+
+@pytest.mark.parametrize("scope", ["full", "minibatch"])
+def test_no_score_is_a_finite_number(scope: str) -> None:
+    """The optimizer has scored its candidates: a trial has a unit with a score alone, and the summary has NaN as null."""
+    every = optimization(trial(0, "", scope=scope), trial(1, "", scope=scope), best=0, best_score=None)
+    assert verdict(every).evidence == (
+        "No trial has a score that is a finite number: correct the metric. There is nothing to compare."
+    )
+    unscored = trial(0, "", scope=scope, unit=None)
+    assert not unscored.has_no_finite_score
+    found = verdict(optimization(unscored, best=0, best_score=None, unit=None))
+    assert found.headline == "MIPROv2 on Classify: no score was recorded"
+    assert found.evidence == "The optimizer scored no candidates."
 
 
 def test_a_candidate_is_not_taken_for_the_start() -> None:

@@ -103,7 +103,7 @@ def _evidence(found: Compile, comparison: Comparison | None) -> str:
     if winner is not None and start is not None and winner.row.index == start.row.index:
         return _START_IS_BEST.get(found.status, "The optimizer returned the initial program.")
     if all(trial.row.score is None for trial in found.trials):
-        return "The optimizer scored no candidates."
+        return _without_scores(found)
     if winner is None:
         return _without_winner(found)
     if start is None or comparison is None:
@@ -114,6 +114,13 @@ def _evidence(found: Compile, comparison: Comparison | None) -> str:
         f"of {test.n} that both were scored on"
     )
     return f"{changes}: {_chance(comparison)} ({paired_test_text(test)})."
+
+
+def _without_scores(found: Compile) -> str:
+    # A unit is recorded with a score alone.
+    if any(trial.row.unit is not None for trial in found.trials):
+        return "No trial has a score that is a finite number: correct the metric. There is nothing to compare."
+    return "The optimizer scored no candidates."
 
 
 def _without_winner(found: Compile) -> str:
