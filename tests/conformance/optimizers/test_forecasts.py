@@ -195,7 +195,7 @@ RANGE: Final[Mapping[str, Callable[[], object]]] = {
         lambda steps=steps: _optimizers.SIMBA(metric=exact, bsize=4, num_candidates=3, max_steps=steps, num_threads=1),
         Twice,
         trainset=examples(5),
-    ) for steps in (1, 2, 4)},
+    ) for steps in (0, 1, 2, 4)},
     "GEPA": lambda: gepa_task.optimize(Both()),
     "GEPA, both predictors at once": lambda: gepa_task.optimize(Both(), component_selector="all", max_metric_calls=30),
     "GEPA, without merges": lambda: gepa_task.optimize(
