@@ -8,6 +8,8 @@ import subprocess
 import sys
 from typing import TYPE_CHECKING, Final
 
+from tests.support.blank_store import blank_store
+
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -49,7 +51,7 @@ def test_an_optimization_is_in_mlflow(tmp_path: Path) -> None:
     """Its runs and traces are there, and nothing is logged."""
     spool = tmp_path / "spool"
     ran = subprocess.run(
-        [sys.executable, "-c", PROGRAM, json.dumps(UNIX_ALONE), f"sqlite:///{tmp_path / 'mlflow.db'}"],
+        [sys.executable, "-c", PROGRAM, json.dumps(UNIX_ALONE), blank_store(tmp_path)],
         env={**os.environ, "OTEL_DSPY_SPOOL_DIR": str(spool), "DSPY_CACHEDIR": str(tmp_path / "cache")},
         capture_output=True,
         text=True,

@@ -15,6 +15,7 @@ from otel_dspy import DSPyInstrumentor
 from otel_dspy.mlflow import autolog
 from otel_dspy.mlflow.autolog_provider import new_provider
 from tests.support.addition_task import addition_lm, exact, examples
+from tests.support.blank_store import blank_store
 from tests.support.optimizers import Rounds
 
 if TYPE_CHECKING:
@@ -65,7 +66,7 @@ def test_a_sampler_for_another_backend_drops_nothing(
 def test_autolog_records_what_the_environment_would_drop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Its own provider is such a provider."""
     monkeypatch.setenv(NAME, "always_off")
-    autolog(tracking_uri=f"sqlite:///{tmp_path / 'mlflow.db'}", silent=True)
+    autolog(tracking_uri=blank_store(tmp_path), silent=True)
     try:
         provider = cast("TracerProvider", DSPyInstrumentor().tracer_provider)
         span = provider.get_tracer("test").start_span("not otel-dspy's")

@@ -10,6 +10,7 @@ from otel_dspy import DSPyInstrumentor
 from otel_dspy.mlflow import MlflowSpanProcessor, autolog
 from otel_dspy.mlflow.dropped_attributes_warning import DroppedAttributesWarning
 from otel_dspy.mlflow.records.span import SpanRecord
+from tests.support.blank_store import blank_store
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -25,7 +26,7 @@ def test_limits_of_the_environment_are_those_of_exporters(tmp_path: Path, monkey
         monkeypatch.setenv(f"OTEL_{kind}ATTRIBUTE_VALUE_LENGTH_LIMIT", "200")
     for kind in ("SPAN_EVENT", "SPAN_LINK", "EVENT_ATTRIBUTE", "LINK_ATTRIBUTE"):
         monkeypatch.setenv(f"OTEL_{kind}_COUNT_LIMIT", "2")
-    autolog(tracking_uri=f"sqlite:///{tmp_path / 'mlflow.db'}", silent=True)
+    autolog(tracking_uri=blank_store(tmp_path), silent=True)
     try:
         provider = cast("TracerProvider", DSPyInstrumentor().tracer_provider)
         span = provider.get_tracer("test").start_span("not otel-dspy's")
@@ -43,7 +44,7 @@ def test_limits_of_the_environment_are_those_of_exporters(tmp_path: Path, monkey
 def test_a_provider_that_drops_attributes_is_named_once(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     """The warning names the span, what is missing and how many attributes the limit has to allow."""
     provider = TracerProvider(span_limits=SpanLimits(max_span_attributes=8), shutdown_on_exit=False)
-    provider.add_span_processor(MlflowSpanProcessor(tracking_uri=f"sqlite:///{tmp_path / 'mlflow.db'}"))
+    provider.add_span_processor(MlflowSpanProcessor(tracking_uri=blank_store(tmp_path)))
     tracer = provider.get_tracer("test")
     try:
         for name, count in (("few", 7), ("many", 10), ("more", 20)):
