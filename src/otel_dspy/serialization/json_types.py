@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, TypeGuard
+from typing import TYPE_CHECKING, Any, Final, TypeGuard
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
+
+_EXACT: Final = 2**53
+"""The integers up to it are doubles too; above it one double stands for several integers."""
 
 
 def is_object(value: object) -> TypeGuard[dict[str, object]]:
@@ -33,3 +36,10 @@ def is_sequence(value: object) -> TypeGuard[Sequence[Any]]:
 def is_collection(value: object) -> TypeGuard[Collection[object]]:
     """Return whether the value is a list, a tuple or a set."""
     return isinstance(value, list | tuple | set | frozenset)
+
+
+def whole_number(value: object) -> int | None:
+    """Return an integer, also one that JSON or a pipeline has made a double; None for anything else."""
+    if isinstance(value, float) and value.is_integer() and abs(value) <= _EXACT:
+        return int(value)
+    return value if isinstance(value, int) and not isinstance(value, bool) else None

@@ -53,12 +53,13 @@ def test_a_winner() -> None:
         ("SIMBA", {}, "phase step 4, 2 trials"),
         ("SIMBA", {"max_steps": 5}, "phase step 4, 2 trials"),
         ("SIMBA", {"max_steps": 4}, "phase validate, 2 trials"),
+        ("SIMBA", {"max_steps": 4.0}, "phase validate, 2 trials"),
         ("InferRules", {}, "2 trials"),
         ("BootstrapFinetune", {}, "phase finetune, 2 trials"),
         ("GEPA", {}, "2 trials"),
     ],
 )
-def test_while_it_runs(optimizer: str, parameters: dict[str, int], progress: str) -> None:
+def test_while_it_runs(optimizer: str, parameters: dict[str, float], progress: str) -> None:
     """Phase, trial of how many, which one runs, and the best so far; GEPA's phases are parts of its trials."""
     found = optimization(
         trial(0, "0011"),

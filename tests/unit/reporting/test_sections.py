@@ -316,6 +316,23 @@ def test_lineage() -> None:
     assert lineage(optimization(trial(0, "01"), labels=LABELS[:2])) is None
 
 
+def test_lineage_of_candidates_that_are_doubles() -> None:
+    """JSON has one type of number, and a pipeline may write the integer 0 as 0.0: the candidates are the same."""
+    found = optimization(
+        trial(0, "10", parameters={"candidate": 0.0}),
+        trial(1, "11", parameters={"candidate": 1.0, "parents": [0.0]}),
+        best=1,
+        labels=LABELS[:2],
+    )
+    assert [node[:3] for node in _nodes(found)] == [(0, 0, ()), (1, 1, (0,))]
+    depths = [
+        trial(index, results, program_id=str(index), parameters={"depth": float(index), "predictor": "self"})
+        for index, results in enumerate(("00", "10", "11"))
+    ]
+    copros = optimization(*depths, best=2, labels=LABELS[:2], optimizer="COPRO")
+    assert [node[:3] for node in _nodes(copros)] == [(0, 0, ()), (1, 1, (0,)), (2, 2, (1,))]
+
+
 def _nodes(found: Compile) -> list[tuple[Any, ...]]:
     result = lineage(found)
     assert result is not None

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from otel_dspy import semconv as sc
 from otel_dspy.mlflow.records import unexpected_type_warning
 from otel_dspy.mlflow.records.span_records import CompileIdentity, Failures, Usage
+from otel_dspy.serialization.json_types import whole_number
 
 if TYPE_CHECKING:
     from otel_dspy.mlflow.records.span import Attributes, AttributeValue, SpanRecord
@@ -16,8 +17,6 @@ if TYPE_CHECKING:
 ROLE = "role."
 MODEL = "model."
 """Separators before the name of a role, and of a language model."""
-_EXACT: Final = 2**53
-"""The integers up to it are doubles too; above it one double stands for several integers."""
 
 
 class AttributeReader:
@@ -40,11 +39,8 @@ class AttributeReader:
     def integer(self, name: str) -> int | None:
         """Return an integer; None if absent."""
         value = self._attributes.get(name)
-        if isinstance(value, float) and value.is_integer() and abs(value) <= _EXACT:
-            return int(value)
-        if isinstance(value, int) and not isinstance(value, bool):
-            return value
-        return self._unexpected(name, value, int)
+        whole = whole_number(value)
+        return self._unexpected(name, value, int) if whole is None else whole
 
     def number(self, name: str) -> float | None:
         """Return an integer or a float as a float; None if absent."""

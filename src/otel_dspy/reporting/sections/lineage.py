@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from otel_dspy.formatting.trial_text import reason_text
 from otel_dspy.reporting.sections.lineage_records import Lineage, Node, Rejection
 from otel_dspy.reporting.sections.program_lineage import best_at, program_lineage
+from otel_dspy.serialization.json_types import whole_number
 
 if TYPE_CHECKING:
     from otel_dspy.reporting.compile_result import Compile, Trial
@@ -20,7 +21,7 @@ def lineage(found: Compile) -> Lineage | None:
     """Return the lineage; None if the optimizer does not record what candidates are derived from."""
     if not any("parents" in trial.row.parameters for trial in found.trials):
         return program_lineage(found)
-    accepted = [trial for trial in found.trials if isinstance(trial.row.parameters.get("candidate"), int)]
+    accepted = [trial for trial in found.trials if whole_number(trial.row.parameters.get("candidate")) is not None]
     counts = best_at({trial.row.index: trial.scores for trial in accepted})
     depths: dict[int, int] = {}
     nodes: list[Node] = []
@@ -46,8 +47,8 @@ def lineage(found: Compile) -> Lineage | None:
 
 
 def _candidate(trial: Trial) -> int:
-    value = trial.row.parameters["candidate"]
-    return value if isinstance(value, int) else -1
+    value = whole_number(trial.row.parameters["candidate"])
+    return -1 if value is None else value
 
 
 def _rejection(trial: Trial) -> Rejection:
@@ -66,4 +67,4 @@ def _items(value: object) -> list[object]:
 
 
 def _numbers(value: object) -> tuple[int, ...]:
-    return tuple(item for item in _items(value) if isinstance(item, int))
+    return tuple(number for item in _items(value) if (number := whole_number(item)) is not None)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final, TypeVar
 from otel_dspy.formatting.trial_text import reason_text
 from otel_dspy.reporting.sections.lineage_records import Lineage, Node, Rejection
 from otel_dspy.reporting.trials.trial_row_text import choice_text
+from otel_dspy.serialization.json_types import whole_number
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -112,14 +113,14 @@ def _copro_parents(trials: Sequence[Trial]) -> dict[int, tuple[str, ...]]:
     found: dict[int, tuple[str, ...]] = {}
     initial = next((trial for trial in trials if trial.row.kind == "baseline"), None)
     for trial in trials:
-        depth, predictor = trial.row.parameters.get("depth"), trial.row.parameters.get("predictor")
-        if not isinstance(depth, int) or trial is initial:
+        depth, predictor = whole_number(trial.row.parameters.get("depth")), trial.row.parameters.get("predictor")
+        if depth is None or trial is initial:
             continue
         attempts = [
             other
             for other in trials
             if other.row.parameters.get("predictor") == predictor
-            and isinstance(before := other.row.parameters.get("depth"), int)
+            and (before := whole_number(other.row.parameters.get("depth"))) is not None
             and before < depth
         ]
         best = _scored(attempts) if attempts else initial

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from otel_dspy.serialization.json_types import whole_number
+
 if TYPE_CHECKING:
     from otel_dspy.reporting.compile_result import Compile
 
@@ -40,10 +42,10 @@ def _simba(found: Compile) -> str:
     steps = [
         step + (trial.row.score is not None)
         for trial in found.trials
-        if isinstance(step := trial.row.parameters.get("step"), int)
+        if (step := whole_number(trial.row.parameters.get("step"))) is not None
     ]
-    step, planned = max(steps, default=0), found.parameters.get("max_steps")
-    return "validate" if isinstance(planned, int) and step >= planned else f"step {step}"
+    step, planned = max(steps, default=0), whole_number(found.parameters.get("max_steps"))
+    return "validate" if planned is not None and step >= planned else f"step {step}"
 
 
 def _after(ended: frozenset[str]) -> str:

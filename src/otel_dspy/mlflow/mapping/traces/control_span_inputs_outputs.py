@@ -6,6 +6,7 @@ import math
 from typing import TYPE_CHECKING, Any, Final
 
 from otel_dspy import semconv as sc
+from otel_dspy.serialization.json_types import whole_number
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -73,8 +74,8 @@ def control_outputs(attributes: Mapping[str, object]) -> dict[str, Any] | None:
 
 def _tokens(attributes: Mapping[str, object]) -> dict[str, Any]:
     """Return the sum of tokens of a compile; empty for another span, or if no call was observed."""
-    parts = [attributes.get(name) for name in (sc.DSPY_USAGE_INPUT_TOKENS, sc.DSPY_USAGE_OUTPUT_TOKENS)]
-    known = [int(part) for part in parts if isinstance(part, int) or (isinstance(part, float) and part.is_integer())]
+    parts = (whole_number(attributes.get(name)) for name in (sc.DSPY_USAGE_INPUT_TOKENS, sc.DSPY_USAGE_OUTPUT_TOKENS))
+    known = [part for part in parts if part is not None]
     is_compile = attributes.get(sc.DSPY_OPERATION_NAME) == "compile"
     return {TOKENS: sum(known)} if is_compile and known else {}
 

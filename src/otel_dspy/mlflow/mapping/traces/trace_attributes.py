@@ -9,7 +9,7 @@ from otel_dspy.mlflow.mapping.traces.chat_messages import chat_messages
 from otel_dspy.mlflow.mapping.traces.chat_tools import chat_tools
 from otel_dspy.mlflow.mapping.traces.control_span_inputs_outputs import control_content
 from otel_dspy.serialization.json_text import parse_json
-from otel_dspy.serialization.json_types import is_array
+from otel_dspy.serialization.json_types import is_array, whole_number
 from otel_dspy.span_format import SCOPE_NAME
 
 if TYPE_CHECKING:
@@ -58,6 +58,7 @@ def span_attributes(span: SpanRecord) -> dict[str, object]:
     if span.scope == SCOPE_NAME and sc.OPENINFERENCE_SPAN_KIND in found:
         # Duplicates for other backends: MLflow would show a call's last message instead of all of them.
         found = {name: value for name, value in found.items() if not _of_openinference(name)}
+    _put_whole_tokens(found)
     for name in ("session.id", "gen_ai.conversation.id"):
         if len(str(found.get(name, ""))) > MAX_CONVERSATION:
             del found[name]
@@ -99,6 +100,14 @@ def unpriced_model(span: SpanRecord) -> str | None:
 
 def _of_openinference(name: str) -> bool:
     return any(name == one or (one.endswith(".") and name.startswith(one)) for one in sc.OPENINFERENCE_NAMES)
+
+
+def _put_whole_tokens(found: dict[str, object]) -> None:
+    """Convert counts of tokens that a pipeline has made doubles to integers: MLflow sums and prices no others."""
+    for name, value in found.items():
+        if isinstance(value, float) and name.startswith("gen_ai.usage.") and name.endswith("tokens"):
+            count = whole_number(value)
+            found[name] = value if count is None else count
 
 
 def _put_chat_view(found: dict[str, object]) -> None:

@@ -47,7 +47,7 @@ def mlflow_span(logged: LogSpan) -> Span:
 
 def cost_of(logged: LogSpan) -> dict[str, float] | None:
     """Return the cost of a call in USD, in parts if MLflow's price list has them; None if it is unknown."""
-    if logged.cost and (parts := parts_of(logged.cost, logged.span.attributes)) is not None:
+    if logged.cost and (parts := parts_of(logged.cost, logged.attributes)) is not None:
         return dict(zip(("input_cost", "output_cost", "total_cost"), (*parts, logged.cost), strict=True))
     return cast("dict[str, float] | None", logged.attributes.get(_COST))
 
