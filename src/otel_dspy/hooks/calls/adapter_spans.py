@@ -65,5 +65,5 @@ class _AdapterHook(ComponentHook):
         )
 
     @override
-    def see(self, result: Any) -> None:
+    def record_result(self, result: Any) -> None:
         self.put(semconv.DSPY_ADAPTER_OUTPUT, result)

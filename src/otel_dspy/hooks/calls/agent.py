@@ -73,7 +73,7 @@ class _AgentHook(CallHook):
         return set_value(_AGENT, id(self._agent), within_call(invocation.span, invocation.context))
 
     @override
-    def see(self, result: Any) -> None:
+    def record_result(self, result: Any) -> None:
         if self._content:
             answer = {name: value for name, value in fields(result).items() if name not in _INTERNAL_FIELDS}
             parts = text_parts(self._telemetry, gen_ai.GEN_AI_OUTPUT_MESSAGES, answer)

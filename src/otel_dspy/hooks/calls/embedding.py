@@ -144,7 +144,7 @@ class _EmbeddingHook(CallHook):
         return response
 
     @override
-    def see(self, result: Any) -> None:
+    def record_result(self, result: Any) -> None:
         shape = getattr(result, "shape", None)
         if isinstance(shape, tuple) and shape:
             self._invocation.dimension_count = int(cast("tuple[Any, ...]", shape)[-1])

@@ -116,6 +116,6 @@ class _InterpreterHook(ComponentHook):
         )
 
     @override
-    def see(self, result: Any) -> None:
+    def record_result(self, result: Any) -> None:
         # SUBMIT(…) in the code returns a FinalOutput.
         self.put(semconv.DSPY_INTERPRETER_RESULT, getattr(result, "output", result))

@@ -104,7 +104,7 @@ class _ModuleHook(CallHook):
         return inside(self._span, call_context.in_module(paths, name, id(module), instructions), context)
 
     @override
-    def see(self, result: Any) -> None:
+    def record_result(self, result: Any) -> None:
         if self._capture:
             self._output = captured(_output(result))
 

@@ -93,7 +93,7 @@ class _RetrievalHook(CallHook):
         return within_call(invocation.span, invocation.context)
 
     @override
-    def see(self, result: Any) -> None:
+    def record_result(self, result: Any) -> None:
         passages, documents = _found(result)
         if passages is None:
             return

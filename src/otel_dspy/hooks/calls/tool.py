@@ -67,7 +67,7 @@ class _ToolHook(CallHook):
         return within_call(self._invocation.span, self._invocation.context)
 
     @override
-    def see(self, result: Any) -> None:
+    def record_result(self, result: Any) -> None:
         if self._messages:
             self._content[gen_ai.GEN_AI_TOOL_CALL_RESULT] = bounded(result)
 

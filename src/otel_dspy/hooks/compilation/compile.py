@@ -148,7 +148,7 @@ class _CompileHook(CallHook):
         )
 
     @override
-    def see(self, result: Any) -> None:
+    def record_result(self, result: Any) -> None:
         self._program = result
         with guarded("the state of the optimized program"):
             self._result = snapshot_if_program(result)

@@ -103,7 +103,7 @@ class _EvaluateHook(CallHook):
         return self._trial.context
 
     @override
-    def see(self, result: Any) -> None:
+    def record_result(self, result: Any) -> None:
         result = named(result)
         enclosing = _compile_of_evaluation()
         if enclosing is not None:

@@ -109,7 +109,7 @@ class _ExampleHook(CallHook):
         return self._scope.context
 
     @override
-    def see(self, result: Any) -> None:
+    def record_result(self, result: Any) -> None:
         # ReAnchor's function returns the score alone.
         prediction, score = cast("tuple[Any, Any]", result) if isinstance(result, tuple) else (None, result)
         if isinstance(prediction, tuple):

@@ -216,7 +216,7 @@ class LMHook(CallHook):
         self._call.record_stream_chunk()
 
     @override
-    def see(self, result: Any) -> None:
+    def record_result(self, result: Any) -> None:
         self._outputs = result
 
     @override

@@ -124,6 +124,6 @@ class _DecisionHook(LMHook):
         )
 
     @override
-    def see(self, result: Any) -> None:
+    def record_result(self, result: Any) -> None:
         if self._telemetry.messages_wanted:
             self._outputs = [readable_json(result, default=str)]

@@ -133,7 +133,7 @@ class _StepHook(CallHook):
         return self._trial.context
 
     @override
-    def see(self, result: Any) -> None:
+    def record_result(self, result: Any) -> None:
         program, self._score, *_ = result
         self._program = snapshot_if_program(program)
 

@@ -184,7 +184,7 @@ class _AttemptHook(CallHook):
         return self._scope.context
 
     @override
-    def see(self, result: Any) -> None:
+    def record_result(self, result: Any) -> None:
         self._accepted = bool(result)
 
     @override

@@ -103,5 +103,5 @@ class _InductionHook(PhaseHook):
         self._predictor = predictor
 
     @override
-    def see(self, result: Any) -> None:
+    def record_result(self, result: Any) -> None:
         self._scope.state.get_or_create(_RULES, list[tuple[Any, str]]).append((self._predictor, str(result)))

@@ -98,7 +98,7 @@ class _TrialHook(CallHook):
         return self._trial.context
 
     @override
-    def see(self, result: Any) -> None:
+    def record_result(self, result: Any) -> None:
         self._score = as_score(result)
 
     @override

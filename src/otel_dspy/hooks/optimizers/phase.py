@@ -76,7 +76,7 @@ class PhaseHook(CallHook):
         return inside(self._span, call_context if self.role is None else call_context._replace(role=self.role), context)
 
     @override
-    def see(self, result: Any) -> None:
+    def record_result(self, result: Any) -> None:
         if self._product is not None and result is not None and self._telemetry.settings.capture_programs:
             self._telemetry.put_content_payload(self._span, self._product, plain(_plain(self._by_path(result))))
 

@@ -126,7 +126,7 @@ class _Calibration(PhaseHook):
         return super().open()
 
     @override
-    def see(self, result: Any) -> None:
+    def record_result(self, result: Any) -> None:
         self._progress.report = result
 
     @override
@@ -234,7 +234,7 @@ class _Pass(CallHook):
         )
 
     @override
-    def see(self, result: Any) -> None:
+    def record_result(self, result: Any) -> None:
         self._mean = math.fsum(result) / len(result)
 
     @override

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import warnings
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final, Literal, Self, TypeVar
 
@@ -28,12 +29,13 @@ if TYPE_CHECKING:
 _Result = TypeVar("_Result")
 Args = tuple[Any, ...]
 Kwargs = dict[str, Any]
+_RESULT_NAMES: Final = frozenset({"record_result", "see"})
 _LONGEST_CHAIN: Final = 1_000
 """Exceptions of a chain that are looked at; a chain that a user built may be a cycle."""
 
 
 class CallHook:
-    """Instruments one call: `open` before it, `see` with its result, `close` at its end.
+    """Instruments one call: `open` before it, `record_result` with its result, `close` at its end.
 
     Exceptions of the hook are logged and suppressed. Exceptions of the call are passed to `close` and propagate.
     """
@@ -55,8 +57,21 @@ class CallHook:
         """
         raise NotImplementedError
 
-    def see(self, result: Any) -> None:
+    def record_result(self, result: Any) -> None:
         """Record the result of the call. Must not modify it."""
+
+    see = record_result
+    """Deprecated name of `record_result`. A subclass that has either method has both."""
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        """Let the names of `record_result` stand for one method, also for `super()`. The former name warns."""
+        super().__init_subclass__(**kwargs)
+        owner = next(found for found in cls.__mro__ if _RESULT_NAMES & found.__dict__.keys())
+        if "record_result" not in owner.__dict__:
+            message = f"{cls.__name__}.see is deprecated, name it record_result"
+            warnings.warn(message, DeprecationWarning, stacklevel=2)
+        if not owner.__dict__.keys() >= _RESULT_NAMES:
+            cls.record_result = cls.see = owner.__dict__.get("record_result") or owner.__dict__["see"]
 
     def close(self, error: BaseException | None) -> None:
         """End the span.
@@ -67,10 +82,10 @@ class CallHook:
         raise NotImplementedError
 
     def returned(self, result: _Result) -> _Result:
-        """Call `see` with the result and return it."""
+        """Call `record_result` with the result and return it."""
         if self._opened:
             try:
-                self.see(result)
+                self.record_result(result)
             except Exception as failure:
                 report(self.part, failure)
         return result

@@ -45,7 +45,7 @@ class Diary(CallHook):
         return otel_context.set_value(KEY, "inside") if self._attaches else None
 
     @override
-    def see(self, result: Any) -> None:
+    def record_result(self, result: Any) -> None:
         self._note("see", result)
 
     @override
@@ -326,3 +326,44 @@ def test_no_frame_of_otel_dspy_is_in_a_traceback(call: Callable[..., Any], fails
         call(watch, broken)
     assert [entry.name for entry in raised.traceback if "otel_dspy" in str(entry.path)] == []
     assert raised.traceback[-1].name == "broken"
+
+
+def test_a_hook_with_the_former_name_of_record_result_is_called() -> None:
+    """`see` is `record_result` now; a class of another package that has the former name warns once, and works."""
+    with pytest.warns(DeprecationWarning, match="Former.see is deprecated, name it record_result") as warned:
+
+        class Former(Diary):
+            def see(self, result: Any) -> None:
+                super().see(result)
+                self.entries.append("former")
+
+    class Latter(Former):
+        @override
+        def record_result(self, result: Any) -> None:
+            super().record_result(result)
+            self.entries.append("latter")
+
+    assert (len(warned), warned[0].filename) == (1, __file__)
+    for kind, entries in ((Former, ["former"]), (Latter, ["former", "latter"])):
+        watch = kind()
+        assert call_sync(watch, lambda: 7) == 7
+        assert watch.entries == [("open",), ("see", 7), *entries, ("close", None)]
+
+
+def test_a_mixin_may_have_the_former_name() -> None:
+    """It is found in the order of the bases, as any method is."""
+
+    class Mixin:
+        entries: list[Any]
+
+        def see(self, result: Any) -> None:
+            self.entries.append(result)
+
+    with pytest.warns(DeprecationWarning, match="Mixed.see is deprecated"):
+
+        class Mixed(Mixin, Diary):
+            pass
+
+    watch = Mixed()
+    assert call_sync(watch, lambda: 7) == 7
+    assert watch.entries == [("open",), 7, ("close", None)]

@@ -101,7 +101,7 @@ class BatchHook(CallHook):
         )  # fmt: skip
 
     @override
-    def see(self, result: Any) -> None:
+    def record_result(self, result: Any) -> None:
         self._results = cast("list[Any]", result) if isinstance(result, list) else [result]
 
     @override

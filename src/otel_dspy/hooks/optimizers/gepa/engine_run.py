@@ -93,7 +93,7 @@ class RunHook(CallHook):
         )
 
     @override
-    def see(self, result: Any) -> None:
+    def record_result(self, result: Any) -> None:
         """Take a snapshot of the best candidate. `result` is gepa's state."""
         best = best_of(result.program_full_scores_val_set)
         self._result = self._events.trials.snapshot(result.program_candidates[best])

@@ -135,7 +135,7 @@ class _LMHook(CallHook):
         return self._lm.total_tokens_in, self._lm.total_tokens_out, self._lm.total_cost
 
     @override
-    def see(self, result: Any) -> None:
+    def record_result(self, result: Any) -> None:
         self._outputs = cast("list[Any]", result) if isinstance(result, list) else [result]
 
     @override

@@ -111,7 +111,7 @@ class EvaluationHook(StepHook):
         return replace(info, scope=scope, role=self._role)
 
     @override
-    def see(self, result: Any) -> None:
+    def record_result(self, result: Any) -> None:
         if self._role == "validation":
             self._proposal.validated(getattr(result, "objective_scores", None))
 
@@ -132,7 +132,7 @@ class ResumedSeedHook(PhaseHook):
         return replace(info, scope=Scope.FULL, phase=RESUME)
 
     @override
-    def see(self, result: Any) -> None:
+    def record_result(self, result: Any) -> None:
         self._events.resume.seed_evaluated(list(result.scores))
 
 
@@ -142,7 +142,7 @@ class ReflectionHook(StepHook):
     role = JUDGE
 
     @override
-    def see(self, result: Any) -> None:
+    def record_result(self, result: Any) -> None:
         self._proposal.reflective_dataset = result
 
     @override
@@ -175,7 +175,7 @@ class ProposingHook(StepHook):
         return super().open()
 
     @override
-    def see(self, result: Any) -> None:
+    def record_result(self, result: Any) -> None:
         """Record the new texts.
 
         `result` holds the texts by component, alone or first in a tuple; for several proposals a list of those.

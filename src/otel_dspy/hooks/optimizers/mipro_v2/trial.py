@@ -97,7 +97,7 @@ class TrialHook(CallHook):
         )
 
     @override
-    def see(self, result: Any) -> None:
+    def record_result(self, result: Any) -> None:
         self._score = as_score(named(result))
 
     @override

@@ -100,7 +100,7 @@ class _ExampleHook(CallHook):
         return self._scope.context
 
     @override
-    def see(self, result: Any) -> None:
+    def record_result(self, result: Any) -> None:
         self._result = result
 
     @override
@@ -211,7 +211,7 @@ class ScoringHook(CallHook):
         self._scored.append(_Scored(evaluation, runs, candidate))
 
     @override
-    def see(self, result: Any) -> None:
+    def record_result(self, result: Any) -> None:
         self._outputs = result
 
     @override

@@ -68,7 +68,7 @@ class StrategyHook(CallHook):
         return with_call_context(call_context._replace(role=PROMPT), self._trial.context)
 
     @override
-    def see(self, result: Any) -> None:
+    def record_result(self, result: Any) -> None:
         self._applied = bool(result)
 
     @override
