@@ -69,6 +69,7 @@ _DEGRADED: Final = [
         "_active_span_processor", "_span_processors", "_span_processor", "_limits", "_batch_processor", "_queue",
         "_export_lock", "_measurement_consumer", "_is_enabled", "_sdk_config", "_reader_storages",
         "_instrument_view_instrument_matches", "_reset_on_collect", "_attributes_aggregation",
+        "_get_or_init_view_instrument_match", "_view",
     )),
     (f"{_GENAI}._conversation_context", None),
     *((_GENAI, name) for name in (

@@ -10,7 +10,13 @@ from opentelemetry.trace import INVALID_SPAN, set_span_in_context
 
 from otel_dspy import semconv
 from otel_dspy.span_format import SCOPE_NAME
-from otel_dspy.telemetry.deferred.measurements import DeferredCounter, DeferredHistogram, record_when_collected
+from otel_dspy.telemetry.deferred.measurements import (
+    DeferredCounter,
+    DeferredGauge,
+    DeferredHistogram,
+    DeferredUpDownCounter,
+    record_when_collected,
+)
 from otel_dspy.version import __version__
 
 if TYPE_CHECKING:
@@ -24,50 +30,55 @@ _SHORT_SECONDS: Final = [0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64, 1.28, 2.56, 5
 """Bucket boundaries for calls: those of `gen_ai.client.operation.duration` in the GenAI conventions."""
 
 UNSPANNED: Final = set_span_in_context(INVALID_SPAN, Context())
-"""Context for counters and gauges. With a span in the context the SDK samples exemplars with the global generator of
-`random`, which would change the numbers of a seeded program. Histograms select exemplars by bucket."""
+"""Context for counters and gauges: with the SDK's default filter, only histograms have exemplars."""
 
 
 class Instruments:
     """All instruments, created once for a meter provider (None = the global one).
 
-    Instruments that are used by every call record through the deferred queue (see `measurements`).
+    All of them record through the deferred queue (see `measurements`).
     """
 
     def __init__(self, meter_provider: MeterProvider | None, queue: DeferredQueue) -> None:
         meter = get_meter(SCOPE_NAME, __version__, meter_provider)
         record_when_collected(meter, queue)
-        self.compile_duration = meter.create_histogram(
+        compile_duration = meter.create_histogram(
             semconv.METRIC_DSPY_COMPILE_DURATION,
             unit="s",
             description="How long a compile took.",
             explicit_bucket_boundaries_advisory=_LONG_SECONDS,
         )
-        self.compile_active = meter.create_up_down_counter(
+        self.compile_duration = DeferredHistogram(queue, compile_duration)
+        compile_active = meter.create_up_down_counter(
             semconv.METRIC_DSPY_COMPILE_ACTIVE, unit="{compile}", description="Compiles that run now."
         )
-        self.compile_best_score = meter.create_gauge(
+        self.compile_active = DeferredUpDownCounter(queue, compile_active)
+        compile_best_score = meter.create_gauge(
             semconv.METRIC_DSPY_COMPILE_BEST_SCORE,
             unit="1",
             description=(
                 "Score of the best trial (see `dspy.compile.best_score`) of the compile that ended or improved last."
             ),
         )
-        self.trial_duration = meter.create_histogram(
+        self.compile_best_score = DeferredGauge(queue, compile_best_score)
+        trial_duration = meter.create_histogram(
             semconv.METRIC_DSPY_TRIAL_DURATION,
             unit="s",
             description="How long a trial took.",
             explicit_bucket_boundaries_advisory=_LONG_SECONDS,
         )
-        self.trial_score = meter.create_gauge(
+        self.trial_duration = DeferredHistogram(queue, trial_duration)
+        trial_score = meter.create_gauge(
             semconv.METRIC_DSPY_TRIAL_SCORE, unit="1", description="Score of the trial that ended last."
         )
-        self.evaluate_duration = meter.create_histogram(
+        self.trial_score = DeferredGauge(queue, trial_score)
+        evaluate_duration = meter.create_histogram(
             semconv.METRIC_DSPY_EVALUATE_DURATION,
             unit="s",
             description="How long an evaluation took.",
             explicit_bucket_boundaries_advisory=_LONG_SECONDS,
         )
+        self.evaluate_duration = DeferredHistogram(queue, evaluate_duration)
         examples = meter.create_counter(
             semconv.METRIC_DSPY_EVALUATE_EXAMPLES,
             unit="{example}",

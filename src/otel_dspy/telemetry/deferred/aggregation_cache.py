@@ -11,6 +11,7 @@ The lookup reads private attributes of the SDK. If one is missing, all measureme
 from __future__ import annotations
 
 import math
+from contextlib import suppress
 from time import time_ns
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
@@ -19,6 +20,7 @@ from typing_extensions import override
 
 from otel_dspy.runtime.named_tuples import create
 from otel_dspy.telemetry.call_context import SPAN
+from otel_dspy.telemetry.deferred.exemplar_reservoirs import use_own_reservoirs
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -75,12 +77,10 @@ class _Known(NamedTuple):
     """Aggregations of one set of attributes.
 
     Attributes:
-        readers: storages by reader; the SDK replaces the mapping when a reader is added or removed.
         attributes: copy of the attributes.
         consumers: called with a measurement and whether to offer it as an exemplar.
     """
 
-    readers: Mapping[Any, Any]
     attributes: Mapping[str, AttributeValue]
     consumers: Sequence[Callable[[Any, bool], object]]
 
@@ -98,6 +98,8 @@ class KnownAggregations:
         self._record = record
         self.kept: dict[object, _Known] = {}
         """Aggregations by set of attributes, at most `_MOST_SETS`."""
+        self._readers: object = None
+        """Storages by reader that the rest is of; the SDK replaces the mapping when a reader is added or removed."""
         self._should_sample: Callable[..., bool] | None = None
         try:
             self._consumer: Any = self._instrument._measurement_consumer  # noqa: SLF001 - see the module
@@ -115,6 +117,8 @@ class KnownAggregations:
             context: the context that exemplars refer to.
         """
         should_sample = self._should_sample
+        if should_sample is not None and self._readers is not getattr(self._consumer, "_reader_storages", None):
+            self._use_readers()
         if should_sample is None or not attributes or not 0 <= amount < _INFINITE or not self._is_enabled():
             self._record(amount, attributes, context)
             return
@@ -129,33 +133,38 @@ class KnownAggregations:
         except TypeError:  # a list as a value
             self._record(amount, attributes, context)
             return
-        if known is None or known.readers is not self._consumer._reader_storages:  # noqa: SLF001 - the same
+        if known is None:
             self._record(amount, attributes, context)
             plain = _VALUES.issuperset(map(type, attributes.values()))
             if plain and all(type(name) is str and name for name in attributes):
                 self._look_up(key, dict(attributes))
             return
-        _, copied, consumers = known
+        copied, consumers = known
         at = time_ns()
         measurement = create(_Measurement, (amount, at, self._instrument, context, copied))
         sampled = should_sample(amount, at, copied, context)
         for consume in consumers:
             consume(measurement, sampled)
 
+    def _use_readers(self) -> None:
+        self.kept.clear()
+        self._readers = readers = self._consumer._reader_storages  # noqa: SLF001 - see the module
+        with suppress(AttributeError, TypeError):  # a version with other names
+            use_own_reservoirs(readers.values(), self._instrument)
+
     def _look_up(self, key: object, attributes: dict[str, AttributeValue]) -> None:
         if len(self.kept) >= _MOST_SETS:
             self.kept.clear()
         try:
-            readers: Mapping[Any, Any] = self._consumer._reader_storages  # noqa: SLF001 - the same
             found = [
                 _consumer_of(view, attributes)
-                for storage in readers.values()
+                for storage in self._consumer._reader_storages.values()  # noqa: SLF001 - the same
                 for view in storage._instrument_view_instrument_matches[self._instrument]  # noqa: SLF001 - the same
             ]
         except (AttributeError, LookupError):
             self._should_sample = None
         else:
-            self.kept[key] = _Known(readers, attributes, found)
+            self.kept[key] = _Known(attributes, found)
 
 
 def _sampling_rule(exemplar_filter: Any) -> Callable[..., bool]:  # noqa: ANN401 - of the SDK, private

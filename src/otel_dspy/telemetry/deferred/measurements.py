@@ -1,5 +1,7 @@
 """Instruments that record through the deferred queue, because one SDK measurement takes longer than a whole hook.
 
+Their exemplars are chosen without the global generator of `random` (see `exemplar_reservoirs`).
+
 A measurement is recorded shortly after it is submitted, at the latest when a reader collects, so that no collection
 misses an earlier measurement.
 """
@@ -19,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from opentelemetry.context import Context
-    from opentelemetry.metrics import Counter, Histogram, Meter
+    from opentelemetry.metrics import Counter, Histogram, Meter, UpDownCounter
     from opentelemetry.util.types import AttributeValue
 
     from otel_dspy.runtime.deferred_queue import DeferredQueue
@@ -50,10 +52,10 @@ class _DeferredInstrument:
     Args:
         queue: the queue.
         instrument: the instrument of the API.
-        record: name of its method: `add` or `record`.
+        record: name of its method: `add`, `record` or `set`.
     """
 
-    def __init__(self, queue: DeferredQueue, instrument: Counter | Histogram, record: str) -> None:
+    def __init__(self, queue: DeferredQueue, instrument: object, record: str) -> None:
         self._queue = queue
         self._instrument = instrument
         self._method = record
@@ -105,3 +107,23 @@ class DeferredCounter(_DeferredInstrument):
 
     add = _DeferredInstrument._submit  # noqa: SLF001 - the base's own
     """Submit a `Counter.add`."""
+
+
+class DeferredUpDownCounter(_DeferredInstrument):
+    """Up-down counter that adds through the deferred queue."""
+
+    def __init__(self, queue: DeferredQueue, counter: UpDownCounter) -> None:
+        super().__init__(queue, counter, "add")
+
+    add = _DeferredInstrument._submit  # noqa: SLF001 - the base's own
+    """Submit an `UpDownCounter.add`."""
+
+
+class DeferredGauge(_DeferredInstrument):
+    """Gauge that is set through the deferred queue."""
+
+    def __init__(self, queue: DeferredQueue, gauge: object) -> None:
+        super().__init__(queue, gauge, "set")
+
+    set = _DeferredInstrument._submit  # noqa: SLF001 - the base's own
+    """Submit a `Gauge.set`."""
