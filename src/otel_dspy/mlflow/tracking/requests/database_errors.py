@@ -13,6 +13,8 @@ from typing import Final
 
 from mlflow.exceptions import MlflowException
 
+from otel_dspy.mlflow.tracking.requests.error_cause import message_of
+
 _OTHER_ERROR: Final = "failed to log opentelemetry spans"
 """MLflow's answer, in lower case, to any error that is not a `MlflowException` while it stores spans."""
 _LINK: Final = "sqlalche.me/e/"
@@ -25,6 +27,14 @@ _UNSENDABLE: Final = re.compile(
     r"|A string literal cannot contain NUL \(0x00\) characters\.|'utf-8' codec can't encode character.*)"
 )
 """Whole messages of sqlite3's `OverflowError`, of psycopg2's `ValueError`, and for half a surrogate of both."""
+_ENDED: Final = re.compile(
+    r"(?:[A-Z_]+: )?\((?:\w+\.)+\w+\) .*(?:server has gone away|lost connection to (?:mysql )?server|max_allowed_packet"
+    r"|server closed the connection unexpectedly|ssl connection has been closed unexpectedly"
+    r"|due to statement timeout|max_statement_time exceeded|maximum statement execution time exceeded"
+    r"|out of memory|invalid memory alloc request size)",
+    re.IGNORECASE | re.DOTALL,
+)
+"""Messages of PostgreSQL's and MySQL's drivers, after SQLAlchemy's name of the error and an error code of MLflow."""
 _BROKEN: Final = frozenset({"OperationalError", "InterfaceError", "InternalError"})
 """SQLAlchemy's errors of a connection; those of data, of constraints and of statements have classes of their own."""
 
@@ -32,6 +42,18 @@ _BROKEN: Final = frozenset({"OperationalError", "InterfaceError", "InternalError
 def is_broken_connection(error: BaseException) -> bool:
     """Return whether SQLAlchemy raised the error, and for the connection."""
     return not _BROKEN.isdisjoint(_names(error))
+
+
+def ended_by_database(error: BaseException) -> bool:
+    """Return whether the database has ended the statement, or the connection during it.
+
+    It does so in an outage, and each time with a statement that is too large (MySQL's `max_allowed_packet`) or takes
+    too long (`statement_timeout`).
+
+    Args:
+        error: what was raised, or the error that MLflow raised for it.
+    """
+    return _ENDED.match(message_of(error)) is not None
 
 
 def is_ambiguous(error: BaseException) -> bool:

@@ -13,7 +13,7 @@ from mlflow.exceptions import MlflowException
 
 from otel_dspy.mlflow.tracking.requests import cloud_errors, database_errors, http_policy
 from otel_dspy.mlflow.tracking.requests.answered_id import NoIdError
-from otel_dspy.mlflow.tracking.requests.error_cause import error_cause, exception_chain
+from otel_dspy.mlflow.tracking.requests.error_cause import error_cause, exception_chain, message_of
 from otel_dspy.mlflow.tracking.requests.unusable_run import unusable_run
 from otel_dspy.mlflow.tracking.requests.workspaces import NoWorkspacesError
 
@@ -32,6 +32,10 @@ class ErrorClass(Enum):
     """The server failed: retried, but not forever if it accepts other requests."""
     AMBIGUOUS = "ambiguous"
     """A database or a proxy failed, or does not take the request: one answer. Retried, and rejected if it recurs."""
+    ENDED = "ended"
+    """The database has ended the statement or its connection. An outage, or the statement is too large or slow for it:
+    retried, but not forever if the database accepts others.
+    """
     RACED = "raced"
     """Another writer has just inserted the same row: retried, and then found."""
     NO_EXPERIMENT = "no experiment"
@@ -49,7 +53,11 @@ class ErrorClass(Enum):
 _BUSY_TEXTS: Final = (
     "database is locked", "database or disk is full", "disk i/o error", "attempt to write a readonly database",
     "deadlock", "could not identify mlflow server version", "connection pool", "queuepool limit", "no space left",
+    "read-only transaction", "read only transaction", "read-only option", "read-only mode", "database is read-only",
 )  # fmt: skip
+"""Messages of databases and their drivers. A PostgreSQL or MySQL is read-only during a fail-over, and many providers
+make it so while its disk is full.
+"""
 _UNREACHABLE_TEXTS: Final = (
     "max retries exceeded", "connection refused", "failed with timeout", "connection aborted", "connection reset",
     "read timed out", "incompleteread", "connection broken",
@@ -157,7 +165,7 @@ def classify(error: BaseException, status: int | None = None) -> ErrorClass:
     if isinstance(error, ArtifactStoreError):
         # Without a cause it represents an earlier failure of the store.
         return ErrorClass.RETRY if error.__cause__ is None else _of_artifacts(error.__cause__, status)
-    found = _by_destination(error)
+    found = _by_whole_error(error)
     if found is not None:
         return found
     for cause in exception_chain(error):
@@ -180,11 +188,13 @@ def retry_after(error: BaseException) -> float | None:
     return next((seconds for seconds in delays if seconds is not None), None)
 
 
-def _by_destination(error: BaseException) -> ErrorClass | None:
+def _by_whole_error(error: BaseException) -> ErrorClass | None:
     if isinstance(error, NoTrackingStoreError | NoIdError):
         return ErrorClass.WAIT
     if isinstance(error, UnusableExperimentError):
         return ErrorClass.NO_EXPERIMENT
+    if database_errors.ended_by_database(error):  # its cause may be a connection that was reset
+        return ErrorClass.ENDED
     run = unusable_run(error)
     return ErrorClass.NO_RUN if run is not None and run.deleted else None
 
@@ -193,7 +203,7 @@ def _of_artifacts(error: BaseException, status: int | None) -> ErrorClass:
     if any(isinstance(cause, OSError) and cause.errno in _UNWRITABLE for cause in exception_chain(error)):
         return ErrorClass.UNWRITABLE
     found = classify(error, status)
-    return ErrorClass.RETRY if found is ErrorClass.AMBIGUOUS else found
+    return {ErrorClass.AMBIGUOUS: ErrorClass.RETRY, ErrorClass.ENDED: ErrorClass.WAIT}.get(found, found)
 
 
 def _of_database(error: BaseException) -> ErrorClass | None:
@@ -220,7 +230,7 @@ def _by_kind_or_text(cause: BaseException) -> ErrorClass | None:
     unreachable = isinstance(cause, requests.ConnectionError | requests.Timeout | ConnectionError | TimeoutError)
     if unreachable or (isinstance(cause, OSError) and cause.errno in _FULL):
         return ErrorClass.WAIT
-    text = str(cause).lower()
+    text = message_of(cause).lower()  # the parameters of a statement are data of the program
     if isinstance(cause, NoWorkspacesError) or _NO_WORKSPACE.search(text):
         return ErrorClass.NO_WORKSPACE
     # The message of a rejection quotes user data, which may contain any of these texts.

@@ -27,8 +27,10 @@ class Result(Generic[Value]):
         outcome: whether it succeeded.
         value: what the operation returned; None unless it is done.
         unusable_run: the run accepts no further data, so that no part of the operation would be accepted either.
+        divisible: whether parts of an operation that failed may succeed.
     """
 
     outcome: Outcome
     value: Value | None = None
     unusable_run: bool = False
+    divisible: bool = False

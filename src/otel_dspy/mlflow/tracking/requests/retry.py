@@ -10,6 +10,7 @@ from otel_dspy.mlflow.tracking.requests import http_policy, workspaces
 from otel_dspy.mlflow.tracking.requests.answer_monitor import AnswerMonitor
 from otel_dspy.mlflow.tracking.requests.error_cause import message_of
 from otel_dspy.mlflow.tracking.requests.error_classification import ArtifactStoreError, ErrorClass, classify
+from otel_dspy.mlflow.tracking.requests.failure_counts import FailureCounts
 from otel_dspy.mlflow.tracking.requests.operation_outcome import Outcome, Result
 from otel_dspy.mlflow.tracking.requests.outage_log import OutageLog
 from otel_dspy.mlflow.tracking.requests.unusable_run import UnusableRunLog, unusable_run
@@ -38,7 +39,7 @@ ARTIFACT_TRIES: Final = 3
 """Maximum attempts of an operation whose artifact store is unavailable while the tracking store is not."""
 FAILED_LATELY: Final = 300.0
 """Seconds after such a failure in which the destination's operations are attempted once if other destinations are
-queued.
+queued, and those that the database ends less often.
 """
 _NO_DESTINATION: Final = frozenset({ErrorClass.NO_EXPERIMENT, ErrorClass.NO_WORKSPACE})
 _IN_THE_SPOOL: Final = "it is kept in the spool for `otel-dspy replay`"
@@ -132,12 +133,14 @@ class Retrier:
         """Allow new attempts after a denied operation or a failed artifact store."""
         self._denied = self.artifacts_failed = False
 
-    def run(self, what: str, attempt: Callable[[], Value]) -> Result[Value]:
+    def run(self, what: str, attempt: Callable[[], Value], *, divisible: bool = False) -> Result[Value]:
         """Attempt an operation until it succeeds, is rejected or is given up.
 
         Args:
             what: name of the operation, for log messages.
             attempt: performs it; may be called repeatedly.
+            divisible: whether the caller can attempt parts of it, so that fewer attempts are made of a whole that may
+                be too large.
 
         Returns:
             The outcome, with what `attempt` returned. `FAILED` at once if other destinations are queued and MLflow has
@@ -148,33 +151,30 @@ class Retrier:
         """
         if self._denied:
             return Result(Outcome.FAILED)
-        failures, own_failures, races, ambiguous, backoff = 0, 0, 0, 0, Backoff()
+        counts, backoff = FailureCounts(), Backoff()
         while True:
-            value, error = self._once(attempt, failures)
+            value, error = self._once(attempt, counts.total)
             if error is None:
                 self._log.succeeded()
                 self._rejected_by_proxy.discard(what)
                 return Result(Outcome.DONE, value)
-            failures += 1
             retry_after, by_proxy = http_policy.retry_after(), http_policy.is_foreign()
             found = self._class_of(error, what)
-            races += found is ErrorClass.RACED
-            ambiguous = ambiguous + 1 if found is ErrorClass.AMBIGUOUS else 0
-            final = self._final(found, error, what, again=races >= MAX_RETRIES or ambiguous >= MAX_AMBIGUOUS)
+            counts.add(found, answers=found is ErrorClass.ENDED and self._server_answers())
+            again = counts.raced >= MAX_RETRIES or counts.ambiguous >= MAX_AMBIGUOUS
+            final = self._final(found, error, what, again=again, by_proxy=by_proxy)
             if final is not None:
-                if by_proxy and found is ErrorClass.AMBIGUOUS:
-                    self._rejected_by_proxy.add(what)
                 return final
             apart = isinstance(error, ArtifactStoreError) and self._server_answers()
-            given_up = self._artifact_store_failed(found, failures) if apart else self._is_the_experiments(found)
+            given_up = self._artifact_store_failed(found, counts.total) if apart else self._is_the_experiments(found)
             if given_up:
                 self._give_up(*self._obstacle(found, what, apart=apart), error, of_artifacts=apart)
                 return Result(Outcome.FAILED)
-            if found not in {ErrorClass.RACED, ErrorClass.AMBIGUOUS} and not apart:
+            if counts.are_an_outage(found) and not apart:
                 self._log.failed(error)
-            # Ambiguous answers count as such: a server that alternates between both would be retried forever.
-            own_failures = own_failures + 1 if found in {ErrorClass.RETRY, ErrorClass.AMBIGUOUS} else 0
-            if found is ErrorClass.RETRY and own_failures >= self._tries and self._server_answers():
+            if divisible and counts.ended >= (1 if self._failed_lately else MAX_AMBIGUOUS):
+                return Result(Outcome.FAILED, divisible=True)
+            if self._is_the_operations(found, counts):
                 self._give_up(what, f"failed to store {what}", error)
                 return Result(Outcome.FAILED)
             if self._stop.wait(backoff.next(retry_after)):
@@ -191,7 +191,9 @@ class Retrier:
             return ErrorClass.REJECTED if what in self._rejected_by_proxy else ErrorClass.AMBIGUOUS
         return found
 
-    def _final(self, found: ErrorClass, error: Exception, what: str, *, again: bool) -> Result[Any] | None:
+    def _final(
+        self, found: ErrorClass, error: Exception, what: str, *, again: bool, by_proxy: bool
+    ) -> Result[Any] | None:
         """Log an error that no retry can change; return the outcome, None for another error."""
         rejected, run = again or self._is_final(found), unusable_run(error)
         if run is not None:
@@ -200,6 +202,8 @@ class Retrier:
                 self._unusable_runs.log(run, what)
             return Result(Outcome.REJECTED if rejected else Outcome.FAILED, unusable_run=True)
         if rejected:
+            if by_proxy and found is ErrorClass.AMBIGUOUS:
+                self._rejected_by_proxy.add(what)
             self._log.warn_once(what, f"rejected {what}: {message_of(error)}")
             return Result(Outcome.REJECTED)
         return None
@@ -207,6 +211,13 @@ class Retrier:
     def _is_final(self, found: ErrorClass) -> bool:
         # With several clients, spans of a deleted experiment or run would be sent again forever.
         return found is ErrorClass.REJECTED or (found in {*_NO_DESTINATION, ErrorClass.NO_RUN} and self._others)
+
+    def _is_the_operations(self, found: ErrorClass, counts: FailureCounts) -> bool:
+        """Whether the server fails at this operation while it accepts others, after enough attempts."""
+        # The next span that is as large is given up sooner, so that many of them delay the others little.
+        if counts.ended >= (min(self._tries, MAX_AMBIGUOUS) if self._failed_lately else self._tries):
+            return True
+        return found is ErrorClass.RETRY and counts.own >= self._tries and self._server_answers()
 
     def _is_the_experiments(self, found: ErrorClass) -> bool:
         """Whether the cause is this experiment or its workspace, and not transient."""
@@ -231,9 +242,12 @@ class Retrier:
         return self.artifacts_failed
 
     @property
+    def _failed_lately(self) -> bool:
+        return self._failed is not None and time.monotonic() - self._failed < FAILED_LATELY
+
+    @property
     def _tries(self) -> int:
-        lately = self._failed is not None and time.monotonic() - self._failed < FAILED_LATELY
-        return 1 if self._others and lately else MAX_RETRIES
+        return 1 if self._others and self._failed_lately else MAX_RETRIES
 
     def _give_up(self, what: str, failure: str, error: Exception, *, of_artifacts: bool = False) -> None:
         kept = "the client is asked to retry" if self._others else _IN_THE_SPOOL

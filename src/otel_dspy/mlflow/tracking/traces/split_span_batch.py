@@ -1,4 +1,4 @@
-"""Splits a rejected batch of spans, so that one invalid span does not lose the rest."""
+"""Splits a rejected batch of spans, so that one that is invalid or too large does not lose the rest."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ if TYPE_CHECKING:
     from otel_dspy.mlflow.tracking.requests.retry import Retrier
 
 MAX_REJECTED: Final = 32
-"""Maximum rejected requests with spans of one trace before the rest of it is given up. Finding one invalid span among a
-thousand takes ten.
+"""Maximum requests with spans of one trace that are rejected or too large before the rest of it is given up. Finding
+one such span among a thousand takes ten.
 """
 
 
 def send_trace(attempts: Retrier, spans: list[LogSpan], send: Callable[[list[LogSpan]], None]) -> Iterator[Outcome]:
-    """Send spans of one trace, halving rejected requests down to single spans.
+    """Send spans of one trace, halving requests that are rejected or too large down to single spans.
 
     Args:
         attempts: the retry policy.
@@ -32,9 +32,11 @@ def send_trace(attempts: Retrier, spans: list[LogSpan], send: Callable[[list[Log
     waiting, rejected = [spans], 0
     while waiting:
         some = waiting.pop()
-        outcome = attempts.run("spans", lambda some=some: send(some)).outcome
-        rejected += outcome is Outcome.REJECTED
-        if outcome is Outcome.REJECTED and len(some) > 1 and rejected < MAX_REJECTED:
+        result = attempts.run("spans", lambda some=some: send(some), divisible=len(some) > 1)
+        outcome = result.outcome
+        splits = outcome is Outcome.REJECTED or result.divisible
+        rejected += splits
+        if splits and len(some) > 1 and rejected < MAX_REJECTED:
             middle = len(some) // 2
             waiting += [some[middle:], some[:middle]]
         else:

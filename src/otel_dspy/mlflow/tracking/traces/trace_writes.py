@@ -169,9 +169,11 @@ class TraceWrites:
             connection.store().traces.log_spans(connection.experiment_id(), chosen)
 
         attempts = self._writer.attempts
-        if len(traces) > 1 and attempts.retrier.run("spans", lambda: send(spans)).outcome is Outcome.DONE:
-            attempts.count(Outcome.DONE)
-            return
+        if len(traces) > 1:
+            together = attempts.retrier.run("spans", lambda: send(spans), divisible=True)
+            if together.outcome is Outcome.DONE:
+                attempts.count(Outcome.DONE)
+                return
         for chosen in traces.values():
             for outcome in send_trace(attempts.retrier, chosen, send):
                 attempts.count(outcome)
