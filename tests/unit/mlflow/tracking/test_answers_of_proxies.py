@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 import pytest
 
+from otel_dspy.mlflow.mapping.operations import EvaluationRecord, LogEvaluationDataset
 from otel_dspy.mlflow.tracking.artifact_queue.artifact_queue import ArtifactQueue
 from otel_dspy.mlflow.tracking.artifact_queue.artifact_write import ArtifactWrite
 from otel_dspy.mlflow.tracking.requests.operation_outcome import Outcome
@@ -34,6 +35,7 @@ class Proxy(http.server.ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), _Handler)
         self.own: list[tuple[int, bytes]] = []
         self.requests = 0
+        self.paths: list[str] = []
 
     @property
     def uri(self) -> str:
@@ -46,13 +48,14 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         assert isinstance(self.server, Proxy)
         self.rfile.read(int(self.headers.get("Content-Length") or 0))
         self.server.requests += 1
+        self.server.paths.append(self.path)
         status, body = self.server.own.pop(0) if self.server.own else (200, b"{}")
         self.send_response_only(status)
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
         self.wfile.write(body)
 
-    do_GET = do_POST = do_PUT = _serve
+    do_GET = do_POST = do_PUT = do_PATCH = _serve
 
 
 class NoPauses(threading.Event):
@@ -188,6 +191,24 @@ def test_without_an_id_a_request_is_retried(
     result = tried.run("spans", lambda: request_id(store))
     assert (result.outcome, result.value, proxy.own) == (Outcome.DONE, "7", [])
     assert f"(the answer has no id of the {of}: it is not MLflow's)" in caplog.text
+
+
+@pytest.mark.parametrize("no_dataset", [NO_ID, (200, b'{"dataset": {"digest": "d"}}')], ids=["empty", "without an id"])
+def test_an_evaluation_dataset_without_an_id_is_retried(
+    no_dataset: tuple[int, bytes], proxy: Proxy, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Its records would be lost: they are written to the id of the answer that has one."""
+    store = Store(proxy.uri)
+    record = EvaluationRecord(inputs={"q": "1"}, expectations={})
+    dataset = LogEvaluationDataset(key="k", dataset_id="d", name="trainset d", records=(record,))
+    found = (200, b'{"dataset": {"dataset_id": "7", "name": "trainset d", "digest": "d"}}')
+    # An answer to the search, in which no dataset is found, and one to the creation.
+    proxy.own = [NO_ID, no_dataset] * 20 + [NO_ID, found]
+    tried = Retrier(proxy.uri, NoPauses(), store.answer)
+    assert tried.run("a dataset", lambda: store.evaluation_datasets.log("1", dataset)).outcome is Outcome.DONE
+    assert proxy.own == []
+    assert proxy.paths[-2:] == ["/api/3.0/mlflow/datasets/7/records", "/api/3.0/mlflow/datasets/7/tags"]
+    assert "(the answer has no id of the evaluation dataset: it is not MLflow's)" in caplog.text
 
 
 @pytest.mark.parametrize("reached", [True, False], ids=["MLflow answers", "MLflow is away"])

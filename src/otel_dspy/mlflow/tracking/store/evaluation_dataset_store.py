@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 from mlflow.exceptions import MlflowException
 
 from otel_dspy import semconv as sc
+from otel_dspy.mlflow.tracking.requests.answered_id import answered_id
 from otel_dspy.mlflow.tracking.store import capabilities
 
 if TYPE_CHECKING:
@@ -37,6 +38,7 @@ class EvaluationDatasetStore:
         Raises:
             EvaluationDatasetsUnsupportedError: the installed MLflow or this store has no evaluation datasets.
             MlflowException: the store rejected the dataset for another reason.
+            NoIdError: the answer is not MLflow's.
         """
         if not capabilities.EVALUATION_DATASETS:
             raise EvaluationDatasetsUnsupportedError
@@ -52,12 +54,28 @@ class EvaluationDatasetStore:
     def _log(self, experiment_id: str, dataset: LogEvaluationDataset) -> None:
         same = f"name LIKE '% {dataset.dataset_id}'"
         found: Any = next(iter(self._store.search_datasets(None, same, 1, ["created_time ASC"])), None)
-        if found is None:
-            tags = {sc.DSPY_DATASET_ID: dataset.dataset_id}
-            found = self._store.create_dataset(dataset.name, tags, [experiment_id])
-        elif experiment_id not in self._store.get_dataset_experiment_ids(found.dataset_id):
-            self._store.add_dataset_to_experiments(found.dataset_id, [experiment_id])
+        exists = found is not None
+        if not exists:
+            found = self._create(experiment_id, dataset)
+        dataset_id = answered_id(getattr(found, "dataset_id", None), "evaluation dataset")
+        if exists and experiment_id not in self._store.get_dataset_experiment_ids(dataset_id):
+            self._store.add_dataset_to_experiments(dataset_id, [experiment_id])
         if COMPLETE not in (found.tags or {}):
             records = [{"inputs": record.inputs, "expectations": record.expectations} for record in dataset.records]
-            self._store.upsert_dataset_records(found.dataset_id, records)
-            self._store.set_dataset_tags(found.dataset_id, {COMPLETE: str(len(records))})
+            self._store.upsert_dataset_records(dataset_id, records)
+            self._store.set_dataset_tags(dataset_id, {COMPLETE: str(len(records))})
+
+    def _create(self, experiment_id: str, dataset: LogEvaluationDataset) -> Any:  # noqa: ANN401 - MLflow's entity
+        """Return the new dataset; None if the answer has none.
+
+        Raises:
+            AttributeError: the store lacks something else.
+        """
+        create, tags = self._store.create_dataset, {sc.DSPY_DATASET_ID: dataset.dataset_id}
+        try:
+            return create(dataset.name, tags, [experiment_id])
+        except AttributeError as error:
+            # MLflow's client makes an entity of `{}`, which fails because it has no digest.
+            if type(error.obj).__name__ != "EvaluationDataset":
+                raise
+            return None
