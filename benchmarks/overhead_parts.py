@@ -131,7 +131,7 @@ def main() -> None:
     calls = options.calls or (20 if options.counted else 60)
     rounds = options.rounds or (2 if options.counted else 60)
     count: Count = Counter(options.counted).count if options.counted else _cpu_time
-    with patch.multiple(deferred_queue, DELAY=_NEVER, LATEST=_NEVER):
+    with patch.multiple(deferred_queue, DELAY=_NEVER, LATEST=_NEVER, _TURN=_NEVER):
         least = measure(count, content=options.content, calls=calls, rounds=rounds)
     unit = options.counted or "us"
     scale = calls if options.counted else calls / 1e6

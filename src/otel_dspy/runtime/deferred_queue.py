@@ -125,29 +125,43 @@ class DeferredQueue:
                 return False
             try:
                 now = time.monotonic()
-                end = min(until, now + _TURN)
-                while pieces > 0 and now < end:
-                    if not self._do_next():
-                        return True
-                    pieces -= 1
-                    now = time.monotonic()
+                pieces -= self._do_until(min(until, now + _TURN), pieces)
+                now = time.monotonic()
             finally:
                 lock.release()
+            if not self._waiting:
+                return True
         return True
 
-    def _do_next(self) -> bool:
-        try:
-            _, part, work, args = self._waiting.popleft()
-        except IndexError:
-            return False
+    def _do_until(self, end: float, pieces: float, youngest: float = math.inf) -> int:
+        """Run items; the caller has closed the gate.
+
+        Args:
+            end: start no item after this time, of `time.monotonic`.
+            pieces: the maximum number of items.
+            youngest: run no item that was submitted after this time.
+
+        Returns:
+            The number of items that were run.
+        """
+        waiting, done = self._waiting, 0
         before, self.doer = self.doer, get_ident()
         try:
-            work(*args)
-        except Exception as error:  # noqa: BLE001 - reported
-            report(part, error)
+            while done < pieces and time.monotonic() < end:
+                try:
+                    if waiting[0][0] > youngest:
+                        break
+                    _, part, work, args = waiting.popleft()
+                except IndexError:  # also where a signal handler has drained the queue
+                    break
+                done += 1
+                try:
+                    work(*args)
+                except Exception as error:  # noqa: BLE001 - reported
+                    report(part, error)
         finally:
             self.doer = before
-        return True
+        return done
 
     def _age(self, now: float) -> float:
         """Return the age of the oldest item in seconds."""
@@ -198,10 +212,8 @@ class DeferredQueue:
         if lock is None:
             return False
         try:
-            began = now = time.monotonic()
-            while now - began < _TURN and self._age(now) >= DELAY:
-                self._do_next()
-                now = time.monotonic()
+            now = time.monotonic()
+            self._do_until(now + _TURN, math.inf, youngest=now - DELAY)
         finally:
             lock.release()
         return True
