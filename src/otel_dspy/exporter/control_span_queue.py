@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final, cast
 from opentelemetry.trace import SpanKind
 from typing_extensions import override
 
+from otel_dspy import semconv
 from otel_dspy.span_format import is_control
 
 if TYPE_CHECKING:
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
     from opentelemetry.sdk.trace.export import BatchSpanProcessor
 
 _logger = logging.getLogger(__name__)
+_MODULES: Final = semconv.SPAN_DSPY_MODULE.format("")
+"""Start of the names of the spans of modules' calls."""
 _append: Final = deque[Any].appendleft
 _length: Final = deque[Any].__len__
 """Methods of the base class, without the object that `super()` creates for each span."""
@@ -40,8 +43,9 @@ class ControlSpanQueue(deque[Any]):
 
     @override
     def appendleft(self, value: ReadableSpan, /) -> None:
-        # The kind first: reading an attribute that a span lacks raises and catches an exception.
-        if value.kind is SpanKind.INTERNAL and is_control(value.attributes):
+        # The kind and the name first: reading an attribute of a span takes five functions, and if the span lacks it, it
+        # raises and catches an exception. Most spans are of calls.
+        if value.kind is SpanKind.INTERNAL and not value.name.startswith(_MODULES) and is_control(value.attributes):
             self._control.appendleft(value)
         else:
             _append(self, value)

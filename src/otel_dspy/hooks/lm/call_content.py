@@ -72,8 +72,8 @@ class CallContent:
             fields = _tokens_as_text(self.fields)
             self._telemetry.content.put_plain(invocation.attributes, semconv.DSPY_LM_RESPONSE_FIELDS, fields)
         if self._prompt is not None:
-            invocation.prompt_name = self._prompt.name
-            invocation.prompt_version = self._prompt.version
+            invocation.data.prompt_name = self._prompt.name
+            invocation.data.prompt_version = self._prompt.version
 
 
 def _put_response(
@@ -87,22 +87,22 @@ def _put_response(
         record: usage, model, id and finish reasons of the response.
         answers: the response messages; None if they are not recorded.
     """
-    invocation.response_model_name = record.response_model
-    invocation.response_id = record.response_id
+    data = invocation.data  # its fields, because each property of the invocation is a function call
+    data.response_model = record.response_model
+    data.response_id = record.response_id
     if record.requests > 1:
         invocation.attributes[semconv.DSPY_LM_REQUESTS] = record.requests
     reasons = list(record.finish_reasons)
-    invocation.finish_reasons = reasons or None
+    data.response_finish_reasons = reasons or None
     if record.usage is not None and not record.cache_hit:
-        invocation.input_tokens = record.usage.input_tokens
-        invocation.output_tokens = record.usage.output_tokens
-        invocation.cache_read_input_tokens = record.cached_tokens
-        invocation.thinking_tokens = record.reasoning_tokens
+        data.usage_input_tokens, data.usage_output_tokens = record.usage
+        data.usage_cache_read_input_tokens = record.cached_tokens
+        data.usage_reasoning_output_tokens = record.reasoning_tokens
         for name, count in record.more_tokens.items():
             setattr(invocation, name, count)
     if answers is not None:
         parts = telemetry.output_parts
-        invocation.output_messages = [
+        data.output_messages = [
             OutputMessage(
                 role=answer.role,
                 parts=parts.of(answer),

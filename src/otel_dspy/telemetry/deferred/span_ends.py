@@ -137,8 +137,9 @@ def end_at(span: Span, at: int) -> None:
 def _record_and_end(span: Span, at: int, record: Callable[..., object], *args: object) -> None:
     try:
         record(*args)
-    finally:
-        end_at(span, at)  # also after a KeyboardInterrupt
+    finally:  # also after a KeyboardInterrupt; not by `end_at`, because most spans end here
+        if span.is_recording():
+            span.end(at)
 
 
 def replace_end(span: Span, work: Callable[[], object], end: Callable[[], object]) -> None:

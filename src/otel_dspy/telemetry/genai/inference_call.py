@@ -65,7 +65,7 @@ class InferenceCall:
         """Create the library's invocation. Call it once, after the end of the call, `late` seconds later."""
         invocation = self._template.invocation(self.context, self._conversation)
         # The library measures the duration until `stop` or `fail`, so all times are shifted.
-        context = for_log_record(self.context) if self.has_event else self.context
+        context = for_log_record(self.context) if self._template.backend.emits_events else self.context
         invocation.set_start(context, self._started + late)
         invocation.measured = self.measured
         invocation.attributes.update(self.attributes)

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 _CONSTANTS: Final = frozenset({type(None), bool, int, float, str, Context})
 _CONTAINERS: Final = frozenset({dict, list, set})
+_copy: Final = dict[str, Any].copy
 
 
 class _NotCopiedError(Exception):
@@ -42,7 +43,8 @@ class InvocationCopies:
     def __init__(self, first: object, second: object, shared: Sequence[object]) -> None:
         self._shared = {id(one) for one in (*shared, INVALID_SPAN)}
         self._known: dict[int, int] = {}
-        self._objects: list[tuple[type[Any], dict[str, Any]]] = []
+        self._kinds: list[type[Any]] = []
+        self._fields: list[dict[str, Any]] = []
         self._references: list[tuple[int, str, int]] = []
         self._containers: dict[int, tuple[Any, list[tuple[int, str]]]] = {}
         self._add(first, second)
@@ -53,8 +55,8 @@ class InvocationCopies:
 
     def copy(self) -> object:
         """Create a copy."""
-        made: list[Any] = [object.__new__(kind) for kind, _ in self._objects]
-        held = [fields.copy() for _, fields in self._objects]
+        made: list[Any] = [*map(object.__new__, self._kinds)]
+        held = [*map(_copy, self._fields)]
         for copy, index, name in self._single:
             held[index][name] = copy()
         for copy, places in self._aliased:
@@ -86,8 +88,9 @@ class InvocationCopies:
         fields, others = dict(vars(source)), vars(other)
         if fields.keys() != others.keys():
             raise _NotCopiedError
-        index = self._known[id(source)] = len(self._objects)
-        self._objects.append((kind, fields))
+        index = self._known[id(source)] = len(self._kinds)
+        self._kinds.append(kind)
+        self._fields.append(fields)
         for name, value in fields.items():
             self._add_field(index, name, value, others[name])
         return index
