@@ -68,7 +68,7 @@ def captured(value: object) -> AnyValue:
         fields: dict[Any, Any] | None = None
         if type(value) is dict:
             fields = given.copy() if len(given) <= _FEW else None
-        elif has_method(value, "toDict") and has_method(value, "items"):  # dspy.Example and dspy.Prediction
+        elif _is_example(value):
             fields = dict(given.items())
         if fields is not None and _is_flat(fields):
             return fields
@@ -100,6 +100,12 @@ def has_method(value: object, name: str) -> bool:
     The object itself is not read: a lazy object would load its data, and a mock would have another attribute.
     """
     return callable(getattr(type(value), name, None))
+
+
+def _is_example(value: object) -> bool:
+    """Return whether a value is a `dspy.Example` or `dspy.Prediction`: a mapping's methods, but not a mapping."""
+    kind = type(value)  # not by `has_method`, because most values of calls are checked
+    return callable(getattr(kind, "toDict", None)) and callable(getattr(kind, "items", None))
 
 
 def well_formed(text: str) -> str:
@@ -204,7 +210,6 @@ def _pairs(value: object) -> Collection[tuple[object, object]] | None:
     # Check for dict first: the check against an abstract class takes ten times as long.
     if isinstance(value, dict) or isinstance(value, Mapping):  # noqa: SIM101 - see above
         return given.items()
-    # dspy.Example and dspy.Prediction have a mapping's methods but are not mappings.
-    if has_method(value, "items") and has_method(value, "toDict"):
+    if _is_example(value):
         return list(cast("Iterable[tuple[object, object]]", given.items()))
     return None

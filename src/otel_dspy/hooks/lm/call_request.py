@@ -98,7 +98,7 @@ class CallRequest(NamedTuple):
         recorded["stop"] = () if stop is None else _stop_sequences(stop)
         recorded["reasoning_level"] = None if _REASONING.isdisjoint(keywords) else _reasoning_level(keywords)
         if not content:
-            return cls(recorded, (), None, content)
+            return create(cls, (recorded, (), None, content, _NO_SETTINGS))
         offered: Any = keywords.get("tools") or (None if prompt is None else field_of(prompt, "tools"))
         tools = bounded(cast("object", offered)) if isinstance(offered, list | tuple) and offered else None
         messages = messages_of(prompt, keywords.get("messages"))

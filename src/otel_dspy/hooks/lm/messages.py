@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final, cast
 
+from otel_dspy.runtime.named_tuples import create
 from otel_dspy.serialization.plain_data import bounded
 from otel_dspy.telemetry.genai.message_parts import ChatMessage
 
@@ -54,7 +55,9 @@ def chat_message(message: CapturedMessage) -> ChatMessage:
     """Return a message that `messages_of` or `answers_of` has copied as plain data."""
     if type(message) is ChatMessage:
         return message
-    return _answer(message) if type(message) is str else _message(message)
+    if type(message) is str:  # most answers
+        return create(ChatMessage, ("assistant", bounded(message), None, None, None))
+    return _message(message)
 
 
 def fields_of(outputs: Any) -> list[AnyValue]:
@@ -91,7 +94,7 @@ def _answer(output: Any) -> ChatMessage:
 def _message(message: Any) -> ChatMessage:
     found: Any = message
     if type(message) is dict and found.keys() == _ROLE_AND_CONTENT:  # the most frequent case
-        return ChatMessage(str(found["role"] or "user"), bounded(found["content"]))
+        return create(ChatMessage, (str(found["role"] or "user"), bounded(found["content"]), None, None, None))
     content, calls = field_of(message, "content"), field_of(message, "tool_calls")
     if content is None:
         content = field_of(message, "parts")

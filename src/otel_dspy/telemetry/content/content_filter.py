@@ -205,7 +205,7 @@ class ContentFilter:
         if fields is None:
             filtered = self._filter(self.prepared(name, converted(value)))
         else:
-            filtered = self._filter_fields(fields, self._secrets.changes)
+            filtered = self._filter_fields(fields, self._secrets.known.changes)
         self._put(attributes, name, filtered)
 
     def put_redacted(self, attributes: MutableMapping[str, AttributeValue], name: str, value: AnyValue) -> None:

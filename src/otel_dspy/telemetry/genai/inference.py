@@ -137,10 +137,11 @@ class Inference(InferenceInvocation):
             return {}
         # The library serializes a deep copy of every message; the text is the same.
         attributes: dict[str, Any] = {}
-        if self.input_messages:
-            attributes[gen_ai.GEN_AI_INPUT_MESSAGES] = _encode(self.input_messages)
-        if self.output_messages:
-            attributes[gen_ai.GEN_AI_OUTPUT_MESSAGES] = _encode(self.output_messages)
+        given, answered = self.input_messages, self.output_messages
+        if given:
+            attributes[gen_ai.GEN_AI_INPUT_MESSAGES] = _encode(given)
+        if answered:
+            attributes[gen_ai.GEN_AI_OUTPUT_MESSAGES] = _encode(answered)
         return attributes
 
     def complete(self, error: Error | None) -> None:

@@ -93,7 +93,7 @@ class MessageParts:
         """Return the message's parts, in the order reasoning, content, tool calls."""
         content = message.content
         if type(content) is str and message.role != "tool" and not message.reasoning and not message.tool_calls:
-            return [TextPart(content=self._text(content))]  # most messages
+            return [TextPart(content=self._content.cleaned(self._name, content))]  # most messages
         parts: list[MessagePart] = []
         if message.reasoning:
             parts.append(ReasoningPart(content=self._text(message.reasoning)))

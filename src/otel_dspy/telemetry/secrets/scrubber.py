@@ -51,7 +51,8 @@ class SecretKeeper:
     """
 
     def __init__(self) -> None:
-        self._known = KnownSecrets()
+        self.known = KnownSecrets()
+        """The secrets; `known.changes` changes with each one that is added."""
         self._seen = SeenObjects()
         self._scrub_known = lru_cache(maxsize=_SCRUBBED_TEXTS)(self._scrub)
         self._learn_from(os.environ, ENVIRONMENT)
@@ -59,13 +60,8 @@ class SecretKeeper:
     @property
     def longest(self) -> int:
         """Length in characters of the longest secret that can be matched as a whole; longer ones match by parts."""
-        spellings = self._known.spellings
+        spellings = self.known.spellings
         return max(_LONGEST_SHAPE, len(spellings[0])) if spellings else _LONGEST_SHAPE
-
-    @property
-    def changes(self) -> int:
-        """Version of the known secrets: changes with each one that is added."""
-        return self._known.changes
 
     def learn_from(self, settings: Mapping[str, object]) -> None:
         """Add the values of secret names, and the secrets in values that are URLs.
@@ -116,12 +112,12 @@ class SecretKeeper:
     def scrub(self, text: str) -> str:
         """Replace known secrets, words with the format of a key and URL passwords; make the text encodable."""
         # Cached, because instructions are recorded with every call, and inputs with each nested module.
-        return self._scrub_known(text, self._known.changes) if len(text) <= _LONGEST_KEPT else self._scrub(text)
+        return self._scrub_known(text, self.known.changes) if len(text) <= _LONGEST_KEPT else self._scrub(text)
 
     def _scrub(self, text: str, _changes: int = 0) -> str:
         """Scrub a text; `_changes`, the version of the known secrets, is only a cache key."""
         text = well_formed(text)
-        for spelling in self._known.spellings:
+        for spelling in self.known.spellings:
             if spelling in text:
                 text = text.replace(spelling, REDACTED)
         return without_shapes(text)
@@ -136,7 +132,7 @@ class SecretKeeper:
                     self._learn_from(named_in(value), origin, levels - 1)
             elif isinstance(value, str):
                 # A tool's argument named `token` may be a word of a text.
-                known = self._known.use(value, origin)
+                known = self.known.use(value, origin)
                 if not known and (origin != CALL or not is_name_of_data(name) or looks_like_key(value)):
                     self._learn(value, origin)
             else:
@@ -157,7 +153,7 @@ class SecretKeeper:
             if not isinstance(value, str):
                 if is_secret_name(str(name)):
                     self._learn(value, CALL)
-            elif not self._known.use(value, CALL):
+            elif not self.known.use(value, CALL):
                 if is_secret_header(str(name), value):
                     self._learn_text(value, CALL)
                 elif "://" in value:
@@ -181,7 +177,7 @@ class SecretKeeper:
 
     def _learn(self, value: object, origin: Origin) -> None:
         if isinstance(value, str):
-            if not self._known.use(value, origin) and not is_placeholder(value):
+            if not self.known.use(value, origin) and not is_placeholder(value):
                 self._learn_text(value, origin)
         elif is_mapping(value):
             for name, item in value.items():
@@ -197,13 +193,13 @@ class SecretKeeper:
                 self._learn(str(reveal(value)), origin)
 
     def _learn_text(self, value: str, origin: Origin) -> None:
-        if len(value) < SHORTEST_SECRET or self._known.use(value, origin):
+        if len(value) < SHORTEST_SECRET or self.known.use(value, origin):
             return
         value = str.__str__(value)
         alone = credentials(value)
         if alone and not is_placeholder(alone):
             self._learn_text(alone, origin)
-        self._known.add(value, origin)
+        self.known.add(value, origin)
 
 
 def _headers(value: object) -> Mapping[str, object] | None:
