@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from opentelemetry.context import set_value
+from opentelemetry.context import get_current, set_value
 from opentelemetry.util.genai.invocation import CLIENT_INFERENCE_CONTEXT_KEY
 from typing_extensions import override
 
@@ -80,7 +80,7 @@ def _call_at(call_context: CallContext) -> LMHook | None:
 
 def _finalize(wrapped: Callable[..., Any], _instance: Any, args: Args, kwargs: Kwargs) -> Any:
     try:  # no `guarded`, which takes three calls of functions
-        call = current_call()
+        call = _call_at(call_context_in(get_current()))
         if call is not None:
             call.finalized(*args, **kwargs)
     except Exception as failure:
@@ -143,6 +143,13 @@ class LMHook(CallHook):
     """
 
     part = "the span of an LM call"
+    # Class attributes, because a hook is created for every call.
+    _outputs: Any = None
+    _ended = False
+    _request: CallRequest | None = None
+    failed_attempts = 0
+    cached: object = None
+    read: object = None
 
     def __init__(self, telemetry: Telemetry, lm: Any, args: Args, kwargs: Kwargs, *, attempts_counted: bool) -> None:
         self._telemetry = telemetry
@@ -151,11 +158,6 @@ class LMHook(CallHook):
         self._args = args
         self._kwargs = kwargs
         self._own_usage = OwnUsage()
-        self._outputs: Any = None
-        self._ended = False
-        self.failed_attempts = 0
-        self.cached: object = None
-        self.read: object = None
 
     @override
     def open(self) -> Context:
@@ -176,7 +178,6 @@ class LMHook(CallHook):
             context = set_value(CLIENT_INFERENCE_CONTEXT_KEY, None, context)
         call = telemetry.genai.call(context, target.request)
         self._call = call
-        self._request: CallRequest | None = None
         if call.span.is_recording():
             prompt = self._args[0] if self._args else self._kwargs.get("prompt")
             self._request = CallRequest.of(keywords, prompt, content=telemetry.messages_wanted)
@@ -189,14 +190,15 @@ class LMHook(CallHook):
         return inside(call.span, call_context.in_lm_call(self), context)
 
     def finalized(self, lm: Any, _call: Any, result: Any) -> None:
-        """Record the result that DSPy has read from the response.
+        """Record the result that DSPy has read from the response, if it is of this hook's model.
 
         Args:
             lm: the model that made the request.
             _call: DSPy's request.
             result: DSPy's result.
         """
-        self.record(lm, read_result(result))
+        if lm is self._lm:
+            self._own_usage.report(read_result(result))
 
     def record(self, lm: Any, record: LMCallRecord) -> None:
         """Record the result of the call, or of a part of it, if it is of this hook's model."""

@@ -246,4 +246,4 @@ def _value(source: Any, name: str) -> Any:
     # DSPy's responses have attributes; an isinstance check against an abstract class takes ten times as long.
     found = getattr(source, name, None)
     given: Any = source
-    return given.get(name) if found is None and isinstance(source, Mapping) else found
+    return given.get(name) if found is None and hasattr(source, "keys") and isinstance(source, Mapping) else found

@@ -19,6 +19,7 @@ from opentelemetry.context import get_current, get_value, set_value
 from opentelemetry.trace import Span, SpanKind, get_current_span
 from typing_extensions import override
 
+from otel_dspy.runtime.enclosing_call import ENCLOSING
 from otel_dspy.telemetry.call_context import SPAN
 from otel_dspy.telemetry.delegating_tracer import DelegatingTracer
 from otel_dspy.telemetry.genai.span_processors import processor_of_provider, processor_of_tracer
@@ -65,7 +66,10 @@ class OtherInstrumentations:
     def reusable(self, operation: str, context: Context | None) -> Span | None:
         """Return the parent span, if another instrumentation of the same provider has started it for this call."""
         # Not by `get_current_span`, whose check against an abstract class takes longer than everything else here.
-        around: Any = (get_current() if context is None else context).get(SPAN)
+        within = get_current() if context is None else context
+        around: Any = within.get(SPAN)
+        if around is within.get(ENCLOSING) and type(around) is not ReusedSpan:
+            return None  # the parent is a span of ours, or there is none
         other = self._other(around)
         if other is None or not self._same_provider(around) or not _has_operation(around, operation):
             return None
