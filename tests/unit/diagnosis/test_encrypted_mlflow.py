@@ -47,9 +47,12 @@ def _own_environment(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @contextmanager
-def mlflow_behind_tls(signed: Signed) -> Generator[str]:
-    """A server with this certificate whose every answer is an empty object; its address."""
-    with answering(signed) as port:
+def mlflow_behind_tls(signed: Signed, clients_of: Authority | None = None) -> Generator[str]:
+    """A server with this certificate whose every answer is an empty object; its address.
+
+    With `clients_of`, it requires a client certificate of that authority.
+    """
+    with answering(signed, clients_of=clients_of) as port:
         yield f"https://127.0.0.1:{port}"
 
 
@@ -93,6 +96,56 @@ def test_an_unknown_authority(tmp_path: Path) -> None:
     assert level is Level.PROBLEM
     assert text.startswith(f"MLflow's client does not trust the certificate of {uri} (")
     assert text.endswith("): MLFLOW_TRACKING_SERVER_CERT_PATH must name a file with the certificate of its authority")
+
+
+@pytest.mark.parametrize("authority_of_the_system", [False, True])
+def test_a_server_that_requires_a_client_certificate(
+    authority_of_the_system: bool,  # noqa: FBT001 - a parameter of the test
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """MLflow's client has it, and its answer counts."""
+    authority = Authority(tmp_path, "authority")
+    client = authority.sign("client")
+    both = tmp_path / "both.pem"
+    both.write_bytes(client.certificate.read_bytes() + client.key.read_bytes())
+    monkeypatch.setenv("MLFLOW_TRACKING_SERVER_CERT_PATH", str(authority.certificate))
+    if authority_of_the_system:
+        monkeypatch.setenv("SSL_CERT_FILE", str(authority.certificate))
+    with mlflow_behind_tls(authority.sign("server"), authority) as uri:
+        level, text = finding(uri)
+        assert level is Level.PROBLEM
+        assert "a client certificate, set MLFLOW_TRACKING_CLIENT_CERT_PATH to a file with" in text
+        assert "self-signed" not in text
+        monkeypatch.setenv("MLFLOW_TRACKING_CLIENT_CERT_PATH", str(client.certificate))
+        level, text = finding(uri)
+        assert level is Level.PROBLEM
+        assert text == (
+            f"MLflow's client cannot use TLS with {uri} (the file of the client's certificate lacks it or its key): "
+            "set MLFLOW_TRACKING_CLIENT_CERT_PATH to a file with the client's certificate and its key"
+        )
+        monkeypatch.setenv("MLFLOW_TRACKING_CLIENT_CERT_PATH", str(both))
+        assert finding(uri) == (Level.OK, f"{uri} is reachable")
+
+
+def test_a_certificate_that_no_file_of_authorities_makes_valid(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It has expired, or is for another host: the finding names that."""
+    authority = Authority(tmp_path, "authority")
+    monkeypatch.setenv("MLFLOW_TRACKING_SERVER_CERT_PATH", str(authority.certificate))
+    with mlflow_behind_tls(authority.sign("expired", expired=True)) as uri:
+        assert finding(uri) == (
+            Level.PROBLEM,
+            (
+                f"MLflow's client does not trust the certificate of {uri} (certificate has expired): renew the server's "
+                "certificate, or correct the clock of this machine"
+            ),
+        )
+    with mlflow_behind_tls(authority.sign("elsewhere", host="mlflow.example")) as uri:
+        level, text = finding(uri)
+    assert level is Level.PROBLEM
+    assert text.endswith(
+        ": set the tracking URI to a host name of the certificate, or give the server one for this name"
+    )
 
 
 def test_an_authority_that_mlflows_client_alone_does_not_trust(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -140,6 +193,28 @@ def test_the_log_of_an_unknown_authority(
     assert caplog.messages[-1].endswith(
         "). No data is lost. Set MLFLOW_TRACKING_SERVER_CERT_PATH to a file with the certificate of its authority."
     )
+
+
+def test_the_log_of_an_expired_certificate(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Neither the delivery nor a command asks for another authority."""
+    authority = Authority(tmp_path, "authority")
+    monkeypatch.setenv("MLFLOW_TRACKING_SERVER_CERT_PATH", str(authority.certificate))
+    monkeypatch.setenv("MLFLOW_DISABLE_TELEMETRY", "true")
+    with mlflow_behind_tls(authority.sign("expired", expired=True)) as uri:
+        client: Any = MlflowClient(uri)
+        with http_policy.no_retries(0), pytest.raises(MlflowException) as raised:
+            client.search_experiments(max_results=1)
+        assert main(["report", "--tracking-uri", uri]) == 1
+    OutageLog(uri, ForkGate(), spooled=True).failed(raised.value)
+    for line in (caplog.messages[-1], capsys.readouterr().err):
+        assert "the server's certificate is not trusted: certificate has expired" in line
+        assert "Renew the server's certificate, or correct the clock of this machine." in line
+        assert "MLFLOW_TRACKING_SERVER_CERT_PATH" not in line
 
 
 def test_a_command_that_reads_from_an_unknown_authority(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -56,6 +56,37 @@ def test_an_unknown_authority(tmp_path: Path) -> None:
     assert text.endswith(f"): {OF_ALL} must name a file with the certificate of its authority")
 
 
+def test_a_certificate_that_no_file_of_authorities_makes_valid(tmp_path: Path) -> None:
+    """It has expired, or is for another host: the finding names that."""
+    authority = Authority(tmp_path, "authority")
+    trusted = {OF_ALL: str(authority.certificate)}
+    with answering(authority.sign("expired", expired=True)) as port:
+        assert problems(port, **trusted) == [
+            (
+                f"the certificate of https://127.0.0.1:{port}/v1/traces is not trusted (certificate has expired): renew "
+                "it, or correct the clock of this machine"
+            )
+        ]
+    with answering(authority.sign("elsewhere", host="otlp.example")) as port:
+        (text,) = problems(port, **trusted)
+    assert text.endswith("): OTEL_EXPORTER_OTLP_ENDPOINT must have a host name of the certificate")
+
+
+def test_a_client_certificate_without_its_key(tmp_path: Path) -> None:
+    """The finding names OpenTelemetry's variables; with the right key the receiver accepts it."""
+    authority = Authority(tmp_path, "authority")
+    client, other = authority.sign("client"), authority.sign("other")
+    with answering(authority.sign("server"), clients_of=authority) as port:
+        named = {OF_ALL: str(authority.certificate), "OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE": str(client.certificate)}
+        (text,) = problems(port, **named, OTEL_EXPORTER_OTLP_CLIENT_KEY=str(other.key))
+        assert problems(port, **named, OTEL_EXPORTER_OTLP_CLIENT_KEY=str(client.key)) == []
+    assert text == (
+        f"https://127.0.0.1:{port}/v1/traces accepts no connection by TLS (the file of the client's certificate lacks "
+        "it or its key): if it requires a client certificate, OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE and "
+        "OTEL_EXPORTER_OTLP_CLIENT_KEY must name the files of a valid one and its key"
+    )
+
+
 def test_a_file_of_certificates_that_does_not_exist(tmp_path: Path) -> None:
     """The finding names the path."""
     missing = str(tmp_path / "missing.pem")

@@ -2,29 +2,23 @@
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, Final, cast
+from typing import TYPE_CHECKING, Final
 
-import grpc
 import pytest
 
 from otel_dspy.diagnosis.checks import exporters, otlp_grpc_requests
 from tests.integration.bridge.certificates import Authority
 from tests.support.encrypted_server import answering
+from tests.support.grpc_receiver import receiver
 from tests.support.silent_server import silent_server
 
 if TYPE_CHECKING:
-    from collections.abc import Generator
     from pathlib import Path
-
-    from tests.integration.bridge.certificates import Signed
 
 ENDPOINT: Final = "OTEL_EXPORTER_OTLP_ENDPOINT"
 HEADERS: Final = "OTEL_EXPORTER_OTLP_HEADERS"
 CERTIFICATE: Final = "OTEL_EXPORTER_OTLP_CERTIFICATE"
 INSECURE: Final = "OTEL_EXPORTER_OTLP_INSECURE"
-UNTYPED: Final = cast("Any", grpc)
 
 
 @pytest.fixture(autouse=True)
@@ -34,37 +28,6 @@ def _own_environment(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(check, "TIMEOUT", 60.0)
     for name in ("http_proxy", "https_proxy", "grpc_proxy", "HTTP_PROXY", "HTTPS_PROXY", "GRPC_PROXY"):
         monkeypatch.delenv(name, raising=False)
-
-
-@contextmanager
-def receiver(signed: Signed | None = None, code: str = "OK", *, methods: list[str] | None = None) -> Generator[int]:
-    """A server that answers each method with this status; its port. `methods` gets their names and headers."""
-
-    class Methods(UNTYPED.GenericRpcHandler):
-        def service(self, details: Any) -> Any:
-            if methods is not None:
-                methods.append(details.method)
-                methods.extend(value for key, value in details.invocation_metadata if key == "api-key")
-
-            def answer(_request: bytes, context: Any) -> bytes:
-                if code != "OK":
-                    context.abort(UNTYPED.StatusCode[code], "for this reason")
-                return b""
-
-            return UNTYPED.unary_unary_rpc_method_handler(answer)
-
-    with ThreadPoolExecutor(1) as threads:
-        server = UNTYPED.server(threads, [Methods()])
-        if signed is None:
-            port = server.add_insecure_port("127.0.0.1:0")
-        else:
-            pair = signed.key.read_bytes(), signed.certificate.read_bytes()
-            port = server.add_secure_port("127.0.0.1:0", UNTYPED.ssl_server_credentials([pair]))
-        server.start()
-        try:
-            yield port
-        finally:
-            server.stop(None).wait()
 
 
 def found(endpoint: str, **environment: str) -> list[tuple[str, str]]:

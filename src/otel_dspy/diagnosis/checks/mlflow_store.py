@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-import ssl
+import socket
 import threading
 import urllib.error
 import urllib.request
@@ -19,6 +19,7 @@ from urllib.parse import urlsplit
 
 from otel_dspy.diagnosis.checks.addresses import no_address
 from otel_dspy.diagnosis.checks.exporters import TIMEOUT
+from otel_dspy.diagnosis.checks.mlflow_tls import no_answer, tls_problem
 from otel_dspy.diagnosis.finding import LONGEST_REASON, Finding, Level
 from otel_dspy.environment.boolean_text import boolean_variable
 from otel_dspy.mlflow.tracking_uri import address_without_passwords, uri_error, without_passwords
@@ -28,7 +29,6 @@ if TYPE_CHECKING:
 
 TRACKING_URI: Final = "MLFLOW_TRACKING_URI"
 WORKSPACE: Final = "MLFLOW_WORKSPACE"
-SERVER_CERTIFICATE: Final = "MLFLOW_TRACKING_SERVER_CERT_PATH"
 _FILE_STORES: Final = "MLFLOW_ALLOW_FILE_STORE"
 """Variable of MLflow versions that reject a folder without it."""
 _DENIED: Final = frozenset({HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN})
@@ -101,7 +101,8 @@ class _Unhealthy:
 
     Attributes:
         reason: why, without passwords.
-        decisive: False where MLflow's client may succeed: it has the credentials, and trusts other certificates.
+        decisive: False where MLflow's client may succeed, or knows more: it has the credentials and a certificate, and
+            trusts other authorities.
     """
 
     reason: str
@@ -121,6 +122,8 @@ def _server(uri: str, shown: str, workspace: str) -> Finding:
     if answers.error is None:
         return reachable
     problem = _problem(answers, shown, workspace)
+    if problem is None and unhealthy is not None and answers.status is None:
+        problem = no_answer(answers.error, shown)
     return otherwise if problem is None else Finding("mlflow", Level.PROBLEM, problem)
 
 
@@ -128,6 +131,7 @@ def _health(uri: str) -> _Unhealthy | None:
     parts = urlsplit(uri)
     # urllib treats user information in a URL as part of the host.
     plain = parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
+    encrypted = parts.scheme.lower() == "https"
     request = urllib.request.Request(f"{plain}/health")  # noqa: S310 - http or https, checked by the caller
     try:
         with urllib.request.urlopen(request, timeout=TIMEOUT) as answer:  # noqa: S310 - the same
@@ -136,10 +140,13 @@ def _health(uri: str) -> _Unhealthy | None:
     except urllib.error.HTTPError as error:
         return _Unhealthy(f"status {error.code}", decisive=error.code not in _DENIED)
     except HTTPException:  # of a server of another protocol, or of TLS
-        return _Unhealthy("its answer is not HTTP: is the port, and http:// or https://, right?", decisive=True)
+        return _Unhealthy(
+            "its answer is not HTTP: is the port, and http:// or https://, right?", decisive=not encrypted
+        )
     except (OSError, ValueError) as error:
         reason = getattr(error, "reason", error)
-        return _Unhealthy(without_passwords(str(reason)), decisive=not isinstance(reason, ssl.SSLError))
+        decisive = not encrypted or isinstance(reason, ConnectionRefusedError | socket.gaierror | TimeoutError)
+        return _Unhealthy(without_passwords(str(reason)), decisive=decisive)
 
 
 @dataclass(frozen=True)
@@ -205,7 +212,7 @@ def _problem_of_status(status: int, error: Exception, shown: str, workspace: str
 def _problem_without_status(error: Exception, shown: str, workspace: str) -> str | None:
     from otel_dspy.mlflow.tracking.requests.error_cause import (  # noqa: PLC0415 - seconds
         error_cause,
-        untrusted_certificate,
+        tls_failure_of,
         was_not_sent,
     )
     from otel_dspy.mlflow.tracking.requests.error_classification import (  # noqa: PLC0415 - seconds
@@ -215,11 +222,8 @@ def _problem_without_status(error: Exception, shown: str, workspace: str) -> str
 
     if workspace and classify(error) is ErrorClass.NO_WORKSPACE:
         return _unusable_workspace(error, shown, workspace)
-    if (untrusted := untrusted_certificate(error)) is not None:
-        return (
-            f"MLflow's client does not trust the certificate of {shown} ({untrusted}): {SERVER_CERTIFICATE} must name "
-            "a file with the certificate of its authority"
-        )
+    if (failure := tls_failure_of(error)) is not None:
+        return tls_problem(failure, shown)
     if _MLFLOWS_NOT_JSON in str(error):
         return f"{shown} answers MLflow's requests with a web page or another text: {_NO_SERVER}"
     if was_not_sent(error):

@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 
 _UNTRUSTED: Final = "CERTIFICATE_VERIFY_FAILED: "
 """Before the reason, in messages of the TLS library that gRPC contains."""
+_OTHER_HOST: Final = "Hostname Verification Check failed"
+_CLOSED: Final = "Socket closed"
+"""In messages of gRPC on a certificate of another host, and on a server that requires a client certificate."""
 _LAST_ERROR: Final = "last error: "
 """Before the error of the last address, in messages of gRPC on connections that failed."""
 _METHOD: Final = "/opentelemetry.proto.collector.{}.v1.{}Service/Export"
@@ -81,11 +84,15 @@ def _not_connected(endpoint: OtlpEndpoint, details: str) -> Finding:
     _, untrusted, reason = details.partition(_UNTRUSTED)
     if untrusted:
         return rejections.untrusted_certificate(endpoint, reason.removesuffix(": OK"))
+    if _OTHER_HOST in details:
+        return rejections.untrusted_certificate(endpoint, _OTHER_HOST)
     encrypted = speaks_tls(endpoint, TIMEOUT)
     if details or encrypted:
         mismatch = rejections.encryption_mismatch(endpoint, encrypted=encrypted)
         if mismatch is not None:
             return mismatch
+    if encrypted and details.endswith(_CLOSED):
+        return rejections.client_certificate(endpoint, "the server has closed the connection")
     if not details:
         return rejections.no_answer(endpoint, TIMEOUT)
     return rejections.no_receiver(endpoint, f"does not answer: {without_passwords(details)[:LONGEST_REASON]}")

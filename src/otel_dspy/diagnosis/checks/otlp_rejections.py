@@ -6,11 +6,14 @@ from typing import TYPE_CHECKING, Final
 
 from otel_dspy.diagnosis.checks.otlp_endpoints import USUAL_PORTS
 from otel_dspy.diagnosis.finding import Finding, Level
+from otel_dspy.mlflow.tracking.requests.tls_errors import Remedy, remedy_for_untrusted
 
 if TYPE_CHECKING:
     from otel_dspy.diagnosis.checks.otlp_endpoints import OtlpEndpoint
 
 _AUTHORITY: Final = "OTEL_EXPORTER_OTLP_CERTIFICATE"
+_CLIENT: Final = "OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE"
+_CLIENT_KEY: Final = "OTEL_EXPORTER_OTLP_CLIENT_KEY"
 _HEADERS: Final = "OTEL_EXPORTER_OTLP_HEADERS"
 
 
@@ -78,9 +81,26 @@ def encryption_mismatch(endpoint: OtlpEndpoint, *, encrypted: bool) -> Finding |
 
 def untrusted_certificate(endpoint: OtlpEndpoint, reason: str) -> Finding:
     """Return a finding for a receiver whose certificate the exporter does not trust."""
+    remedies = {
+        Remedy.VALIDITY: "renew it, or correct the clock of this machine",
+        Remedy.HOST: f"{endpoint.variable} must have a host name of the certificate",
+    }
+    remedy = remedies.get(
+        remedy_for_untrusted(reason), f"{_AUTHORITY} must name a file with the certificate of its authority"
+    )
+    return problem(f"the certificate of {endpoint.shown} is not trusted ({reason.removesuffix('.')}): {remedy}")
+
+
+def client_certificate(endpoint: OtlpEndpoint, cause: str) -> Finding:
+    """Return a finding for a receiver that uses TLS and may require a client certificate, or another one.
+
+    Args:
+        endpoint: the endpoint.
+        cause: why the connection failed.
+    """
     return problem(
-        f"the certificate of {endpoint.shown} is not trusted ({reason}): {_AUTHORITY} must name a file with the "
-        "certificate of its authority"
+        f"{endpoint.shown} accepts no connection by TLS ({cause}): if it requires a client certificate, {_CLIENT} and "
+        f"{_CLIENT_KEY} must name the files of a valid one and its key"
     )
 
 

@@ -9,6 +9,7 @@ from otel_dspy.diagnosis.checks import otlp_rejections as rejections
 from otel_dspy.diagnosis.checks.tls_ports import speaks_tls
 from otel_dspy.diagnosis.finding import LONGEST_REASON
 from otel_dspy.exporter.redirects import REDIRECTS, redirect_text
+from otel_dspy.mlflow.tracking.requests.tls_errors import Remedy
 from otel_dspy.mlflow.tracking_uri import without_passwords
 
 if TYPE_CHECKING:
@@ -59,18 +60,20 @@ def http_finding(endpoint: OtlpEndpoint) -> Finding | None:
 def _failed(endpoint: OtlpEndpoint, error: Exception) -> Finding:
     from otel_dspy.mlflow.tracking.requests.error_cause import (  # noqa: PLC0415 - it imports requests
         error_cause,
-        untrusted_certificate,
+        tls_failure_of,
         was_not_sent,
     )
 
-    untrusted = untrusted_certificate(error)
-    if untrusted is not None:
-        return rejections.untrusted_certificate(endpoint, untrusted)
+    failure = tls_failure_of(error)
+    if failure is not None and failure.untrusted is not None:
+        return rejections.untrusted_certificate(endpoint, failure.untrusted)
     _, mark, query = endpoint.path.partition("?")
     cause = without_passwords(error_cause(error, LONGEST_REASON)).replace(f"{mark}{query}", "")
     if was_not_sent(error):
         return rejections.problem(f"{endpoint.shown}: the exporter cannot send a request: {cause}")
     mismatch = rejections.encryption_mismatch(endpoint, encrypted=speaks_tls(endpoint, TIMEOUT))
+    if mismatch is None and failure is not None and failure.remedy in {Remedy.CLIENT, Remedy.HANDSHAKE}:
+        return rejections.client_certificate(endpoint, cause)
     return mismatch or rejections.no_receiver(endpoint, f"does not answer: {cause}")
 
 

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Final
 
 from mlflow.exceptions import MlflowException
 
-from otel_dspy.mlflow.tracking.requests.error_cause import WHILE_UNTRUSTED, error_cause, untrusted_certificate
+from otel_dspy.mlflow.tracking.requests.error_cause import error_cause, tls_failure_of
 from otel_dspy.mlflow.tracking.requests.error_classification import ErrorClass, classify
+from otel_dspy.mlflow.tracking.requests.tls_errors import WHAT_TO_DO
 from otel_dspy.mlflow.tracking_uri import address_without_passwords
 
 if TYPE_CHECKING:
@@ -81,8 +82,9 @@ def _cause(error: BaseException) -> str:
 
 
 def _what_to_do(error: BaseException, another: str) -> str:
-    if untrusted_certificate(error) is not None:
-        return WHILE_UNTRUSTED
+    failure = tls_failure_of(error)
+    if failure is not None:
+        return WHAT_TO_DO[failure.remedy]
     if classify(error) is ErrorClass.DENIED:
         return WHILE_DENIED
     return f"Start MLflow there, or {another}."

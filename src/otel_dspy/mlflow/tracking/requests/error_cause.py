@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import socket
-import ssl
 from typing import TYPE_CHECKING, Final
 
 import requests
 
+from otel_dspy.mlflow.tracking.requests.tls_errors import tls_failure
 from otel_dspy.mlflow.tracking_uri import without_passwords
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
+
+    from otel_dspy.mlflow.tracking.requests.tls_errors import TlsFailure
 
 _CAUSES: Final[Mapping[type[BaseException], str]] = {
     ConnectionRefusedError: "connection refused, nothing listens there",
@@ -34,8 +36,6 @@ _AUTOFLUSH: Final = "if this flush is occurring prematurely)"
 """End of what SQLAlchemy puts before the message of an error that a read raised, because it had to write first."""
 _LOCKED: Final = "database is locked"
 """Message of SQLite, which has waited for 20 s then (MLflow 3.17, `store/db/utils.py`)."""
-WHILE_UNTRUSTED: Final = "Set MLFLOW_TRACKING_SERVER_CERT_PATH to a file with the certificate of its authority."
-"""What to do where MLflow's certificate is not trusted."""
 
 
 def error_cause(error: BaseException, longest: int) -> str:
@@ -45,9 +45,9 @@ def error_cause(error: BaseException, longest: int) -> str:
         error: the error, with the exceptions that it was raised from.
         longest: maximum characters of the message.
     """
-    untrusted = untrusted_certificate(error)
-    if untrusted is not None:
-        return f"the server's certificate is not trusted: {untrusted}"
+    failure = tls_failure_of(error)
+    if failure is not None:
+        return failure.cause
     for link in exception_chain(error):
         for kind, text in _CAUSES.items():
             if isinstance(link, kind):
@@ -87,12 +87,9 @@ def connection_was_closed(error: BaseException) -> bool:
     return any(isinstance(link, ConnectionResetError | BrokenPipeError) for link in exception_chain(error))
 
 
-def untrusted_certificate(error: BaseException) -> str | None:
-    """Return why the server's certificate is not trusted; None where that is not the cause of an error."""
-    for link in exception_chain(error):
-        if isinstance(link, ssl.SSLCertVerificationError):
-            return link.verify_message
-    return None
+def tls_failure_of(error: BaseException) -> TlsFailure | None:
+    """Return the failure of TLS that is the cause of an error; None where none is."""
+    return tls_failure(exception_chain(error))
 
 
 def was_not_sent(error: BaseException) -> bool:

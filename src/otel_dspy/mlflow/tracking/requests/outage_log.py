@@ -7,12 +7,8 @@ import time
 from typing import Final
 
 from otel_dspy.mlflow.mapping import naming
-from otel_dspy.mlflow.tracking.requests.error_cause import (
-    WHILE_UNTRUSTED,
-    error_cause,
-    is_locked,
-    untrusted_certificate,
-)
+from otel_dspy.mlflow.tracking.requests.error_cause import error_cause, is_locked, tls_failure_of
+from otel_dspy.mlflow.tracking.requests.tls_errors import WHAT_TO_DO
 from otel_dspy.mlflow.tracking_uri import without_passwords
 from otel_dspy.runtime.fork_gate import ForkGate
 
@@ -96,4 +92,5 @@ class OutageLog:
 def _what_to_do(error: Exception) -> str:
     if is_locked(error):
         return _WHILE_LOCKED
-    return _WHILE_AWAY if untrusted_certificate(error) is None else WHILE_UNTRUSTED
+    failure = tls_failure_of(error)
+    return _WHILE_AWAY if failure is None else WHAT_TO_DO[failure.remedy]
