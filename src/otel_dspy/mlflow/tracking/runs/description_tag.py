@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from otel_dspy import semconv as sc
 from otel_dspy.mlflow.mapping.naming import DESCRIPTION, MAX_TAG
+from otel_dspy.mlflow.tracking.requests import database_errors
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -73,8 +74,16 @@ def description_tags(tags: Mapping[str, str], text: str) -> dict[str, str]:
 
 def _write(store: Store, run_id: str, tags: Mapping[str, str], text: str) -> None:
     found = description_tags(tags, text)
-    if found:
+    if not found:
+        return
+    try:
         store.log_run(run_id, {}, [], found)
+    except Exception as error:
+        plain = text.encode("ascii", "replace").decode()
+        if plain == text or not database_errors.is_unstorable_value(error):
+            raise
+        # A MySQL whose character set is not utf8mb4 lacks most characters.
+        store.log_run(run_id, {}, [], description_tags(tags, plain))
 
 
 def _digest(text: str) -> str:

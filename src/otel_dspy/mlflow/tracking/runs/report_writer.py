@@ -74,5 +74,7 @@ def _write_page(request: ReportRequest, tracking_uri: str) -> None:
             report_observers.report_written(request.compile_id, verdict)
     save_trials_view(request.connection)
     store = request.connection.store()
-    write_description(store, run_id, description)
-    store.artifacts.write_text(request.run.artifact_uri, PATH, found.html)
+    try:
+        write_description(store, run_id, description)
+    finally:  # the tracking store may reject what the artifact store accepts
+        store.artifacts.write_text(request.run.artifact_uri, PATH, found.html)

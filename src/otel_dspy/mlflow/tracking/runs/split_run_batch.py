@@ -47,7 +47,7 @@ def _send(attempts: Retrier, what: str, batch: RunBatch, send: Callable[[RunBatc
 
 
 def _parts(batch: RunBatch) -> Iterator[tuple[str, RunBatch]]:
-    if batch.tags:
-        yield "tags", RunBatch(tags=batch.tags)
+    for name, value in batch.tags.items():
+        yield f"tag {name}", RunBatch(tags={name: value})
     for name in dict.fromkeys(point.name for point in batch.points):
         yield f"metric {name}", RunBatch(points=[point for point in batch.points if point.name == name])
