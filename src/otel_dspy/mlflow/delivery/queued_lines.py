@@ -25,6 +25,8 @@ class QueuedLines:
 
     def __init__(self) -> None:
         self._destinations: dict[Destination, Destination] = {}
+        self._last: Destination | None = None
+        """The destination of the last line: most spans of a queue have the same."""
 
     def groups(self, records: list[QueuedSpan]) -> Iterator[tuple[list[QueuedSpan], list[tuple[int, bytes]]]]:
         """Yield the records, and their lines with their numbers, in groups that are written together."""
@@ -33,7 +35,9 @@ class QueuedLines:
         size = 0
         for record in records:
             where = record.route.destination
-            self._destinations.setdefault(Destination(storable_uri(where.tracking_uri), where.experiment), where)
+            if where is not self._last:
+                self._destinations.setdefault(Destination(storable_uri(where.tracking_uri), where.experiment), where)
+                self._last = where
             # UTF-8 cannot encode a lone surrogate.
             line = spool_line.span_line(record.decoded(), record.route).encode(errors="replace")
             some.append(record)

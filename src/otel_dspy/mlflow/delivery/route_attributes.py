@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict, fields
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final
 
 from otel_dspy.mlflow.delivery.spool_folder import OURS
@@ -21,7 +22,7 @@ from otel_dspy.mlflow.records.route import (
 from otel_dspy.mlflow.tracking_uri import storable_uri
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from otel_dspy.mlflow.records.span import Attributes
 
@@ -34,18 +35,26 @@ WORKSPACE: Final = f"{OURS}workspace"
 CONTEXT: Final = f"{OURS}context"
 """JSON: the MLflow trace and runs that the span belongs to, and the `autolog` flags that were off."""
 
+_OF_CONTEXTS: Final = tuple(field.name for field in fields(TraceContext))
+_UPDATES: Final = frozenset({"update", "span_update"})
+"""Fields of a `TraceContext` that are dataclasses."""
+_compact: Final = json.JSONEncoder(separators=(",", ":")).encode
 _PAIRS: Final = ("tags", "metadata")
 """Fields of a `TraceUpdate` that are tuples, which JSON does not have."""
 
 
 def route_attributes(route: Route) -> Mapping[str, str]:
     """Return the destination, the context and the options that are not the default."""
-    where, flags = route.destination, asdict(route.options)
-    context = {name: value for name, value in asdict(route.context).items() if value is not None and value is not False}
-    context |= {"kind": route.context.kind.value, "off": [name for name in _usually(on=True) if not flags[name]]}
-    if chosen := [name for name in _usually(on=False) if flags[name]]:
-        context["on"] = chosen
-    found = {TRACKING_URI: storable_uri(where.tracking_uri), CONTEXT: json.dumps(context, separators=(",", ":"))}
+    where, (off, on) = route.destination, _unusual(route.options)
+    context: dict[str, object] = {}
+    for name in _OF_CONTEXTS:  # not by `asdict`, which copies each value: every trace has a context
+        value = getattr(route.context, name)
+        if value is not None and value is not False:
+            context[name] = asdict(value) if name in _UPDATES else value
+    context |= {"kind": route.context.kind.value, "off": off}
+    if on:
+        context["on"] = on
+    found = {TRACKING_URI: storable_uri(where.tracking_uri), CONTEXT: _compact(context)}
     if where.experiment.id is not None:
         found[EXPERIMENT_ID] = where.experiment.id
     if where.experiment.name is not None:
@@ -55,9 +64,12 @@ def route_attributes(route: Route) -> Mapping[str, str]:
     return found
 
 
-def _usually(*, on: bool) -> list[str]:
-    """Return the names of the options with that default."""
-    return [option.name for option in fields(Options) if option.default is on]
+@lru_cache(maxsize=64)  # a process has few
+def _unusual(options: Options) -> tuple[Sequence[str], Sequence[str]]:
+    """Return the names of the options that are off, and that are on, unlike their defaults."""
+    names = [option.name for option in fields(Options) if getattr(options, option.name) is not option.default]
+    on = {name for name in names if getattr(options, name)}
+    return [name for name in names if name not in on], [name for name in names if name in on]
 
 
 def parsed_route(resource: Attributes) -> Route:

@@ -27,6 +27,8 @@ END: Final = f"{OURS}end"
 
 _KINDS: Final = ("INTERNAL", "SERVER", "CLIENT", "PRODUCER", "CONSUMER")
 _ERROR: Final = 2
+_compact: Final = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
+"""`json.dumps` creates an encoder for each text."""
 _NOT_FINITE: Final = {"inf": "Infinity", "-inf": "-Infinity", "nan": "NaN"}
 
 
@@ -58,10 +60,6 @@ def _line(resource: str, scopes: list[dict[str, Any]]) -> str:
 
 def _resource_text(resource: Attributes) -> str:
     return f'"resource":{_compact({"attributes": _attributes(resource)})}'
-
-
-def _compact(value: object) -> str:
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
 
 
 def _span(span: SpanRecord) -> dict[str, Any]:
