@@ -30,6 +30,8 @@ its spooled ones, have already fit in its memory.
 MAX_FOREIGN_TEXT: Final = 64 * 1024 * 1024
 """Maximum bytes of a text from an untrusted sender."""
 
+_REFERENCE: Final = '{"$payload"'
+"""Start of the text in place of a payload."""
 _GZIP: Final = 16 + zlib.MAX_WBITS
 
 
@@ -67,7 +69,11 @@ class PayloadShelf:
 
     def resolve(self, span: SpanRecord) -> SpanRecord:
         """Return the span with its payloads in place; an incomplete one is omitted and logged."""
-        references = {name: found for name, value in span.attributes.items() if (found := _reference(value))}
+        references = {
+            name: found
+            for name, value in span.attributes.items()
+            if isinstance(value, str) and value.startswith(_REFERENCE) and (found := _reference(value))
+        }
         if not references:
             return span
         attributes: dict[str, AttributeValue] = dict(span.attributes)
@@ -99,7 +105,7 @@ class PayloadShelf:
 def _reference(value: AttributeValue) -> str | None:
     """Return the digest if the attribute's text is a reference and not the payload itself."""
     # A reference has some 100 characters; a real text with the same beginning is longer or has other keys.
-    if not isinstance(value, str) or not value.startswith('{"$payload"') or len(value) > 200:  # noqa: PLR2004 - above
+    if not isinstance(value, str) or not value.startswith(_REFERENCE) or len(value) > 200:  # noqa: PLR2004 - above
         return None
     try:
         found: Any = json.loads(value)

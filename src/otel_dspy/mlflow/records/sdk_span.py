@@ -9,7 +9,7 @@ from opentelemetry.trace import StatusCode, format_span_id, format_trace_id
 from otel_dspy.mlflow.records.span import SpanLink, SpanRecord
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from opentelemetry.sdk.resources import Resource
     from opentelemetry.sdk.trace import ReadableSpan
@@ -51,6 +51,7 @@ def span_record(span: ReadableSpan) -> SpanRecord:
 _resources: dict[int, tuple[Resource, Attributes]] = {}
 """Decoded resources by their ids: all spans of a provider share one."""
 _RESOURCES: Final = 16
+_NUL: Final = "\x00"
 
 
 def _resource(resource: Resource) -> Attributes:
@@ -64,12 +65,18 @@ def _resource(resource: Resource) -> Attributes:
 
 def storable(text: str) -> str:
     """Return the text without NUL: PostgreSQL does not accept it and would reject the whole request."""
-    return text.replace("\x00", "")
+    return text.replace(_NUL, "")
 
 
 def _plain(attributes: Mapping[str, object] | None) -> Attributes:
     # The API's type also allows maps and bytes; the contract does not, and the readers below check types.
-    return cast("Attributes", {name: _storable(value) for name, value in (attributes or {}).items()})
+    if not attributes:
+        return {}
+    # The SDK's mappings return a copy at once, and a value by a function call; most values are texts.
+    copy: Callable[[], Mapping[str, object]] | None = getattr(attributes, "copy", None)
+    given = attributes if copy is None else copy()
+    plain = {name: value.replace(_NUL, "") if type(value) is str else _storable(value) for name, value in given.items()}
+    return cast("Attributes", plain)
 
 
 def _storable(value: object) -> object:
