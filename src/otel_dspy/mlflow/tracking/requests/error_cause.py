@@ -98,3 +98,16 @@ def was_not_sent(error: BaseException) -> bool:
     That is so for each further request. An attempt that fails raises an exception of `requests`.
     """
     return not any(isinstance(link, requests.RequestException) for link in exception_chain(error))
+
+
+def too_large_text(size: int) -> str:
+    """Return why a request was rejected for its size, and what to do.
+
+    Args:
+        size: its bytes; 0 if they are unknown.
+    """
+    found = f"a request of {size:,} bytes" if size else "a request"
+    return (
+        f"{found} exceeds the limit of MLflow or of a proxy before it, which does not state it (status 413): raise the "
+        "limit, as with client_max_body_size of nginx"
+    )

@@ -15,6 +15,7 @@ from contextlib import contextmanager, nullcontext, suppress
 from typing import TYPE_CHECKING, Any, Final
 
 import wrapt
+from requests import codes
 
 from otel_dspy.mlflow.tracking.requests import connection_pool, databricks, quick_acknowledgments
 from otel_dspy.mlflow.tracking.requests.error_body import is_mlflow_error
@@ -45,6 +46,7 @@ class _Thread(threading.local):
     connect_timeout: float = FIRST_CONNECT_TIMEOUT
     status: int | None = None
     foreign: bool = False
+    too_large: int | None = None
     retry_after: float | None = None
     first_read_timeout: float | None = None
     awaited: Callable[[], AbstractContextManager[None]] = nullcontext
@@ -74,6 +76,7 @@ def no_retries(failures: int, awaited: Callable[[], AbstractContextManager[None]
     _thread.ours = True
     _thread.status = _thread.retry_after = None
     _thread.foreign = False
+    _thread.too_large = None
     _thread.awaited = awaited
     _thread.connect_timeout = min(FIRST_CONNECT_TIMEOUT * 2 ** min(failures, 8), LONGEST_CONNECT_TIMEOUT)
     try:
@@ -107,6 +110,11 @@ def is_foreign() -> bool:
     A proxy sent it, or MLflow's server for a path that it does not have. Not for a request that is too large.
     """
     return _thread.foreign
+
+
+def too_large() -> int | None:
+    """Return the bytes of a request that the last response has rejected as too large; None for another response."""
+    return _thread.too_large
 
 
 def retry_after() -> float | None:
@@ -144,6 +152,7 @@ def _once(wrapped: Callable[..., Any], _instance: object, args: tuple[Any, ...],
     # An operation may send several requests: its exception is about the last.
     _thread.status = _thread.retry_after = None
     _thread.foreign = False
+    _thread.too_large = None
     with _thread.awaited():
         answer = wrapped(*args[len(names) :], **given)
     _thread.first_read_timeout = None
@@ -151,6 +160,7 @@ def _once(wrapped: Callable[..., Any], _instance: object, args: tuple[Any, ...],
     if isinstance(status, int) and status >= 400:  # noqa: PLR2004 - client and server errors
         _thread.status = status
         _thread.foreign = status not in _TOO_LARGE and not is_mlflow_error(str(getattr(answer, "text", "")))
+        _thread.too_large = _size_of_request(answer) if status == codes["request_entity_too_large"] else None
         seconds = retry_after_seconds(getattr(answer, "headers", None))
         _thread.retry_after = min(seconds, MAX_RETRY_AFTER) if seconds is not None else None
     return answer
@@ -162,3 +172,8 @@ def _read_timeout(given: object) -> float:
         return seconds
     first = _thread.first_read_timeout
     return min(seconds, READ_TIMEOUT if first is None else first)
+
+
+def _size_of_request(answer: object) -> int:
+    body: object = getattr(getattr(answer, "request", None), "body", None)
+    return len(body) if isinstance(body, bytes | str) else 0

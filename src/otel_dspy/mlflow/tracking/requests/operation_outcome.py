@@ -27,7 +27,7 @@ class Result(Generic[Value]):
         outcome: whether it succeeded.
         value: what the operation returned; None unless it is done.
         unusable_run: the run accepts no further data, so that no part of the operation would be accepted either.
-        divisible: whether parts of an operation that failed may succeed.
+        divisible: whether parts of an operation that failed, or was rejected for its size, may succeed.
     """
 
     outcome: Outcome

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from otel_dspy.mlflow.tracking.requests import http_policy, workspaces
 from otel_dspy.mlflow.tracking.requests.answer_monitor import AnswerMonitor
-from otel_dspy.mlflow.tracking.requests.error_cause import message_of
+from otel_dspy.mlflow.tracking.requests.error_cause import message_of, too_large_text
 from otel_dspy.mlflow.tracking.requests.error_classification import ArtifactStoreError, ErrorClass, classify
 from otel_dspy.mlflow.tracking.requests.failure_counts import FailureCounts
 from otel_dspy.mlflow.tracking.requests.operation_outcome import Outcome, Result
@@ -140,7 +140,7 @@ class Retrier:
             what: name of the operation, for log messages.
             attempt: performs it; may be called repeatedly.
             divisible: whether the caller can attempt parts of it, so that fewer attempts are made of a whole that may
-                be too large.
+                be too large, and one that is rejected for its size is not logged.
 
         Returns:
             The outcome, with what `attempt` returned. `FAILED` at once if other destinations are queued and MLflow has
@@ -162,7 +162,9 @@ class Retrier:
             found = self._class_of(error, what)
             counts.add(found, answers=found is ErrorClass.ENDED and self._server_answers())
             again = counts.raced >= MAX_RETRIES or counts.ambiguous >= MAX_AMBIGUOUS
-            final = self._final(found, error, what, again=again, by_proxy=by_proxy)
+            final = self._too_large(found, what, divisible=divisible) or self._final(
+                found, error, what, again=again, by_proxy=by_proxy
+            )
             if final is not None:
                 return final
             apart = isinstance(error, ArtifactStoreError) and self._server_answers()
@@ -207,6 +209,14 @@ class Retrier:
             self._log.warn_once(what, f"rejected {what}: {message_of(error)}")
             return Result(Outcome.REJECTED)
         return None
+
+    def _too_large(self, found: ErrorClass, what: str, *, divisible: bool) -> Result[Any] | None:
+        size = http_policy.too_large()
+        if size is None or found is not ErrorClass.REJECTED:
+            return None
+        if not divisible:
+            self._log.warn_once(what, f"rejected {what}: {too_large_text(size)}")
+        return Result(Outcome.REJECTED, divisible=divisible)
 
     def _is_final(self, found: ErrorClass) -> bool:
         # With several clients, spans of a deleted experiment or run would be sent again forever.

@@ -14,7 +14,8 @@ if TYPE_CHECKING:
 
 MAX_REJECTED: Final = 32
 """Maximum requests with spans of one trace that are rejected or too large before the rest of it is given up. Finding
-one such span among a thousand takes ten.
+one such span among a thousand takes ten. Requests that were rejected for their size do not count: all parts of
+these may be accepted.
 """
 
 
@@ -35,7 +36,7 @@ def send_trace(attempts: Retrier, spans: list[LogSpan], send: Callable[[list[Log
         result = attempts.run("spans", lambda some=some: send(some), divisible=len(some) > 1)
         outcome = result.outcome
         splits = outcome is Outcome.REJECTED or result.divisible
-        rejected += splits
+        rejected += splits and not (outcome is Outcome.REJECTED and result.divisible)
         if splits and len(some) > 1 and rejected < MAX_REJECTED:
             middle = len(some) // 2
             waiting += [some[middle:], some[:middle]]
