@@ -170,8 +170,9 @@ class Intake:
                 content = await body()
             waiting = request(content)
             rejected = await loop.run_in_executor(self._readers, waiting.check)
-            if waiting.incomplete is not None:
-                self._dropped_warning.span_received(*waiting.incomplete)
+            for span, dropped in waiting.incomplete.values():
+                self._dropped_warning.span_received(span, dropped)
+            waiting.incomplete.clear()  # it may wait in the queue for long
             return waiting, rejected
         finally:
             self._reading.release()

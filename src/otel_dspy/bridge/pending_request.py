@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from otel_dspy.bridge.parsed_spans import SpanMemory
+from otel_dspy.mlflow.dropped_attributes_warning import MOST_SERVICES, service_of
 from otel_dspy.otlp_requests.json_spans import spans_in_json
 from otel_dspy.otlp_requests.protobuf_spans import BadSpanError, spans_in_protobuf
 from otel_dspy.otlp_requests.span_route import UnusableError, is_ours, routed
@@ -37,8 +38,8 @@ class PendingRequest:
         workspace: value of the workspace header.
         experiments: routes spans to experiments.
         count: number of valid spans, set by `check`.
-        incomplete: the first span of otel-dspy that lost attributes to limits of the program's tracer provider, with
-            their number; set by `check`.
+        incomplete: of each service the first span of otel-dspy that lost attributes to limits of the program's tracer
+            provider, with their number; set by `check`, for at most as many services as the bridge warns of.
     """
 
     body: bytes
@@ -47,7 +48,9 @@ class PendingRequest:
     workspace: str | None
     experiments: ExperimentRouter
     count: int = field(default=0, init=False)
-    incomplete: tuple[SpanRecord, int] | None = field(default=None, init=False, repr=False, compare=False)
+    incomplete: dict[str, tuple[SpanRecord, int]] = field(
+        default_factory=dict[str, "tuple[SpanRecord, int]"], init=False, repr=False, compare=False
+    )
     _parsed: ParsedSpans | None = field(default=None, init=False, repr=False, compare=False)
 
     @property
@@ -63,9 +66,9 @@ class PendingRequest:
             TooLargeError: the request has too many spans.
         """
         rejected: Counter[str] = Counter()
-        self.count = 0
+        self.count, self.incomplete = 0, {}
         parsed = span_memory.reserved(len(self.body))
-        for found in self._read():
+        for found in self._read(self.incomplete):
             if isinstance(found, str):
                 rejected[found] += 1
                 continue
@@ -89,7 +92,7 @@ class PendingRequest:
             if not isinstance(found, str):
                 yield found
 
-    def _read(self) -> Iterator[RoutedSpan | str]:
+    def _read(self, incomplete: dict[str, tuple[SpanRecord, int]] | None = None) -> Iterator[RoutedSpan | str]:
         resource: Attributes | None = None
         where: Destination | None = None
         for received in (spans_in_json if self.json else spans_in_protobuf)(self.body):
@@ -100,8 +103,13 @@ class PendingRequest:
                 if where is None or received.span.resource is not resource:
                     where, resource = None, received.span.resource
                     where = self.experiments.destination(resource, self.experiment, self.workspace)
-                if received.dropped_attributes and self.incomplete is None and is_ours(received.span):
-                    self.incomplete = received.span, received.dropped_attributes
+                if incomplete is not None and received.dropped_attributes:
+                    _note(received.span, received.dropped_attributes, incomplete)
                 yield routed(received, where)
             except UnusableError as error:
                 yield str(error)
+
+
+def _note(span: SpanRecord, dropped: int, incomplete: dict[str, tuple[SpanRecord, int]]) -> None:
+    if is_ours(span) and len(incomplete) < MOST_SERVICES:
+        incomplete.setdefault(service_of(span), (span, dropped))

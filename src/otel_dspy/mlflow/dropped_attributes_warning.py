@@ -16,7 +16,7 @@ _DROPPED: Final = (
     "be incomplete or missing. Set OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT or SpanLimits(max_span_attributes=...) to 128 or "
     "more, and to more than the span has (%d); further spans are not logged"
 )
-_MOST_SERVICES: Final = 100
+MOST_SERVICES: Final = 100
 """Services that one bridge warns of: each process may have a name of its own."""
 
 
@@ -39,9 +39,14 @@ class DroppedAttributesWarning:
             span: a span of otel-dspy.
             dropped: number of its attributes that were dropped, at least 1.
         """
-        service = str(span.resource.get("service.name", "unknown"))
-        if service not in self._warned and len(self._warned) < _MOST_SERVICES:
+        service = service_of(span)
+        if service not in self._warned and len(self._warned) < MOST_SERVICES:
             self._warned.add(service)
             _logger.warning(
                 _DROPPED, dropped, span.name, f" of the service {service!r}", dropped + len(span.attributes)
             )
+
+
+def service_of(span: SpanRecord) -> str:
+    """Return the name of the service that a received span is of; `unknown` without one."""
+    return str(span.resource.get("service.name", "unknown"))

@@ -12,7 +12,9 @@ from otel_dspy.bridge.configuration.settings import BridgeSettings
 from otel_dspy.bridge.experiment_routing import ExperimentRouter
 from otel_dspy.bridge.intake import Intake, Verdict
 from otel_dspy.bridge.metrics import Metrics
+from otel_dspy.bridge.pending_request import PendingRequest
 from otel_dspy.bridge.request_writer import RequestWriter
+from otel_dspy.mlflow.dropped_attributes_warning import MOST_SERVICES
 from otel_dspy.otlp_requests import protobuf_spans as otlp
 from tests.support.otlp_json import as_json
 
@@ -77,6 +79,36 @@ async def test_a_request_without_room_is_for_later(writer: RequestWriter) -> Non
     )
     assert b'otel_dspy_bridge_refused_spans_total{reason="no room"} 1.0' in metrics.text()
     intake.close()
+
+
+async def test_all_services_of_a_request_whose_spans_lost_attributes_are_named(
+    writer: RequestWriter, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A Collector puts several in one request; as many as the bridge warns of, and their spans are not kept."""
+    request = ExportTraceServiceRequest()
+    for number in range(1, MOST_SERVICES + 6):
+        group = request.resource_spans.add()
+        group.resource.attributes.add(key="service.name").value.string_value = f"s{number}"
+        span = group.scope_spans.add(scope={"name": "otel_dspy"}).spans.add(name="work", dropped_attributes_count=3)
+        span.trace_id, span.span_id = (1).to_bytes(16, "big"), number.to_bytes(8, "big")
+        span.start_time_unix_nano = span.end_time_unix_nano = 1
+    pending = PendingRequest(
+        request.SerializeToString(), json=False, experiment="e", workspace=None,
+        experiments=ExperimentRouter(SETTINGS.tracking_uri),
+    )  # fmt: skip
+    assert not pending.check()
+    assert list(pending.incomplete) == [f"s{number}" for number in range(1, MOST_SERVICES + 1)]
+    intake = Intake(writer, ExperimentRouter(SETTINGS.tracking_uri), Metrics(writer), SETTINGS)
+
+    async def come() -> bytes:
+        return pending.body
+
+    writer.close(1.0)
+    await intake.take(come, protocol="http", json=False)
+    intake.close()
+    warned = [one for one in caplog.messages if "limits of the tracer provider" in one]
+    assert ["of the service 's1':" in warned[0], "of the service 's2':" in warned[1]] == [True, True]
+    assert len(warned) == MOST_SERVICES
 
 
 @pytest.mark.parametrize("json", [False, True])
