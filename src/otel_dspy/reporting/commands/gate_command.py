@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from otel_dspy.command_line.arguments import add_tracking_uri, given_text
 from otel_dspy.reporting.commands.read_error import command_read_error
 from otel_dspy.reporting.errors import ReportError
+from otel_dspy.reporting.gating.gate_status import EXIT_STATUS
 from otel_dspy.reporting.required_packages import check_packages
 
 if TYPE_CHECKING:
@@ -17,9 +18,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from otel_dspy.reporting.gating.checks import GateResult
-
-CANNOT_BE_JUDGED = 2
-"""Exit status; that of invalid arguments is the same."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -57,7 +55,7 @@ def run(chosen: argparse.Namespace, write_line: Callable[[str], None]) -> int:
         check_packages()
     except ReportError as error:
         print(error, file=sys.stderr)
-        return CANNOT_BE_JUDGED
+        return EXIT_STATUS["unknown"]
     # Optional packages: SciPy, MLflow, seconds.
     from otel_dspy.reporting.gating.checks import unreadable  # noqa: PLC0415 - see above
     from otel_dspy.reporting.gating.json_gate import json_text  # noqa: PLC0415 - see above
@@ -79,7 +77,7 @@ def run(chosen: argparse.Namespace, write_line: Callable[[str], None]) -> int:
             Path(path).write_text(text(result), encoding="utf-8")
         except OSError as error:
             print(f"The result could not be written: {error}", file=sys.stderr)
-            status = status or CANNOT_BE_JUDGED
+            status = status or EXIT_STATUS["unknown"]
     return status
 
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, Literal
+from typing import TYPE_CHECKING, Final
 
 from otel_dspy.formatting.counted_nouns import counted
 from otel_dspy.formatting.trial_text import error_text, score_value_text
 from otel_dspy.reporting.comparison.comparison_verdict import evidence
 from otel_dspy.reporting.comparison.run_figures import points, run_figures, run_name
 from otel_dspy.reporting.comparison.winner_comparison import compare_examples
+from otel_dspy.reporting.gating.gate_status import EXIT_STATUS
 from otel_dspy.reporting.number_text import UNOBSERVED
 
 if TYPE_CHECKING:
@@ -18,10 +19,9 @@ if TYPE_CHECKING:
     from otel_dspy.reporting.comparison.run_figures import RunFigures
     from otel_dspy.reporting.comparison.winner_comparison import ExampleComparison
     from otel_dspy.reporting.compile_result import Compile
+    from otel_dspy.reporting.gating.gate_status import Status
     from otel_dspy.reporting.statistics.significance import PairedTest
 
-Status = Literal["pass", "fail", "unknown"]
-EXIT_STATUS: Final[dict[Status, int]] = {"pass": 0, "fail": 1, "unknown": 2}
 WORDS: Final[dict[Status, str]] = {"pass": "passed", "fail": "failed", "unknown": "cannot be judged"}
 MIN_EXAMPLES: Final = 6
 """With fewer examples no result of the test is below 0.05."""
