@@ -1,4 +1,4 @@
-"""Adds the traces middleware to MLflow's FastAPI app, on the server's own store."""
+"""Adds the middleware to MLflow's FastAPI app, on the server's own store."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ from otel_dspy.mlflow.tracking.store import server_artifacts
 from otel_dspy.mlflow_server_app import base_app
 from otel_dspy.mlflow_server_app.request_experiment_routing import RequestExperimentRouter
 from otel_dspy.mlflow_server_app.requirements import wants_authentication
+from otel_dspy.mlflow_server_app.trace_batch_middleware import TraceBatchMiddleware
 from otel_dspy.mlflow_server_app.traces_middleware import TracesMiddleware
 from otel_dspy.mlflow_server_app.unsupported_error import UnsupportedServerError
 
@@ -66,14 +67,12 @@ def install(app: Starlette, environment: Mapping[str, str]) -> None:
     except BridgeSettingError as error:
         raise UnsupportedServerError(str(error)) from error
     experiments = RequestExperimentRouter(wanted.tracking_uri, wanted.experiment, wanted.experiment_by_service)
-    app.user_middleware.append(
+    limit = wanted.max_request_bytes
+    app.user_middleware += (
+        Middleware(TraceBatchMiddleware, path=path, tracking_uri=wanted.tracking_uri, limit=limit),
         Middleware(
-            TracesMiddleware,
-            path=path,
-            intake=_lazily(wanted, experiments),
-            experiments=experiments,
-            limit=wanted.max_request_bytes,
-        )
+            TracesMiddleware, path=path, intake=_lazily(wanted, experiments), experiments=experiments, limit=limit
+        ),
     )
 
 

@@ -1,11 +1,11 @@
-"""Body of an ASGI request, read once and replayed to MLflow's endpoint."""
+"""ASGI requests to MLflow's endpoint: which they are, and their body, read once and replayed."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from starlette.types import Message, Receive
+    from starlette.types import Message, Receive, Scope
 
 
 class ReceivedBody:
@@ -47,3 +47,15 @@ class ReceivedBody:
             return message if message is not None else await self._receive()
 
         return receive
+
+
+def is_post(scope: Scope, path: str) -> bool:
+    """Whether a request is a POST to a path, without the prefix of `uvicorn --root-path`.
+
+    Args:
+        scope: ASGI scope.
+        path: the path.
+    """
+    if scope["type"] != "http" or scope["method"] != "POST":
+        return False
+    return str(scope["path"]).removeprefix(scope.get("root_path", "")) == path

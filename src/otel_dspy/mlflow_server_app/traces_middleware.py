@@ -22,7 +22,7 @@ from otel_dspy.bridge.intake import Verdict
 from otel_dspy.bridge.servers import http_responses
 from otel_dspy.mlflow.tracking.requests import workspaces
 from otel_dspy.mlflow_server_app import mlflow_ingest, split_request
-from otel_dspy.mlflow_server_app.request_body import ReceivedBody
+from otel_dspy.mlflow_server_app.request_body import ReceivedBody, is_post
 from otel_dspy.otlp_requests.protobuf_spans import TooLargeError, parsed_request, resource_attributes
 from otel_dspy.runtime.bounded_dict import BoundedDict
 
@@ -73,7 +73,7 @@ class TracesMiddleware:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle a request."""
-        if scope["type"] != "http" or scope["method"] != "POST" or _path(scope) != self._path:
+        if not is_post(scope, self._path):
             await self._app(scope, receive, send)
             return
         body = await ReceivedBody.read(receive)
@@ -141,11 +141,6 @@ class TracesMiddleware:
             return None
         resource = resource_attributes(parsed_request(rest).resource_spans[0].resource)
         return await asyncio.to_thread(self._experiments.named_id, resource)
-
-
-def _path(scope: Scope) -> str:
-    """Return the path of a request, without the prefix of `uvicorn --root-path`."""
-    return str(scope["path"]).removeprefix(scope.get("root_path", ""))
 
 
 def _without_unmapped(answer: Answer) -> Answer:

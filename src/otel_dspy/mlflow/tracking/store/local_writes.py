@@ -34,11 +34,13 @@ class LocalRequests:
     Attributes:
         limit: number of writes at the same time.
         overlaps: whether there may be several.
+        batched: None: all writes are to the store itself.
         transactions: positions of those writes of the last `send` that were committed together.
     """
 
     limit: Final = 1
     overlaps: Final = False
+    batched: Final = None
 
     def __init__(
         self,
@@ -65,6 +67,9 @@ class LocalRequests:
         self._gate = ForkGate()
         self._apart_until: float | None = None
         self.transactions: list[range] = []
+
+    def prepare(self, infos: int) -> None:
+        """Do nothing: a local store needs no preparation."""
 
     def send(self, requests: Sequence[Request]) -> list[bool | None]:
         """Attempt writes until one fails; return for each whether it was accepted, None if it was not attempted.

@@ -124,7 +124,11 @@ class TraceBatch:
 
     def is_new(self, info: LogTrace) -> bool:
         """Whether neither an info nor spans of the trace were sent before, as far as that is remembered."""
-        return info.trace_id not in self._started and info.trace_id not in self._sent
+        return not self.has_sent(info.trace_id)
+
+    def has_sent(self, trace_id: str) -> bool:
+        """Whether an info or spans of the trace were sent before, as far as that is remembered."""
+        return trace_id in self._started or trace_id in self._sent
 
     def info_sent(self, info: LogTrace) -> None:
         """Record that the trace info was sent."""

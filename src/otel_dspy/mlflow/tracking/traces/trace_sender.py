@@ -6,10 +6,10 @@ import time
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
-from otel_dspy.mlflow.tracking.requests.concurrent_requests import ConcurrentRequests
 from otel_dspy.mlflow.tracking.requests.operation_outcome import Outcome
 from otel_dspy.mlflow.tracking.store.local_writes import LocalRequests
 from otel_dspy.mlflow.tracking.store.traces import trace_sums
+from otel_dspy.mlflow.tracking.traces.server_requests import ServerRequests
 from otel_dspy.mlflow.tracking.traces.shared_traces import SharedTraces
 from otel_dspy.mlflow.tracking.traces.trace_batches import POSTPONED, TraceBatch
 from otel_dspy.mlflow.tracking.traces.trace_requests import at_once, whole
@@ -48,14 +48,12 @@ class TraceSender:
         self._oldest: float | None = None
         self._postpone = False
         where = writer.connection.destination
-        self._together: ConcurrentRequests | LocalRequests = (
-            ConcurrentRequests(
-                where.tracking_uri, where.workspace, self._is_stopped, awaited=writer.attempts.retrier.awaited
-            )
+        self._together: ServerRequests | LocalRequests = (
+            ServerRequests(writer.connection, self._is_stopped, self._batch.has_sent, writer.attempts.retrier.awaited)
             if is_server(where.tracking_uri)
             else LocalRequests(where.tracking_uri, where.workspace, self._is_stopped, writer.connection.store)
         )
-        self._writes = TraceWrites(writer, self._batch, overlaps=self._together.overlaps)
+        self._writes = TraceWrites(writer, self._batch, self._together)
         self._shared = SharedTraces(writer, self._writes.write_sums)
 
     @property
@@ -120,6 +118,8 @@ class TraceSender:
         """
         self._postpone = postpone
         if not self._is_postponed():
+            if self._writes.takes_single_requests():
+                self._together.prepare(len(self._batch.infos))
             self._find_runs()
         waiting = self._writes.requests()
         while waiting:

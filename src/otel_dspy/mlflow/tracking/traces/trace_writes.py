@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from otel_dspy.mlflow.mapping.trace_operations import LogSpan, LogTrace
+    from otel_dspy.mlflow.tracking.store.local_writes import LocalRequests
+    from otel_dspy.mlflow.tracking.store.traces.trace_store import TraceStore
+    from otel_dspy.mlflow.tracking.traces.server_requests import ServerRequests
     from otel_dspy.mlflow.tracking.traces.trace_batches import TraceBatch
     from otel_dspy.mlflow.tracking.writers.writer_strategy import WriterStrategy
 
@@ -22,17 +25,17 @@ if TYPE_CHECKING:
 class TraceWrites:
     """Writes of one experiment's traces."""
 
-    def __init__(self, writer: WriterStrategy, batch: TraceBatch, *, overlaps: bool) -> None:
+    def __init__(self, writer: WriterStrategy, batch: TraceBatch, together: ServerRequests | LocalRequests) -> None:
         """Create the writes.
 
         Args:
             writer: the experiment.
             batch: what is to be written.
-            overlaps: whether several requests are sent at the same time.
+            together: what sends several of them.
         """
         self._writer = writer
         self._batch = batch
-        self._overlaps = overlaps
+        self._together = together
         self._sums: dict[str, Mapping[str, str]] = {}
         """Sums that were sent to a server with infos of traces without spans, and of spans sent after them."""
 
@@ -54,12 +57,12 @@ class TraceWrites:
         """
         new, started = self._batch.new_and_started()
         spans_of: dict[str, list[LogSpan]] = {}
-        if capabilities.SUMS_IN_INFOS and (self._writer.shared or not self._overlaps):
+        if capabilities.SUMS_IN_INFOS and (self._writer.shared or not self._together.overlaps):
             for span in self._batch.spans:
                 spans_of.setdefault(span.trace_id, []).append(span)
         infos = {info.trace_id: self._info_request(info, spans_of.get(info.trace_id, ())) for info in new}
         found = [infos.pop(info.trace_id) for info in new if not self._joins_others(info)]
-        for spans in self._batch.requests(None if self._overlaps else MOST_SPANS):
+        for spans in self._batch.requests(None if self._together.overlaps else MOST_SPANS):
             traces = {span.trace_id: None for span in spans}
             found += [infos.pop(trace_id) for trace_id in traces if trace_id in infos]
             found.append(
@@ -85,7 +88,7 @@ class TraceWrites:
 
         return TraceRequest(
             traces=frozenset({trace_id}),
-            once=lambda: write if self.takes_single_requests() else None,
+            once=lambda: write if self.takes_single_requests() and self._together.batched is None else None,
             send=send,
             sent=lambda: self._batch.tags_sent(trace_id),
             of_info=False,
@@ -106,11 +109,12 @@ class TraceWrites:
         return self._writer.connection.opened and retrier.failing_since is None and not retrier.stopped
 
     def _joins_others(self, info: LogTrace) -> bool:
-        """Whether an info may be sent at the same time as others, or in a transaction with them.
+        """Whether an info may be sent with others.
 
         A local store cannot have an info that exists in a transaction with others.
         """
-        possible = self._overlaps or self._batch.is_new(info)
+        batched = self._together.batched is not None
+        possible = batched or self._together.overlaps or self._batch.is_new(info)
         return possible and self._writer.metadata_alone(info) is not None
 
     def _info_once(self, info: LogTrace, spans: Sequence[LogSpan]) -> Callable[[], None] | None:
@@ -123,11 +127,11 @@ class TraceWrites:
             return None
         sums = trace_sums.sums_of(distinct(spans)) if self._batch.is_new(info) else trace_sums.NewSums()
         metadata = {**sums.metadata, **(writer.metadata_alone(info) or {})}
-        store, experiment_id = writer.connection.store(), writer.connection.experiment_id()
+        traces, experiment_id = self._traces(), writer.connection.experiment_id()
 
         def write() -> None:
-            without_spans = store.traces.start_trace(experiment_id, info, run.run_id if run else None, metadata)
-            if sums.whole and without_spans and writer.shared and self._overlaps:
+            without_spans = traces.start_trace(experiment_id, info, run.run_id if run else None, metadata)
+            if sums.whole and without_spans and writer.shared and self._together.overlaps:
                 self._sums[info.trace_id] = sums.metadata
 
         return write
@@ -135,9 +139,11 @@ class TraceWrites:
     def _spans_once(self, spans: list[LogSpan]) -> Callable[[], None] | None:
         if not self.takes_single_requests():
             return None
-        connection = self._writer.connection
-        store, experiment_id = connection.store(), connection.experiment_id()
-        return lambda: store.traces.log_spans(experiment_id, distinct(spans))
+        traces, experiment_id = self._traces(), self._writer.connection.experiment_id()
+        return lambda: traces.log_spans(experiment_id, distinct(spans))
+
+    def _traces(self) -> TraceStore:
+        return self._together.batched or self._writer.connection.store().traces
 
     def _send_info(self, info: LogTrace) -> None:
         self.forget_sums(info.trace_id)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, cast
 
 from mlflow.store.entities import PagedList
+from mlflow.utils import rest_utils
 from mlflow.utils import uri as mlflow_uri
 
 from otel_dspy.mlflow.mapping.naming import KILLED_REASON
@@ -12,7 +14,7 @@ from otel_dspy.mlflow.tracking.requests.ignored_error import IgnoredError
 from otel_dspy.mlflow.tracking.store import capabilities
 from otel_dspy.mlflow.tracking.store.paging import every_page
 from otel_dspy.mlflow.tracking.store.store_transaction import adding, spans_of
-from otel_dspy.mlflow.tracking.store.traces import encoded_attributes
+from otel_dspy.mlflow.tracking.store.traces import encoded_attributes, trace_batch
 from otel_dspy.mlflow.tracking.store.traces.mlflow_span import mlflow_span
 from otel_dspy.mlflow.tracking.store.traces.prices import NO_PRICE
 from otel_dspy.mlflow.tracking.store.traces.trace_corrections import TraceCorrections
@@ -24,9 +26,10 @@ if TYPE_CHECKING or (capabilities.MODELS and capabilities.TRACES):
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
-    from mlflow.entities import TraceInfo
+    from mlflow.entities import Span, TraceInfo
 
     from otel_dspy.mlflow.mapping.trace_operations import LogSpan, LogTrace
+    from otel_dspy.mlflow.tracking.store.traces.trace_batch import BatchAnswer
 
 _TAKES_WHOLE_INFOS = ("tried to blank-out primary key", "assessments.trace_id")
 """Errors of MLflow 3.6 and 3.10 for a trace info without a tag, metadata or an assessment that the trace has."""
@@ -56,7 +59,17 @@ class TraceStore:
         Returns:
             Whether the store has no spans of the trace, according to its answer.
         """
-        info = trace_entities.trace_info(experiment_id, trace, run_id, metadata or {})
+        return self.write_info(trace_entities.trace_info(experiment_id, trace, run_id, metadata or {}))
+
+    def write_info(self, info: TraceInfo) -> bool:
+        """Log a trace's info as `start_trace` does.
+
+        Args:
+            info: MLflow's entity.
+
+        Returns:
+            Whether the store has no spans of the trace, according to its answer.
+        """
         try:
             with adding(self._store):
                 answer = self._store.start_trace(info)
@@ -65,7 +78,7 @@ class TraceStore:
                 raise
             self._store.start_trace(trace_entities.whole(info, self._store.get_trace_info(info.trace_id)))
             return False
-        if trace.state is not None and KILLED_REASON in getattr(answer, "tags", {}):
+        if info.state != "IN_PROGRESS" and KILLED_REASON in getattr(answer, "tags", {}):
             self._remove_tag(info.trace_id, KILLED_REASON)  # its actual end has been recorded after all
         return _SPANS_LOCATION not in getattr(answer, "tags", {_SPANS_LOCATION: ""})
 
@@ -85,9 +98,7 @@ class TraceStore:
         try:
             with unpriced(models | {model + NO_PRICE for model in models}):
                 encoded_attributes.install()
-                converted = [mlflow_span(span) for span in logged]
-                with spans_of(self._store, {span.trace_id for span in converted}):
-                    self._store.log_spans(experiment_id, converted)
+                self.write_spans(experiment_id, [mlflow_span(span) for span in logged])
         except NotImplementedError:
             # MLflow requests the server's version once, and caches a failure forever.
             version: Any = getattr(self._store, "_get_server_version", None)
@@ -96,6 +107,37 @@ class TraceStore:
             # In a missing workspace the version request fails too; this request returns the reason.
             self._store.get_experiment(experiment_id)
             raise
+
+    def write_spans(self, experiment_id: str, spans: Sequence[Span]) -> None:
+        """Log spans as `log_spans` does.
+
+        Args:
+            experiment_id: the experiment's id.
+            spans: MLflow's entities, of one or several traces.
+        """
+        with spans_of(self._store, {span.trace_id for span in spans}):
+            self._store.log_spans(experiment_id, list(spans))
+
+    def send_batch(self, experiment_id: str, body: bytes, writes: int) -> BatchAnswer | None:
+        """Send a trace batch to the server.
+
+        Args:
+            experiment_id: the experiment's id.
+            body: encoded writes.
+            writes: their number.
+
+        Returns:
+            What was written; None if the server takes no batches.
+        """
+        headers = {"Content-Type": trace_batch.MEDIA_TYPE, trace_batch.EXPERIMENT_HEADER: experiment_id}
+        response: Any = cast("Any", rest_utils).http_request(
+            host_creds=self._store.get_host_creds(),
+            endpoint=trace_batch.PATH,
+            method="POST",
+            data=body,
+            extra_headers=headers,
+        )
+        return trace_batch.answer(response.content, writes) if response.status_code == HTTPStatus.OK else None
 
     def trace_artifact_uri(self, experiment_id: str, trace_id: str) -> str:
         """Return the artifact URI that MLflow's stores give a trace.

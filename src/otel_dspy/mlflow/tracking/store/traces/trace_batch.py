@@ -1,0 +1,127 @@
+"""Trace batch: trace infos and spans that a delivery sends to `mlflow server --app-name otel-dspy` in one request.
+
+MLflow's API takes one trace info in a request. The body is an OTLP request, each of whose `ResourceSpans` is a write: a
+trace info, as a resource attribute with MLflow's own message, or spans as MLflow's client sends them. Its media type is
+none that MLflow's endpoint accepts, so that a server without the app rejects it.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final, cast
+
+from google.protobuf.message import DecodeError
+from mlflow.entities import Span, TraceInfo
+from mlflow.protos.service_pb2 import TraceInfoV3
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from google.protobuf.message import Message
+
+MEDIA_TYPE: Final = "application/x-otel-dspy-trace-batch"
+PATH: Final = "/v1/traces"
+"""MLflow's OTLP endpoint: its permissions apply to a trace batch as well."""
+EXPERIMENT_HEADER: Final = "x-mlflow-experiment-id"
+_INFO: Final = "trace_info"
+_EXISTS: Final = "trace_exists"
+_ACCEPTED: Final = "accepted"
+_TRANSACTIONS: Final = "transactions"
+
+
+@dataclass(frozen=True, slots=True)
+class InfoWrite:
+    """A trace info.
+
+    Attributes:
+        info: MLflow's entity, with assessments.
+        exists: whether something of the trace was written before, so that the info is merged.
+    """
+
+    info: TraceInfo
+    exists: bool
+
+
+@dataclass(frozen=True, slots=True)
+class SpansWrite:
+    """Spans of one or several traces.
+
+    Attributes:
+        spans: MLflow's entities.
+    """
+
+    spans: Sequence[Span]
+
+
+@dataclass(frozen=True, slots=True)
+class BatchAnswer:
+    """What the server app has written of a batch.
+
+    Attributes:
+        accepted: for each write whether it was accepted, None if it was not attempted.
+        transactions: positions of writes that were committed together.
+    """
+
+    accepted: list[bool | None]
+    transactions: list[range]
+
+    def encoded(self) -> bytes:
+        """Return the body of the response."""
+        ranges = [[one.start, one.stop] for one in self.transactions]
+        return json.dumps({_ACCEPTED: self.accepted, _TRANSACTIONS: ranges}).encode()
+
+
+def encoded(write: InfoWrite | SpansWrite) -> bytes:
+    """Encode a write. Bodies of several writes are concatenated."""
+    request: Any = ExportTraceServiceRequest()
+    group = request.resource_spans.add()
+    if isinstance(write, InfoWrite):
+        message = cast("Message", cast("Any", write.info).to_proto())
+        group.resource.attributes.add(key=_INFO).value.bytes_value = message.SerializeToString()
+        group.resource.attributes.add(key=_EXISTS).value.bool_value = write.exists
+    else:
+        group.scope_spans.add().spans.extend(span.to_otel_proto() for span in cast("Any", write.spans))
+    return request.SerializeToString()
+
+
+def decoded(body: bytes) -> Iterator[InfoWrite | SpansWrite]:
+    """Yield the writes of a body.
+
+    Args:
+        body: concatenated writes, not compressed.
+
+    Raises:
+        ValueError: the body, a trace info or a span is invalid.
+        MlflowException: MLflow rejects a trace info or a span.
+    """
+    try:
+        request = ExportTraceServiceRequest.FromString(body)
+        for group in request.resource_spans:
+            attributes = {entry.key: entry.value for entry in group.resource.attributes}
+            if _INFO in attributes:
+                message = TraceInfoV3.FromString(attributes[_INFO].bytes_value)
+                info: TraceInfo = cast("Any", TraceInfo).from_proto(message)
+                yield InfoWrite(info, exists=_EXISTS in attributes and attributes[_EXISTS].bool_value)
+            else:
+                spans = (span for scope in group.scope_spans for span in scope.spans)
+                yield SpansWrite([cast("Any", Span).from_otel_proto(span) for span in spans])
+    except (AttributeError, DecodeError, KeyError, TypeError) as error:
+        raise ValueError(str(error)) from error
+
+
+def answer(body: bytes, writes: int) -> BatchAnswer | None:
+    """Return the answer in a response; None if the body is none to so many writes.
+
+    Args:
+        body: the body of a response.
+        writes: number of writes in the request.
+    """
+    try:
+        found: Any = json.loads(body)
+        accepted = [None if one is None else bool(one) for one in found[_ACCEPTED]]
+        transactions = [range(int(start), int(stop)) for start, stop in found[_TRANSACTIONS]]
+    except (KeyError, TypeError, ValueError):
+        return None
+    return BatchAnswer(accepted, transactions) if len(accepted) == writes else None

@@ -1,0 +1,125 @@
+"""Trace batches of deliveries, written to the server's own store.
+
+A batch arrives at MLflow's OTLP endpoint, so that MLflow's permissions for the experiment in its header apply.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import itertools
+import threading
+from functools import partial
+from http import HTTPStatus
+from typing import TYPE_CHECKING
+
+from mlflow.exceptions import MlflowException
+from starlette.datastructures import Headers
+from starlette.responses import Response
+
+from otel_dspy.bridge.decompression import decompressed
+from otel_dspy.bridge.servers.http_responses import JSON
+from otel_dspy.mlflow.tracking.requests.concurrent_requests import ConcurrentRequests, Request
+from otel_dspy.mlflow.tracking.store.local_writes import LocalRequests
+from otel_dspy.mlflow.tracking.store.store import Store
+from otel_dspy.mlflow.tracking.store.traces import trace_batch
+from otel_dspy.mlflow.tracking.store.traces.trace_batch import BatchAnswer, InfoWrite, decoded
+from otel_dspy.mlflow_server_app.request_body import ReceivedBody, is_post
+from otel_dspy.otlp_requests.protobuf_spans import TooLargeError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from starlette.types import ASGIApp, Receive, Scope, Send
+
+    from otel_dspy.mlflow.tracking.store.traces.trace_batch import SpansWrite
+
+
+class TraceBatchMiddleware:
+    """Middleware between MLflow's own and `TracesMiddleware`."""
+
+    def __init__(self, app: ASGIApp, *, path: str, tracking_uri: str, limit: int) -> None:
+        """Create the middleware.
+
+        Args:
+            app: MLflow's app below it.
+            path: path of MLflow's OTLP endpoint.
+            tracking_uri: the server's own store.
+            limit: maximum size of a decompressed request in bytes.
+        """
+        self._app = app
+        self._path = path
+        self._tracking_uri = tracking_uri
+        self._limit = limit
+        self._store = functools.cache(partial(Store, tracking_uri))
+        self._writing = threading.Lock()
+        """Writes of one process follow one another: those to sqlite would wait for each other anyway."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Handle a request."""
+        if is_post(scope, self._path):
+            headers = Headers(scope=scope)
+            experiment = headers.get(trace_batch.EXPERIMENT_HEADER)
+            if experiment and headers.get("content-type") == trace_batch.MEDIA_TYPE:
+                content = (await ReceivedBody.read(receive)).content()
+                if content is not None:
+                    response = await self._response(content, headers.get("content-encoding", ""), experiment)
+                    await response(scope, receive, send)
+                return
+        await self._app(scope, receive, send)
+
+    async def _response(self, body: bytes, encoding: str, experiment_id: str) -> Response:
+        """Write a batch and return the response: 400 if the batch is invalid, 413 if it is too large.
+
+        Args:
+            body: the body as received.
+            encoding: the `Content-Encoding`.
+            experiment_id: MLflow's header, for which MLflow has checked the permissions.
+        """
+        try:
+            # In a thread, with the workspace of the request: other requests of this worker are served meanwhile.
+            answer = await asyncio.to_thread(self._written, body, encoding, experiment_id)
+        except TooLargeError as error:
+            return Response(str(error), HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
+        except (MlflowException, ValueError) as error:
+            return Response(str(error), HTTPStatus.BAD_REQUEST)
+        return Response(answer.encoded(), media_type=JSON)
+
+    def _written(self, body: bytes, encoding: str, experiment_id: str) -> BatchAnswer:
+        writes = list(decoded(decompressed(body, encoding, self._limit)))
+        for write in writes:
+            if isinstance(write, InfoWrite) and write.info.experiment_id != experiment_id:
+                raise ValueError("a trace info is of another experiment than the request")
+        accepted: list[bool | None] = []
+        transactions: list[range] = []
+        with self._writing:
+            for exists, group in itertools.groupby(writes, lambda one: isinstance(one, InfoWrite) and one.exists):
+                found = self._sent([self._request(write, experiment_id) for write in group], alone=exists)
+                start = len(accepted)
+                transactions += (range(start + one.start, start + one.stop) for one in found.transactions)
+                accepted += found.accepted
+                if not all(found.accepted):
+                    break
+        return BatchAnswer(accepted + [None] * (len(writes) - len(accepted)), transactions)
+
+    def _request(self, write: InfoWrite | SpansWrite, experiment_id: str) -> Request:
+        traces = self._store().traces
+        if isinstance(write, InfoWrite):
+            return Request(lambda: _ignored(traces.write_info(write.info)))
+        return Request(partial(traces.write_spans, experiment_id, write.spans), measured=False)
+
+    def _sent(self, requests: Sequence[Request], *, alone: bool) -> BatchAnswer:
+        """Write requests, several in a transaction unless `alone`: a transaction fails with a trace that exists."""
+        where = self._tracking_uri, None, _never
+        if alone:
+            return BatchAnswer(ConcurrentRequests(*where).send(requests), [])
+        together = LocalRequests(*where, store=self._store)
+        return BatchAnswer(together.send(requests), together.transactions)
+
+
+def _never() -> bool:
+    return False
+
+
+def _ignored(_: object) -> None:
+    """Return None, as `Request.send` does."""
