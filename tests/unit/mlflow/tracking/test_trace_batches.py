@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 import pytest
@@ -12,18 +13,23 @@ from otel_dspy.mlflow.tracking.traces import trace_batches
 from otel_dspy.mlflow.tracking.traces.trace_batches import MAX_CREATED, TraceBatch
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
 
-def batch_of(spans: Iterable[tuple[str, int]], infos: Sequence[str] = ()) -> TraceBatch:
-    """Return a batch with these infos, and a span of so many characters for each trace that is named."""
+NONE: Mapping[str, str] = MappingProxyType({})
+
+
+def batch_of(
+    spans: Iterable[tuple[str, int]], infos: Sequence[str] = (), services: Mapping[str, str] = NONE
+) -> TraceBatch:
+    """Return a batch with these infos, and a span of so many characters for each trace that is named, of its service."""
     batch = TraceBatch()
     for trace_id in infos:
         batch.add_info(LogTrace(key=trace_id, trace_id=trace_id, run=None, start_ms=1, state="OK"))
     for number, (trace_id, characters) in enumerate(spans):
         record = SpanRecord(
             name="call", kind="INTERNAL", trace_id=trace_id, span_id=f"{number:016x}", parent_id=None, start_ns=1,
-            end_ns=2, attributes={},
+            end_ns=2, attributes={}, resource={"service.name": services.get(trace_id, "one")},
         )  # fmt: skip
         attributes = {"text": "x" * characters}
         batch.add_span(LogSpan(key=str(number), trace_id=trace_id, span=record, parent_id=None, attributes=attributes))
@@ -41,6 +47,12 @@ def test_a_trace_is_in_one_request() -> None:
     assert requests(batch, 4) == ["aabb", "ccdd"]
     assert requests(batch, 5) == ["aabb", "ccdd"]
     assert requests(batch, 6) == ["aabbcc", "dd"]
+
+
+def test_traces_of_two_services_are_in_requests_of_their_own() -> None:
+    """MLflow's client sends one resource in a request, that of the first span, of which MLflow makes tags of traces."""
+    batch = batch_of([(trace, 1) for trace in "abcdabcd"], "abcd", {"b": "two", "d": "two"})
+    assert requests(batch) == ["aacc", "bbdd"]
 
 
 def test_a_trace_that_exceeds_a_request_is_divided() -> None:

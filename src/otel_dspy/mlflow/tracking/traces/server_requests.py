@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 from otel_dspy.mlflow.tracking.requests.concurrent_requests import ConcurrentRequests, Request
 from otel_dspy.mlflow.tracking.store.traces import trace_batch
-from otel_dspy.mlflow.tracking.store.traces.trace_store import TraceStore
-from otel_dspy.mlflow.tracking.traces.batch_recorder import BatchRecorder
+from otel_dspy.mlflow.tracking.traces.batched_writes import BatchedWrites
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -59,8 +58,7 @@ class ServerRequests:
         self._stopped = stopped
         self._clock = clock
         self._each = ConcurrentRequests(where.tracking_uri, where.workspace, stopped, awaited=awaited)
-        self._recorder = BatchRecorder(exists)
-        self._recorded = TraceStore(self._recorder)
+        self._batch = BatchedWrites(exists)
         self._takes_batches = False
         # MLflow's other services, such as Databricks, run no app.
         self._ask_at = -inf if where.tracking_uri.lower().startswith("http") else inf
@@ -77,9 +75,9 @@ class ServerRequests:
         return not self._takes_batches
 
     @property
-    def batched(self) -> TraceStore | None:
+    def batched(self) -> BatchedWrites | None:
         """Return what trace infos and spans have to be written to within `send`; None for MLflow's API."""
-        return self._recorded if self._takes_batches else None
+        return self._batch if self._takes_batches else None
 
     def prepare(self, infos: int) -> None:
         """Ask the server whether it takes batches, if that is unknown and worth a request.
@@ -118,9 +116,9 @@ class ServerRequests:
             except Exception:  # noqa: BLE001 - the caller attempts it alone, and reports what is wrong with it
                 break
             count += 1
-            if self._recorder.size >= MOST_BYTES:
+            if self._batch.size >= MOST_BYTES:
                 break
-        body = self._recorder.take()
+        body = self._batch.take()
         answer = self._answer(body, count) if count else None
         return answer or trace_batch.BatchAnswer([False], [])
 

@@ -9,7 +9,7 @@ from otel_dspy.mlflow.tracking.traces.merged_infos import merged
 from otel_dspy.runtime.bounded_dict import BoundedDict
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from otel_dspy.mlflow.mapping.trace_operations import LogSpan, LogTrace
 
@@ -147,7 +147,8 @@ class TraceBatch:
         """Return the spans, oldest trace first, in lists that fit in one request each.
 
         A trace is divided only where it exceeds a request: MLflow sums the tokens of a trace's first request alone, and
-        requests with spans of one trace cannot be sent at the same time.
+        requests with spans of one trace cannot be sent at the same time. Traces of several services are in requests of
+        their own: MLflow's client sends the resource of the first span for all of a request.
 
         Args:
             most: maximum number of spans in a request, if less than `MAX_SPANS`.
@@ -158,10 +159,11 @@ class TraceBatch:
             traces.setdefault(span.trace_id, []).append(span)
         found: list[list[LogSpan]] = []
         created = characters = 0
-        for trace_id, spans in traces.items():
+        for trace_id, spans in _by_resource(traces):
             new, size = not self._exists(trace_id), sum(self._sizes[id(span)] for span in spans)
             created, characters = created + new, characters + size
-            full = characters > MAX_CHARACTERS or created > MAX_CREATED
+            other = bool(found) and spans[0].span.resource != found[-1][0].span.resource
+            full = other or characters > MAX_CHARACTERS or created > MAX_CREATED
             if found and not full and len(found[-1]) + len(spans) <= most:
                 found[-1] += spans
             else:
@@ -215,6 +217,15 @@ class TraceBatch:
 
 def _characters(span: LogSpan) -> int:
     return sum(len(value) for value in span.attributes.values() if isinstance(value, str))
+
+
+def _by_resource(traces: Mapping[str, list[LogSpan]]) -> Iterator[tuple[str, list[LogSpan]]]:
+    """Yield the traces, those of one resource after another."""
+    left = dict(traces)
+    while left:
+        resource = next(iter(left.values()))[0].span.resource
+        for trace_id in [trace_id for trace_id, spans in left.items() if spans[0].span.resource == resource]:
+            yield trace_id, left.pop(trace_id)
 
 
 def _divided(spans: Sequence[LogSpan], most: int) -> list[list[LogSpan]]:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from otel_dspy.mlflow.mapping.trace_operations import LogSpan, LogTrace
     from otel_dspy.mlflow.tracking.store.local_writes import LocalRequests
     from otel_dspy.mlflow.tracking.store.traces.trace_store import TraceStore
+    from otel_dspy.mlflow.tracking.traces.batched_writes import BatchedWrites
     from otel_dspy.mlflow.tracking.traces.server_requests import ServerRequests
     from otel_dspy.mlflow.tracking.traces.trace_batches import TraceBatch
     from otel_dspy.mlflow.tracking.writers.writer_strategy import WriterStrategy
@@ -142,7 +143,7 @@ class TraceWrites:
         traces, experiment_id = self._traces(), self._writer.connection.experiment_id()
         return lambda: traces.log_spans(experiment_id, distinct(spans))
 
-    def _traces(self) -> TraceStore:
+    def _traces(self) -> BatchedWrites | TraceStore:
         return self._together.batched or self._writer.connection.store().traces
 
     def _send_info(self, info: LogTrace) -> None:

@@ -14,10 +14,12 @@ from typing import TYPE_CHECKING, Any, Final, cast
 from google.protobuf.message import DecodeError
 from mlflow.entities import Span, TraceInfo
 from mlflow.protos.service_pb2 import TraceInfoV3
+from mlflow.tracing.utils import otlp
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+from opentelemetry.sdk.resources import Resource
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from google.protobuf.message import Message
 
@@ -29,6 +31,8 @@ _INFO: Final = "trace_info"
 _EXISTS: Final = "trace_exists"
 _ACCEPTED: Final = "accepted"
 _TRANSACTIONS: Final = "transactions"
+_encoded_resource: Final[Callable[[Resource], Any] | None] = getattr(otlp, "resource_to_otel_proto", None)
+"""None for an MLflow that sends no resources, and makes no tags of them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,9 +54,11 @@ class SpansWrite:
 
     Attributes:
         spans: MLflow's entities.
+        resource: attributes of their resource, which MLflow makes tags of the traces.
     """
 
     spans: Sequence[Span]
+    resource: Mapping[str, object]
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +88,8 @@ def encoded(write: InfoWrite | SpansWrite) -> bytes:
         group.resource.attributes.add(key=_INFO).value.bytes_value = message.SerializeToString()
         group.resource.attributes.add(key=_EXISTS).value.bool_value = write.exists
     else:
+        if _encoded_resource is not None:
+            group.resource.CopyFrom(_encoded_resource(Resource(cast("Any", write.resource))))
         group.scope_spans.add().spans.extend(span.to_otel_proto() for span in cast("Any", write.spans))
     return request.SerializeToString()
 
@@ -106,7 +114,8 @@ def decoded(body: bytes) -> Iterator[InfoWrite | SpansWrite]:
                 yield InfoWrite(info, exists=_EXISTS in attributes and attributes[_EXISTS].bool_value)
             else:
                 spans = (span for scope in group.scope_spans for span in scope.spans)
-                yield SpansWrite([cast("Any", Span).from_otel_proto(span) for span in spans])
+                of_resource = {} if _encoded_resource is None else {"resource": group.resource}
+                yield SpansWrite([cast("Any", Span).from_otel_proto(span, **of_resource) for span in spans], {})
     except (AttributeError, DecodeError, KeyError, TypeError) as error:
         raise ValueError(str(error)) from error
 
