@@ -33,7 +33,7 @@ from benchmarks.results import pinned, save, table
 from otel_dspy.mlflow.tracking.runs.description_tag import DESCRIBED
 from tests.support.bridge_process import bridge_process
 from tests.support.latency_proxy import latency_proxy
-from tests.support.mlflow_server import free_port, mlflow_server
+from tests.support.mlflow_server import WITH_APP, free_port, mlflow_server
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -45,6 +45,8 @@ PROGRAMS: Final = 4
 BRIDGES: Final = (1, 2, 4)
 WARM_UP: Final = 30.0
 """Seconds to wait for the report on a bridge's first optimization."""
+PLACES: Final = {"server": "", "app": ", to a server with the app", "database": ", on the database"}
+"""What a bridge writes to, as the table names it."""
 _PACKAGES: Final = ("mlflow", "opentelemetry-sdk", "uvicorn", "psycopg2-binary")
 
 
@@ -117,12 +119,12 @@ def speed(backend: str, options: argparse.Namespace) -> list[Row]:
             headers: Mapping[str, str],
             *,
             queue: bool = False,
-            processes: Sequence[int] = (),
+            processes: Sequence[int],
         ) -> None:
             encoded = [list(requests_of(program, trials)) for program in islice(programs, PROGRAMS)]
-            before = cpu_seconds(server.group, *processes)
+            before = cpu_seconds(*processes)
             found, seconds = rate(addresses, encoded, headers, queue=queue)
-            cpu = cpu_seconds(server.group, *processes) - before
+            cpu = cpu_seconds(*processes) - before
             own = rows[0]["spans a second"] if rows else round(found)
             spans = sum(count for one in encoded for count, _ in one)
             rows.append(
@@ -141,19 +143,27 @@ def speed(backend: str, options: argparse.Namespace) -> list[Row]:
 
         for _ in range(2 * options.workers):  # each worker takes some of them
             send(server.uri, list(requests_of(next(programs), 1)), bare)
-        measure("MLflow's own ingest", [server.uri], bare)
-        uris = {"server": server.uri, "database": database}
-        for count, queue, to in product(options.bridges, (False, True), ("database",) if round_trip else options.to):
-            uri = uris[to]
-            directly = ", on the database" if uri == database else ""
-            name = f"bridges: {count}{directly}{', with a queue' if queue else ''}"
-            if directly:  # by default the files would be below the working directory
+        measure("MLflow's own ingest", [server.uri], bare, processes=[server.group])
+        servers = {"server": server, "database": server}
+        if "app" in options.to:
+            (folder / "app").mkdir()
+            with_app = (*workers, *WITH_APP)
+            servers["app"] = stack.enter_context(
+                mlflow_server(folder / "app", backend=store, options=with_app, forked=False)
+            )
+        uris = {to: one.uri for to, one in servers.items()} | {"database": database}
+        clients = {to: mlflow.MlflowClient(one.uri) for to, one in servers.items()}
+        places: Sequence[str] = ("database",) if round_trip else options.to
+        for count, queue, to in product(options.bridges, (False, True), places):
+            name = f"bridges: {count}{PLACES[to]}{', with a queue' if queue else ''}"
+            client = clients[to]
+            if to == "database":  # by default the files would be below the working directory
                 client.create_experiment(name, (folder / "files" / name).as_uri())
             with ExitStack() as several:
                 running = [
                     several.enter_context(
                         bridge_process(
-                            uri,
+                            uris[to],
                             name,
                             free_port(),
                             forked=False,
@@ -164,7 +174,8 @@ def speed(backend: str, options: argparse.Namespace) -> list[Row]:
                 ]
                 addresses = [bridge.http for bridge in running]
                 warm_up(client, name, addresses, programs)
-                measure(name, addresses, {}, queue=queue, processes=[bridge.process.pid for bridge in running])
+                processes = [servers[to].group, *(bridge.process.pid for bridge in running)]
+                measure(name, addresses, {}, queue=queue, processes=processes)
     return rows
 
 
@@ -174,7 +185,7 @@ def main() -> None:
     parser.add_argument("--trials", type=int, default=3, help="number of trials of each program")
     parser.add_argument("--bridges", type=int, nargs="*", default=BRIDGES, help="numbers of bridges to measure")
     parser.add_argument("--backend", choices=("sqlite", "postgresql"), nargs="*", default=["sqlite", "postgresql"])
-    parser.add_argument("--to", choices=("server", "database"), nargs="*", default=["server", "database"])
+    parser.add_argument("--to", choices=("server", "app", "database"), nargs="*", default=["server", "database"])
     parser.add_argument("--workers", type=int, default=1, help="processes of `mlflow server`")
     parser.add_argument("--round-trip", type=float, default=0, help="milliseconds to PostgreSQL; not for sqlite")
     parser.add_argument("--keep", action="store_true", help="write the figures to benchmarks/results/")

@@ -149,6 +149,7 @@ def main() -> None:
     parser.add_argument("--examples", type=int, nargs="*", default=[300, 3000])
     parser.add_argument("--round-trip", type=int, nargs="*", default=list(ROUND_TRIPS), help="in milliseconds")
     parser.add_argument("--workers", type=int, nargs="*", default=[DEFAULT_WORKERS], help="processes of the server")
+    parser.add_argument("--app", action="store_true", help="the server runs otel-dspy's app")
     parser.add_argument("--keep", action="store_true", help="write the figures to benchmarks/results/")
     options = parser.parse_args()
     rows: list[Row] = []
@@ -158,6 +159,7 @@ def main() -> None:
             store = stack.enter_context(postgres()) if backend == "postgresql" else None
             # uvicorn kills a process that does not answer it for 5 s, as while it imports litellm on a busy machine.
             processes = ("--workers", str(workers), "--uvicorn-opts", "--timeout-worker-healthcheck 120")
+            processes += ("--app-name", "otel-dspy") if options.app else ()
             server = stack.enter_context(mlflow_server(folder, backend=store, options=processes, forked=False))
             warm_up(server)
             measure(server, RECORDERS[0], 0, WARM_UP, -1)

@@ -11,17 +11,11 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, cast
 
-from google.protobuf.message import DecodeError
-from mlflow.entities import Span, TraceInfo
-from mlflow.protos.service_pb2 import TraceInfoV3
-from mlflow.tracing.utils import otlp
-from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
-from opentelemetry.sdk.resources import Resource
-
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from google.protobuf.message import Message
+    from mlflow.entities import Span, TraceInfo
 
 MEDIA_TYPE: Final = "application/x-otel-dspy-trace-batch"
 PATH: Final = "/v1/traces"
@@ -31,8 +25,8 @@ _INFO: Final = "trace_info"
 _EXISTS: Final = "trace_exists"
 _ACCEPTED: Final = "accepted"
 _TRANSACTIONS: Final = "transactions"
-_encoded_resource: Final[Callable[[Resource], Any] | None] = getattr(otlp, "resource_to_otel_proto", None)
-"""None for an MLflow that sends no resources, and makes no tags of them."""
+_RESOURCES: Final = "resource_to_otel_proto"
+"""Function of an MLflow that sends resources and makes tags of them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,15 +75,19 @@ class BatchAnswer:
 
 def encoded(write: InfoWrite | SpansWrite) -> bytes:
     """Encode a write. Bodies of several writes are concatenated."""
-    request: Any = ExportTraceServiceRequest()
+    from mlflow.tracing.utils import otlp  # noqa: PLC0415 - only where batches are sent; older MLflow has none
+    from opentelemetry.proto.collector.trace.v1 import trace_service_pb2  # noqa: PLC0415 - the same
+    from opentelemetry.sdk.resources import Resource  # noqa: PLC0415 - the same
+
+    request: Any = trace_service_pb2.ExportTraceServiceRequest()
     group = request.resource_spans.add()
     if isinstance(write, InfoWrite):
         message = cast("Message", cast("Any", write.info).to_proto())
         group.resource.attributes.add(key=_INFO).value.bytes_value = message.SerializeToString()
         group.resource.attributes.add(key=_EXISTS).value.bool_value = write.exists
     else:
-        if _encoded_resource is not None:
-            group.resource.CopyFrom(_encoded_resource(Resource(cast("Any", write.resource))))
+        if hasattr(otlp, _RESOURCES):
+            group.resource.CopyFrom(getattr(otlp, _RESOURCES)(Resource(cast("Any", write.resource))))
         group.scope_spans.add().spans.extend(span.to_otel_proto() for span in cast("Any", write.spans))
     return request.SerializeToString()
 
@@ -104,9 +102,14 @@ def decoded(body: bytes) -> Iterator[InfoWrite | SpansWrite]:
         ValueError: the body, a trace info or a span is invalid.
         MlflowException: MLflow rejects a trace info or a span.
     """
+    from google.protobuf.message import DecodeError  # noqa: PLC0415 - only in MLflow's server
+    from mlflow.entities import Span, TraceInfo  # noqa: PLC0415 - the same
+    from mlflow.protos.service_pb2 import TraceInfoV3  # noqa: PLC0415 - the same
+    from mlflow.tracing.utils import otlp  # noqa: PLC0415 - the same
+    from opentelemetry.proto.collector.trace.v1 import trace_service_pb2  # noqa: PLC0415 - the same
+
     try:
-        request = ExportTraceServiceRequest.FromString(body)
-        for group in request.resource_spans:
+        for group in trace_service_pb2.ExportTraceServiceRequest.FromString(body).resource_spans:
             attributes = {entry.key: entry.value for entry in group.resource.attributes}
             if _INFO in attributes:
                 message = TraceInfoV3.FromString(attributes[_INFO].bytes_value)
@@ -114,8 +117,8 @@ def decoded(body: bytes) -> Iterator[InfoWrite | SpansWrite]:
                 yield InfoWrite(info, exists=_EXISTS in attributes and attributes[_EXISTS].bool_value)
             else:
                 spans = (span for scope in group.scope_spans for span in scope.spans)
-                of_resource = {} if _encoded_resource is None else {"resource": group.resource}
-                yield SpansWrite([cast("Any", Span).from_otel_proto(span, **of_resource) for span in spans], {})
+                more = {"resource": group.resource} if hasattr(otlp, _RESOURCES) else {}
+                yield SpansWrite([cast("Any", Span).from_otel_proto(span, **more) for span in spans], {})
     except (AttributeError, DecodeError, KeyError, TypeError) as error:
         raise ValueError(str(error)) from error
 
