@@ -155,7 +155,7 @@ def test_large_batches_are_divided(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_other_services_are_not_asked() -> None:
-    """Databricks runs no app of ours."""
+    """Databricks does not run the app."""
     with serving_batches(accepting(0), scheme="databricks") as server:
         server.requests.prepare(LEAST)
         assert (server.batches, server.requests.overlaps) == ([], True)
