@@ -45,13 +45,14 @@ OPTIONAL: Final = {
     "hooks": {"gepa", "opentelemetry-sdk"},
     "telemetry": {"opentelemetry-sdk"},
     "serialization": {"dspy"},
+    "mlflow": {"opentelemetry-proto", "protobuf"},
     "rerun": {"pydantic"},
     "diagnosis": {"grpcio"},
     "mlflow_server_app": {"click"},
     ".": {"dspy", "opentelemetry-sdk"},
 }
-"""Distributions that are imported only where something else has brought them: gepa and pydantic by DSPy, click by MLflow, grpcio by
-OpenTelemetry's exporter, the others by the user.
+"""Distributions that are imported only where something else has brought them: gepa and pydantic by DSPy, click,
+opentelemetry-proto and protobuf by MLflow, grpcio by OpenTelemetry's exporter, the others by the user.
 """
 PARTS: Final = ("mlflow", "opentelemetry-exporter-otlp")
 """Distributions whose files come in several, of the same release: `mlflow-tracing`, `opentelemetry-exporter-otlp-proto-http`."""
