@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
 
 from otel_dspy.bridge.durable_queue import rejected_requests
+from otel_dspy.bridge.durable_queue.file_sizes import FileSizes
 from otel_dspy.bridge.durable_queue.queue_error import QueueError
 from otel_dspy.bridge.durable_queue.queue_folder import database_file, file_identity, note_owner, owner
 from otel_dspy.bridge.durable_queue.stored_request import QueuedRequest, pending_request, routing_text
@@ -52,6 +53,7 @@ class QueueDatabase:
         self._tracking_uri = tracking_uri
         self._path = database_file(folder)
         self._identity = file_identity(self._path)
+        self._sizes = FileSizes(self._path, WAL_BYTES)
         self._connection = sqlite3.connect(self._path, timeout=0, isolation_level=None, check_same_thread=False)
         try:
             self._prepare()
@@ -61,6 +63,7 @@ class QueueDatabase:
         except QueueError:
             self._connection.close()
             raise
+        self._sizes.note()
         note_owner(folder)
 
     def _prepare(self) -> None:
@@ -111,6 +114,11 @@ class QueueDatabase:
         except OSError:  # the disk fails, or the path is not readable: the open file can be written nevertheless
             return False
 
+    @property
+    def truncated(self) -> bool:
+        """Whether a file of the database was truncated while it is open: what SQLite reads may be missing or zeros."""
+        return self._sizes.truncated
+
     def totals(self) -> tuple[int, int]:
         """Return the number of queued requests and their bytes, without rejected ones."""
         count, size = self._row("SELECT count(*), coalesce(sum(size), 0) FROM requests")
@@ -153,6 +161,7 @@ class QueueDatabase:
             rejected_requests.keep(self._connection, rejected)
             gone = [*written, *(request_id for request_id, _ in rejected)]
             self._connection.executemany("DELETE FROM requests WHERE id = ?", ((one,) for one in gone))
+        self._sizes.note()
 
     def limit_rejected(self, max_bytes: int) -> int:
         """Delete the oldest rejected requests beyond their share of the queue's maximum size; return their number.
@@ -191,10 +200,12 @@ class QueueDatabase:
         (pages,) = self._row("PRAGMA freelist_count")
         (page_size,) = self._row("PRAGMA page_size")
         if pages * page_size > WAL_BYTES:
+            self._sizes.begin_shrinking()
             with self._errors("written"):
                 # `execute` would free one page: it does not step through statements without columns.
                 self._connection.executescript("PRAGMA incremental_vacuum")
                 self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+            self._sizes.end_shrinking()
 
     def close(self) -> None:
         """Close the database and release its lock."""

@@ -79,6 +79,8 @@ class DurableQueue:
         self._oldest: float | None = None
         self._moved = False
         """Its file was deleted or moved: nothing is accepted, and what it has is still written to MLflow."""
+        self._truncated = False
+        """A file of it was truncated: nothing is accepted, nor read, since that may be wrong."""
         self.requests = 0
         """Number of stored requests, without rejected ones."""
         self.rejected = 0
@@ -158,7 +160,12 @@ class DurableQueue:
         if self._database is None:
             return
         self._thread.join(JOIN)
-        if self.requests and self._database.moved:
+        if self.requests and self._truncated:
+            _logger.error(
+                "%d requests (%d bytes) were in the queue %s, a file of which was truncated: those that MLflow does "
+                "not have are lost", self.requests, self._stored, self.folder,
+            )  # fmt: skip
+        elif self.requests and self._database.moved:
             _logger.error(
                 "%d requests (%d bytes) were in the queue %s, which was deleted or moved: they are lost, unless its "
                 "files still exist and a bridge is started with their folder as --queue",
@@ -200,7 +207,7 @@ class DurableQueue:
 
     @property
     def _readable(self) -> bool:
-        return self.error is None or self._moved
+        return (self.error is None or self._moved) and not self._truncated
 
     def _seconds(self) -> float | None:
         """Return how long to wait for an event at most."""
@@ -215,9 +222,10 @@ class DurableQueue:
         chosen = [one for one in appended if one[1].set_running_or_notify_cancel()]
         error: Exception | None = None
         if chosen or not self._done.empty or self.error is not None:
-            error = self._error_if_moved(database)
+            error = self._error_if_truncated(database) or self._error_if_moved(database)
             try:
-                self._write(database, chosen if error is None else [])
+                if not self._truncated:
+                    self._write(database, chosen if error is None else [])
             except Exception as failed:  # noqa: BLE001 - the thread has to go on
                 error = failed
             self._report(error)
@@ -237,6 +245,15 @@ class DurableQueue:
         return QueueError(
             f"the queue {self.folder} was deleted or moved while the bridge uses it: move it back, or restart the "
             "bridge to create a new one"
+        )
+
+    def _error_if_truncated(self, database: QueueDatabase) -> QueueError | None:
+        self._truncated = self._truncated or database.truncated
+        if not self._truncated:
+            return None
+        return QueueError(
+            f"a file of the queue {self.folder} was truncated while the bridge uses it: delete the folder, and restart "
+            "the bridge to create a new one"
         )
 
     def _write(self, database: QueueDatabase, chosen: list[_Appended]) -> None:
@@ -279,9 +296,12 @@ class DurableQueue:
                 if found is None:
                     continue
                 read += found.size
+                if (truncated := self._error_if_truncated(database)) is not None:
+                    self._report(truncated)
+                    return
                 self._pass_on(self._recent.parsed(found))
         except Exception as error:  # noqa: BLE001 - the thread has to go on
-            self._report(error)
+            self._report(self._error_if_truncated(database) or error)
 
     def _pass_on(self, found: QueuedRequest) -> None:
         delivery = Delivery(found.request, found.size)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 import shutil
 import threading
 from collections import Counter
@@ -314,6 +315,56 @@ def test_a_queue_that_is_deleted_or_moved_accepts_nothing(
         awaited(lambda: queue.requests == 0, "the first")
     assert mlflow.recorded == ["1"]
     assert caplog.text.count("was deleted or moved") == 1
+
+
+@pytest.mark.parametrize("file", ["queue.db", "queue.db-wal"])
+def test_a_queue_of_which_a_file_is_truncated_accepts_and_writes_nothing(
+    tmp_path: Path, mlflow: Mlflow, caplog: pytest.LogCaptureFixture, file: str
+) -> None:
+    """What SQLite would read may be missing or zeros. It is noticed when requests come, and when they are read."""
+    with running(tmp_path) as queue:
+        queue.drain(0)
+        stored(queue, *(request(number, padding=1_000) for number in range(1, 10)))
+        os.truncate(tmp_path / file, 0)
+        for _ in range(2):
+            failed = queue.append(request(10))
+            assert failed is not None
+            with pytest.raises(QueueError, match="was truncated while the bridge uses it"):
+                failed.result(PATIENCE)
+        assert queue.error is not None
+        assert queue.requests == 9
+    assert mlflow.recorded == []
+    assert caplog.text.count("was truncated while the bridge uses it") == 1
+    assert f"were in the queue {tmp_path}, a file of which was truncated" in caplog.text
+
+
+def test_a_truncated_file_is_noticed_when_it_is_read(
+    tmp_path: Path, mlflow: Mlflow, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Without a new request: its requests are not passed to MLflow, and the bridge is not ready."""
+    with running(tmp_path) as queue:
+        mlflow.available.clear()
+        # The writer takes some, the others wait on the disk.
+        stored(queue, *(request(number, "fails") for number in range(1, 4)))
+        os.truncate(tmp_path / "queue.db-wal", 0)
+        mlflow.available.set()
+        awaited(lambda: queue.error is not None, "the error")
+        assert "was truncated while the bridge uses it" in str(queue.error)
+    assert caplog.text.count("was truncated while the bridge uses it") == 1
+
+
+def test_a_queue_that_shrinks_is_not_truncated(tmp_path: Path, mlflow: Mlflow, monkeypatch: pytest.MonkeyPatch) -> None:
+    """SQLite itself gives space back."""
+    monkeypatch.setattr("otel_dspy.bridge.durable_queue.database.WAL_BYTES", 50_000)
+    with running(tmp_path, max_bytes=10_000_000, max_waiting_bytes=10_000_000) as queue:
+        mlflow.available.clear()
+        stored(queue, *(request(number, padding=100_000) for number in range(1, 10)))
+        mlflow.available.set()
+        awaited(lambda: queue.requests == 0, "all")
+        stored(queue, request(11))
+        awaited(lambda: queue.requests == 0, "one more")
+        assert queue.error is None
+    assert (tmp_path / "queue.db").stat().st_size < 100_000
 
 
 def test_a_queue_that_is_moved_back_accepts_requests_again(tmp_path: Path, mlflow: Mlflow) -> None:
