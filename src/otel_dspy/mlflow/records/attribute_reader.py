@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from otel_dspy import semconv as sc
-from otel_dspy.mlflow.records import unexpected_type_warning
+from otel_dspy.mlflow.records import incomplete_json_warning, unexpected_type_warning
 from otel_dspy.mlflow.records.span_records import CompileIdentity, Failures, Usage
 from otel_dspy.serialization.json_types import whole_number
 
@@ -35,6 +35,14 @@ class AttributeReader:
         """Return a string; None if absent."""
         value = self._attributes.get(name)
         return value if isinstance(value, str) else self._unexpected(name, value, str)
+
+    def json(self, name: str) -> str | None:
+        """Return a string of JSON; None if absent or cut, which is logged as a warning once for each attribute."""
+        text = self.text(name)
+        if text is None or not incomplete_json_warning.is_incomplete(text):
+            return text
+        incomplete_json_warning.WARNING.log(self._span, name, len(text))
+        return None
 
     def integer(self, name: str) -> int | None:
         """Return an integer; None if absent."""

@@ -1,7 +1,7 @@
 """Decoding of spans into typed records.
 
-Decoding is lenient: a value of the wrong type counts as absent (see `AttributeReader`), and a span without the required
-attributes of its kind is a plain call. A damaged span affects only its own record.
+Decoding is lenient: a value of the wrong type, or JSON that is cut, counts as absent (see `AttributeReader`); a span
+without the required attributes of its kind is a plain call. A damaged span affects only its own record.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ def _setup(span: SpanRecord, read: AttributeReader) -> SetupRecord | None:
         lm_parameters=read.family(sc.DSPY_LM_PARAMETER),
         forecast=read.family(FORECAST),
         program_id=read.text(sc.DSPY_PROGRAM_ID),
-        program_state=read.text(sc.DSPY_PROGRAM_STATE),
+        program_state=read.json(sc.DSPY_PROGRAM_STATE),
     )
 
 
@@ -75,7 +75,7 @@ def _compile(span: SpanRecord, read: AttributeReader) -> CompileRecord | None:
         resumed_iteration=read.integer(sc.DSPY_COMPILE_RESUMED_ITERATION),
         resumed_differences=read.texts(sc.DSPY_COMPILE_RESUMED_DIFFERENCES),
         program_id=read.text(sc.DSPY_PROGRAM_ID),
-        program_state=read.text(sc.DSPY_PROGRAM_STATE),
+        program_state=read.json(sc.DSPY_PROGRAM_STATE),
         usage=read.usage(USAGE),
         failures=read.failures(),
         error_type=read.text(ERROR_TYPE),
@@ -104,14 +104,14 @@ def _trial(span: SpanRecord, read: AttributeReader) -> TrialRecord | None:
         derived=read.flag(sc.DSPY_TRIAL_DERIVED),
         program_id=read.text(sc.DSPY_PROGRAM_ID),
         program_parents=read.texts(sc.DSPY_PROGRAM_PARENT_IDS),
-        program_state=read.text(sc.DSPY_PROGRAM_STATE),
+        program_state=read.json(sc.DSPY_PROGRAM_STATE),
         usage=read.usage(USAGE),
         compile_usage=read.usage(COMPILE_USAGE),
-        candidate=read.text(sc.DSPY_TRIAL_CANDIDATE),
+        candidate=read.json(sc.DSPY_TRIAL_CANDIDATE),
         reason=read.text(sc.DSPY_TRIAL_REASON),
         measures=read.numbers(sc.DSPY_TRIAL_MEASURE),
-        scores=read.text(sc.DSPY_TRIAL_SCORES),
-        pareto_front=read.text(sc.DSPY_TRIAL_PARETO_FRONT),
+        scores=read.json(sc.DSPY_TRIAL_SCORES),
+        pareto_front=read.json(sc.DSPY_TRIAL_PARETO_FRONT),
         failures=read.failures(),
         error_type=read.text(ERROR_TYPE),
     )
@@ -128,14 +128,14 @@ def _evaluate(span: SpanRecord, read: AttributeReader) -> EvaluateRecord:
         objectives=read.numbers(sc.DSPY_EVALUATE_OBJECTIVE),
         num_errors=read.integer(sc.DSPY_EVALUATE_NUM_ERRORS),
         scope=read.text(sc.DSPY_EVALUATE_SCOPE),
-        results=read.text(sc.DSPY_EVALUATE_RESULTS),
+        results=read.json(sc.DSPY_EVALUATE_RESULTS),
         phase=read.text(sc.DSPY_PHASE_NAME),
         phase_index=read.integer(sc.DSPY_PHASE_INDEX) or 0,
         role=read.text(sc.DSPY_EVALUATE_ROLE),
         within_example=read.flag(sc.DSPY_EVALUATE_WITHIN_EXAMPLE) or False,
         dataset_id=read.text(sc.DSPY_DATASET_ID),
         program_id=read.text(sc.DSPY_PROGRAM_ID),
-        program_state=read.text(sc.DSPY_PROGRAM_STATE),
+        program_state=read.json(sc.DSPY_PROGRAM_STATE),
         usage=read.usage(USAGE),
         failures=read.failures(),
         error_type=read.text(ERROR_TYPE),
@@ -154,7 +154,7 @@ def _dataset(span: SpanRecord, read: AttributeReader) -> DatasetRecord | None:
         size=read.integer(sc.DSPY_DATASET_SIZE),
         fields=read.texts(sc.DSPY_DATASET_FIELDS),
         input_fields=read.texts(sc.DSPY_DATASET_INPUT_FIELDS),
-        rows=read.text(sc.DSPY_DATASET_ROWS),
+        rows=read.json(sc.DSPY_DATASET_ROWS),
         compile_id=read.text(sc.DSPY_COMPILE_ID),
         within_example=read.flag(sc.DSPY_EVALUATE_WITHIN_EXAMPLE) or False,
     )
