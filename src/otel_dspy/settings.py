@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final, Self, cast
 from otel_dspy.budget import LIMITS, Budget, read_limit, read_on_exceeded
 from otel_dspy.environment.boolean_text import boolean
 from otel_dspy.environment.quantities import number_of_bytes
+from otel_dspy.environment.variable_names import of_budget, of_setting
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -21,7 +22,7 @@ _logger = logging.getLogger(__name__)
 
 CONTENT_VARIABLE: Final = "OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT"
 """OpenTelemetry's content switch: NO_CONTENT, SPAN_ONLY, EVENT_ONLY or SPAN_AND_EVENT (opentelemetry-util-genai)."""
-BUDGET_VARIABLES: Final = {name: f"OTEL_DSPY_BUDGET_{name.upper()}" for name in (*LIMITS, "on_exceeded")}
+BUDGET_VARIABLES: Final = {name: of_budget(name) for name in (*LIMITS, "on_exceeded")}
 """Environment variables of a budget's fields."""
 
 Redact = Callable[[str, str], str]
@@ -210,7 +211,7 @@ def _from_environment(environment: Mapping[str, str]) -> dict[str, Any]:
     if mode:
         values["capture_content"] = mode in {"SPAN_ONLY", "SPAN_AND_EVENT", "TRUE"}
     for name, parse in _PARSERS.items():
-        variable = f"OTEL_DSPY_{name.upper()}"
+        variable = of_setting(name)
         text = environment.get(variable, "").strip()
         if not text or name in {"capture_content", "budget"}:
             continue

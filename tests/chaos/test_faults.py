@@ -13,8 +13,9 @@ import pytest
 import requests
 
 from otel_dspy.cli import main
+from otel_dspy.environment.variable_names import FLUSH_TIMEOUT
 from otel_dspy.mlflow import MlflowSpanProcessor
-from otel_dspy.mlflow.delivery.drain_timeout import TIMEOUT_VARIABLE, DrainTimeout
+from otel_dspy.mlflow.delivery.drain_timeout import DrainTimeout
 from tests.chaos import twins
 from tests.chaos.faulty_proxy import CUT_AFTER, FAULTS, RETRY_AFTER, faulty_proxy
 from tests.chaos.twins import DELIVERY, differences, exporting_to, optimize, record
@@ -90,7 +91,7 @@ def test_a_server_that_is_down_is_noticed_at_once_and_costs_an_exit_seconds(
 
     It does so whatever it waits for an MLflow that responds, here longer than the test may take.
     """
-    monkeypatch.setenv(TIMEOUT_VARIABLE, "3600")
+    monkeypatch.setenv(FLUSH_TIMEOUT, "3600")
     assert DrainTimeout.from_environment().unanswered == 5
     asked: list[str] = []
     attempt = requests.Session.request

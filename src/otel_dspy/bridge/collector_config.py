@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from otel_dspy.bridge.configuration.setting_definitions import MEBIBYTE, TOKEN_VARIABLE
+from otel_dspy.bridge.configuration.setting_definitions import MEBIBYTE
+from otel_dspy.environment.variable_names import BRIDGE_TOKEN
 
 if TYPE_CHECKING:
     from otel_dspy.bridge.configuration.settings import BridgeSettings
@@ -74,7 +75,7 @@ def collector_config(settings: BridgeSettings) -> str:
     by_grpc = settings.grpc is not None
     address = settings.grpc or settings.http
     scheme = "http" if settings.tls is None else "https"
-    token = f"    headers:\n      authorization: Bearer ${{env:{TOKEN_VARIABLE}}}\n" if settings.token else ""
+    token = f"    headers:\n      authorization: Bearer ${{env:{BRIDGE_TOKEN}}}\n" if settings.token else ""
     # The Collector drops a span larger than a batch after it has accepted it: it must not accept any.
     mebibytes = max(1, settings.max_request_bytes // MEBIBYTE)
     return _TEMPLATE.format(

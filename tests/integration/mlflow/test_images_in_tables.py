@@ -16,8 +16,8 @@ from opentelemetry.sdk.trace.export import BatchSpanProcessor
 
 from otel_dspy import DSPyInstrumentor
 from otel_dspy.cli import main
+from otel_dspy.environment.variable_names import SPOOL_DIR
 from otel_dspy.mlflow import MlflowSpanProcessor
-from otel_dspy.mlflow.delivery import spool_folder
 from tests.support.addition_task import exact
 from tests.support.bridges import exporter, running_bridge
 from tests.support.in_process_lm import in_process_lm
@@ -85,7 +85,7 @@ def _by_replay(uri: str, experiment: str, folder: Path) -> None:
 @pytest.fixture
 def spool(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The folder of the spool, empty."""
-    monkeypatch.setenv(spool_folder.FOLDER_VARIABLE, str(tmp_path))
+    monkeypatch.setenv(SPOOL_DIR, str(tmp_path))
     return tmp_path
 
 

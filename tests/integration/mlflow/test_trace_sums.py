@@ -15,8 +15,8 @@ from opentelemetry.sdk.trace.export import BatchSpanProcessor
 
 from otel_dspy import DSPyInstrumentor
 from otel_dspy.cli import main
+from otel_dspy.environment.variable_names import SPOOL_DIR
 from otel_dspy.mlflow import MlflowSpanProcessor
-from otel_dspy.mlflow.delivery import spool_folder
 from otel_dspy.mlflow.tracking.traces import trace_batches
 from tests.integration.mlflow.conftest import DELIVERY
 from tests.support.addition_task import exact, examples, half_right
@@ -97,7 +97,7 @@ def _optimize(processor: SpanProcessor, shape: str, *, deliver: bool = True) -> 
 @pytest.fixture
 def spool(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The folder of the spool, empty."""
-    monkeypatch.setenv(spool_folder.FOLDER_VARIABLE, str(tmp_path))
+    monkeypatch.setenv(SPOOL_DIR, str(tmp_path))
     return tmp_path
 
 

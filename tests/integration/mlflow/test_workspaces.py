@@ -22,8 +22,8 @@ from otel_dspy.cli import main
 from otel_dspy.diagnosis.checks.all_checks import examine
 from otel_dspy.diagnosis.checks.stale_runs import left_running
 from otel_dspy.diagnosis.finding import Level
+from otel_dspy.environment.variable_names import SPOOL_DIR
 from otel_dspy.mlflow import MlflowSpanProcessor, autolog
-from otel_dspy.mlflow.delivery import spool_folder
 from otel_dspy.mlflow.tracking.state.process_identity import HOST_TAG, PROCESSES_TAG, host
 from tests.integration.mlflow.conftest import DELIVERY
 from tests.integration.mlflow.contract_spans import SpanEmitter, program_state, provider
@@ -203,7 +203,7 @@ def optimize(question: str) -> None:
 
 def left_behind(folder: Path, monkeypatch: pytest.MonkeyPatch, uri: str, *workspaces: str) -> list[Path]:
     """Spool files of a compile in each of these workspaces, not delivered to MLflow."""
-    monkeypatch.setenv(spool_folder.FOLDER_VARIABLE, str(folder))
+    monkeypatch.setenv(SPOOL_DIR, str(folder))
     processor = MlflowSpanProcessor(tracking_uri=uri)
     for workspace in workspaces:
         mlflow.set_workspace(workspace)
@@ -260,7 +260,7 @@ def test_a_workspace_that_is_not_there(
     workspace_server: MlflowServer, experiment: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Its spans are kept, others are not held up; a replay before it is there fails and keeps the file."""
-    monkeypatch.setenv(spool_folder.FOLDER_VARIABLE, str(tmp_path))
+    monkeypatch.setenv(SPOOL_DIR, str(tmp_path))
     late = f"late-{uuid.uuid4().hex[:8]}"
     processor = MlflowSpanProcessor(tracking_uri=workspace_server.uri)
     mlflow.set_workspace(late)

@@ -9,9 +9,10 @@ import pytest
 from inline_snapshot import snapshot
 
 from otel_dspy import cli
-from otel_dspy.bridge.configuration.setting_definitions import FLAGS, variable
+from otel_dspy.bridge.configuration.setting_definitions import FLAGS
 from otel_dspy.bridge.configuration.setting_error import BridgeSettingError
 from otel_dspy.bridge.configuration.settings import resolve
+from otel_dspy.environment.variable_names import of_bridge_flag
 from tests.integration.bridge.certificates import Authority
 
 MLFLOW = {"MLFLOW_TRACKING_URI": "sqlite:///m.db"}
@@ -26,7 +27,7 @@ def test_every_flag_has_a_variable_and_the_flag_wins() -> None:
     }  # fmt: skip
     files = {"token_file", "tls_cert", "tls_key", "tls_client_ca"}
     assert {flag.replace("-", "_") for flag, *_ in FLAGS} == set(texts) | files
-    environment = {variable(name): text for name, text in texts.items()}
+    environment = {of_bridge_flag(name): text for name, text in texts.items()}
     assert resolve({}, environment) == resolve(texts, {}) == resolve(texts, dict.fromkeys(environment, "nonsense"))
     assert str(resolve({}, environment)) == snapshot(
         "BridgeSettings(tracking_uri='http://m', experiment='E', experiment_by_service=True, workspace='team-a', http=Address(host='127.0.0.1', port=1), grpc=None, tls=None, allow_anonymous=True, max_request_bytes=10, max_waiting_bytes=20, max_connections=30, patience=1.5, queue=PosixPath('/q'), max_queue_bytes=40, drain_timeout=2.5)"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import re
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from otel_dspy.diagnosis.known_variables import known
 
 ROOT = Path(__file__).resolve().parents[3]
 NAME = re.compile(r"OTEL_DSPY_[A-Z_]*[A-Z]\b(?!_)")
+NAME_OR_PART = re.compile(r"OTEL_DSPY_[A-Z_]*")
 PART = "OTEL_DSPY_BRIDGE"
 """What names begin with, in code and in docs."""
 
@@ -29,6 +31,17 @@ def test_all_variables_are_known() -> None:
     assert in_source - known() == set()
     assert read_off(ROOT / "README.md", *(ROOT / "docs").rglob("*.md")) - known() == set()
     assert {"OTEL_DSPY_REDACT", "OTEL_DSPY_BRIDGE_PATIENCE", "OTEL_DSPY_BRIDGE_TOKEN"} <= known()
+
+
+def test_names_are_in_one_module() -> None:
+    """A reader finds there where a new one goes; docstrings and help may name variables too."""
+    found = {
+        path.name
+        for path in (ROOT / "src").rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and NAME_OR_PART.fullmatch(node.value)
+    }
+    assert found == {"variable_names.py"}
 
 
 @pytest.mark.parametrize(

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from otel_dspy.environment.variable_names import BRIDGE_TOKEN, of_bridge_flag
+
 if TYPE_CHECKING:
     import argparse
 
-PREFIX: Final = "OTEL_DSPY_BRIDGE_"
-TOKEN_VARIABLE: Final = f"{PREFIX}TOKEN"
-"""Environment variable of the bearer token. There is no flag, since all users of a machine can read command lines."""
 MEBIBYTE: Final = 1024 * 1024
 
 FLAGS: Final = (
@@ -20,7 +19,7 @@ FLAGS: Final = (
     ("workspace", "NAME", None, "MLflow workspace for spans that do not name one (or MLFLOW_WORKSPACE)"),
     ("http", "HOST:PORT", "127.0.0.1:4318", "address to listen on for OTLP/HTTP; `off` disables it"),
     ("grpc", "HOST:PORT", "127.0.0.1:4317", "address to listen on for OTLP/gRPC; `off` disables it"),
-    ("token-file", "FILE", None, f"file with the bearer token that clients must send (or {TOKEN_VARIABLE})"),
+    ("token-file", "FILE", None, f"file with the bearer token that clients must send (or {BRIDGE_TOKEN})"),
     ("tls-cert", "FILE", None, "TLS certificate of the bridge (PEM)"),
     ("tls-key", "FILE", None, "key of the TLS certificate (PEM)"),
     ("tls-client-ca", "FILE", None, "CA (PEM) that must have signed the certificates of clients"),
@@ -51,15 +50,10 @@ FLAGS: Final = (
 """Command-line flags. The environment variable of a flag is `OTEL_DSPY_BRIDGE_` and the flag in capitals."""
 
 
-def variable(flag: str) -> str:
-    """Return the environment variable of a flag."""
-    return PREFIX + flag.upper().replace("-", "_")
-
-
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the flags of the settings."""
     for flag, metavar, default, meaning in FLAGS:
-        text = f"{meaning} [{variable(flag)}]" + (f" (default: {default})" if default else "")
+        text = f"{meaning} [{of_bridge_flag(flag)}]" + (f" (default: {default})" if default else "")
         if metavar is None:
             parser.add_argument(f"--{flag}", action="store_true", default=None, help=text)
         else:

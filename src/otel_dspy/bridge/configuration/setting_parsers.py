@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 
 from otel_dspy.bridge.configuration import certificates
 from otel_dspy.bridge.configuration.listen_addresses import Address, Tls
-from otel_dspy.bridge.configuration.setting_definitions import TOKEN_VARIABLE, variable
 from otel_dspy.bridge.configuration.setting_error import BridgeSettingError
 from otel_dspy.bridge.durable_queue.queue_folder import default_folder
 from otel_dspy.environment.boolean_text import boolean
 from otel_dspy.environment.quantities import number_of_bytes, number_of_seconds
+from otel_dspy.environment.variable_names import BRIDGE_TOKEN, of_bridge_flag
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -48,7 +48,7 @@ def switch(text: str, flag: str) -> bool:
     try:
         return bool(text) and boolean(text)
     except ValueError:
-        raise BridgeSettingError(f"{variable(flag)}: {text!r} is not a boolean: use true or false") from None
+        raise BridgeSettingError(f"{of_bridge_flag(flag)}: {text!r} is not a boolean: use true or false") from None
 
 
 def seconds(text: str, flag: str) -> float:
@@ -120,7 +120,7 @@ def token(file: str, environment: Mapping[str, str]) -> str | None:
         if not text:
             raise BridgeSettingError(f"--token-file: {file} is empty")
         return text
-    return environment.get(TOKEN_VARIABLE, "").strip() or None
+    return environment.get(BRIDGE_TOKEN, "").strip() or None
 
 
 def tls(certificate: str, key: str, authority: str) -> Tls | None:

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Final
 
 from otel_dspy.bridge.configuration import setting_parsers
 from otel_dspy.bridge.configuration.access_control import is_loopback
-from otel_dspy.bridge.configuration.setting_definitions import FLAGS, MEBIBYTE, TOKEN_VARIABLE, variable
+from otel_dspy.bridge.configuration.setting_definitions import FLAGS, MEBIBYTE
 from otel_dspy.bridge.configuration.setting_error import BridgeSettingError
+from otel_dspy.environment.variable_names import BRIDGE_TOKEN, of_bridge_flag
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -77,7 +78,7 @@ class BridgeSettings:
         for address in (self.http, self.grpc):
             if address is not None and not (known or self.allow_anonymous or is_loopback(address.host)):
                 raise BridgeSettingError(
-                    f"{address} is reachable from other machines: set {TOKEN_VARIABLE}, --token-file or "
+                    f"{address} is reachable from other machines: set {BRIDGE_TOKEN}, --token-file or "
                     "--tls-client-ca, or --allow-anonymous if a proxy or firewall protects it"
                 )
 
@@ -98,7 +99,7 @@ def resolve(chosen: Mapping[str, object], environment: Mapping[str, str] | None 
     values: dict[str, str] = {}
     for flag, _, default, _ in FLAGS:
         name = flag.replace("-", "_")
-        values[name] = str(chosen.get(name) or given.get(variable(flag), "").strip() or default or "")
+        values[name] = str(chosen.get(name) or given.get(of_bridge_flag(flag), "").strip() or default or "")
     tracking_uri = values["tracking_uri"] or given.get("MLFLOW_TRACKING_URI", "")
     if not tracking_uri and not chosen.get("print_collector_config"):
         raise BridgeSettingError("no MLflow tracking URI: set --tracking-uri or MLFLOW_TRACKING_URI")

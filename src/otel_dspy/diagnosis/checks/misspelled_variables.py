@@ -6,7 +6,8 @@ from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
 from otel_dspy.diagnosis.finding import Finding, Level
-from otel_dspy.diagnosis.known_variables import ELSEWHERE, PREFIX, known
+from otel_dspy.diagnosis.known_variables import ELSEWHERE, known
+from otel_dspy.environment.variable_names import PREFIX
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

@@ -16,10 +16,12 @@ from otel_dspy.environment.variable_names import (
     AUTOLOG_METRICS,
     EVALUATION_DATASETS,
     EXPORT_MAX_BYTES,
+    FLUSH_TIMEOUT,
     PROGRESS,
     REPORT,
+    SPOOL_MAX_BYTES,
+    of_setting,
 )
-from otel_dspy.mlflow.delivery import drain_timeout, spool_folder
 from otel_dspy.reporting.terminal.progress_mode import named_mode
 from otel_dspy.settings import CONTENT_VARIABLE, Settings
 from otel_dspy.telemetry.content.payloads import PIECE_BYTES
@@ -38,9 +40,9 @@ _MOST_ATTRIBUTES: Final = 128
 """The SDK's default limit, which is large enough."""
 
 _PARSERS: Final[Mapping[str, Callable[[str], object]]] = {
-    spool_folder.MAX_BYTES_VARIABLE: number_of_bytes,
+    SPOOL_MAX_BYTES: number_of_bytes,
     EXPORT_MAX_BYTES: number_of_bytes,
-    drain_timeout.TIMEOUT_VARIABLE: number_of_seconds,
+    FLUSH_TIMEOUT: number_of_seconds,
     REPORT: boolean,
     AUTOLOG_METRICS: boolean,
     EVALUATION_DATASETS: boolean,
@@ -145,7 +147,8 @@ def _sampling(settings: Settings, environment: Mapping[str, str]) -> Iterator[Fi
         yield Finding(
             "sampling",
             Level.WARNING,
-            "OTEL_DSPY_EXAMPLE_RATIO and the sampler otel_dspy_examples both drop examples: set only one of them",
+            f"{of_setting('example_ratio')} and the sampler otel_dspy_examples both drop examples: "
+            "set only one of them",
         )
 
 

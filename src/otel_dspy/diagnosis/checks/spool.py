@@ -6,6 +6,7 @@ import tempfile
 from typing import TYPE_CHECKING
 
 from otel_dspy.diagnosis.finding import Finding, Level
+from otel_dspy.environment.variable_names import SPOOL_DIR
 from otel_dspy.formatting.counted_nouns import counted
 from otel_dspy.mlflow.delivery import spool_folder
 
@@ -33,7 +34,7 @@ def spool() -> Iterator[Finding]:
     else:
         yield Finding(
             "spool", Level.PROBLEM, f"{folder} is not writable: spans that are not delivered are lost when the process "
-            f"ends. Set {spool_folder.FOLDER_VARIABLE} to a writable folder."
+            f"ends. Set {SPOOL_DIR} to a writable folder."
         )  # fmt: skip
 
 

@@ -11,13 +11,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Protocol
 
 from otel_dspy.environment.quantities import number_of_seconds
+from otel_dspy.environment.variable_names import FLUSH_TIMEOUT
 
 if TYPE_CHECKING:
     from threading import Event
 
 _logger = logging.getLogger(__name__)
 
-TIMEOUT_VARIABLE: Final = "OTEL_DSPY_MLFLOW_FLUSH_TIMEOUT"
 DEFAULT_TIMEOUT: Final = 60.0
 """Seconds to wait while MLflow responds, however slowly (creating a local database may take ten). What is left then
 stays in the spool.
@@ -64,13 +64,13 @@ class DrainTimeout:
     @classmethod
     def from_environment(cls) -> DrainTimeout:
         """Read OTEL_DSPY_MLFLOW_FLUSH_TIMEOUT; an invalid number of seconds is logged and counts as not set."""
-        text = os.environ.get(TIMEOUT_VARIABLE, "").strip()
+        text = os.environ.get(FLUSH_TIMEOUT, "").strip()
         if not text:
             return cls()
         try:
             timeout = number_of_seconds(text)
         except ValueError as error:
-            _logger.warning("%s: %s. Using the default of %.0f s.", TIMEOUT_VARIABLE, error, DEFAULT_TIMEOUT)
+            _logger.warning("%s: %s. Using the default of %.0f s.", FLUSH_TIMEOUT, error, DEFAULT_TIMEOUT)
             return cls()
         return cls(timeout, min(timeout, UNANSWERED))
 

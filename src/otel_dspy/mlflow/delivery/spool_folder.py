@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Final, NamedTuple
 
 from otel_dspy.environment.quantities import number_of_bytes
+from otel_dspy.environment.variable_names import SPOOL_DIR, SPOOL_MAX_BYTES
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -28,8 +29,6 @@ except ImportError:  # Windows: no locks, so `replay` cannot detect a living pro
 
 _logger = logging.getLogger(__name__)
 
-FOLDER_VARIABLE: Final = "OTEL_DSPY_SPOOL_DIR"
-MAX_BYTES_VARIABLE: Final = "OTEL_DSPY_SPOOL_MAX_BYTES"
 DEFAULT_MAX_BYTES: Final = 1024**3
 """Maximum bytes on disk of one process; beyond it new example traces are dropped."""
 SUFFIX: Final = ".jsonl"
@@ -46,7 +45,7 @@ def folder() -> Path:
 
     OTEL_DSPY_SPOOL_DIR, else `otel-dspy/spool` in XDG_STATE_HOME, else in `~/.local/state`.
     """
-    if chosen := os.environ.get(FOLDER_VARIABLE):
+    if chosen := os.environ.get(SPOOL_DIR):
         return Path(chosen)
     return state_folder() / "spool"
 
@@ -59,13 +58,13 @@ def state_folder() -> Path:
 
 def max_bytes() -> int:
     """Return OTEL_DSPY_SPOOL_MAX_BYTES; an invalid value is logged and counts as not set."""
-    text = os.environ.get(MAX_BYTES_VARIABLE, "").strip()
+    text = os.environ.get(SPOOL_MAX_BYTES, "").strip()
     if not text:
         return DEFAULT_MAX_BYTES
     try:
         return number_of_bytes(text)
     except ValueError as error:
-        _logger.warning("%s: %s. Using the default of %d.", MAX_BYTES_VARIABLE, error, DEFAULT_MAX_BYTES)
+        _logger.warning("%s: %s. Using the default of %d.", SPOOL_MAX_BYTES, error, DEFAULT_MAX_BYTES)
         return DEFAULT_MAX_BYTES
 
 

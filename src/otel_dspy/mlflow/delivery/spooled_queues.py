@@ -7,6 +7,7 @@ import threading
 import time
 from typing import TYPE_CHECKING, Final
 
+from otel_dspy.environment.variable_names import SPOOL_DIR
 from otel_dspy.mlflow.delivery import spool_folder
 from otel_dspy.mlflow.delivery.span_queue import SpanQueue
 from otel_dspy.mlflow.delivery.spool_segments import SpoolSegments
@@ -121,7 +122,7 @@ class SpooledQueues:
                 "before the process ends are lost. Make room in %s, or set %s to a folder that can be written.",
                 error,
                 spool_folder.folder(),
-                spool_folder.FOLDER_VARIABLE,
+                SPOOL_DIR,
             )
         self._write_failed = error is not None
         self._full = self.control.size + self.traces.size >= self._room

@@ -6,7 +6,7 @@ import logging
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from otel_dspy.mlflow.delivery import spool_folder
+from otel_dspy.environment.variable_names import SPOOL_MAX_BYTES
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -66,5 +66,5 @@ class Undelivered:
                 "be written. A larger %s, or more room on the disk, keeps more of them.",
                 self.dropped_traces,
                 self.dropped_spans,
-                spool_folder.MAX_BYTES_VARIABLE,
+                SPOOL_MAX_BYTES,
             )

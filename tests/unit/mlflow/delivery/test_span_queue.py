@@ -17,7 +17,8 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from otel_dspy.mlflow.delivery import queued_lines, span_queue, spool_folder, spool_line
+from otel_dspy.environment.variable_names import SPOOL_DIR
+from otel_dspy.mlflow.delivery import queued_lines, span_queue, spool_line
 from otel_dspy.mlflow.delivery.span_queue import SpanQueue
 from otel_dspy.mlflow.delivery.spool_segments import SpoolSegments
 from otel_dspy.mlflow.records.route import RootKind
@@ -51,7 +52,7 @@ class SpanQueueMachine(RuleBasedStateMachine):
         super().__init__()
         self.folder = Path(tempfile.mkdtemp())
         patches = [
-            mock.patch.dict(os.environ, {spool_folder.FOLDER_VARIABLE: str(self.folder)}),
+            mock.patch.dict(os.environ, {SPOOL_DIR: str(self.folder)}),
             mock.patch("otel_dspy.mlflow.delivery.spool_segments.SEGMENT_BYTES", SEGMENT),
             mock.patch.object(queued_lines, "WRITE_AT_ONCE", SEGMENT // 2),
             mock.patch.object(span_queue, "READ_AT_ONCE", 2),
@@ -152,7 +153,7 @@ TestSpanQueue.settings = settings(max_examples=60, stateful_step_count=30, deadl
 @pytest.fixture
 def queue(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> SpanQueue:
     """A queue of two spans, whose files hold one or two lines each."""
-    monkeypatch.setenv(spool_folder.FOLDER_VARIABLE, str(tmp_path))
+    monkeypatch.setenv(SPOOL_DIR, str(tmp_path))
     monkeypatch.setattr("otel_dspy.mlflow.delivery.spool_segments.SEGMENT_BYTES", SEGMENT)
     return SpanQueue(SpoolSegments("20261128T000000Z-1-1", "traces"), max_spans=2, max_characters=10_000)
 
@@ -209,7 +210,7 @@ def test_what_begins_on_disk_alone_in_a_new_file_is_read_back(queue: SpanQueue) 
 @pytest.fixture
 def segments(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> SpoolSegments:
     """One whose files hold two lines of ten bytes each."""
-    monkeypatch.setenv(spool_folder.FOLDER_VARIABLE, str(tmp_path))
+    monkeypatch.setenv(SPOOL_DIR, str(tmp_path))
     monkeypatch.setattr("otel_dspy.mlflow.delivery.spool_segments.SEGMENT_BYTES", 20)
     return SpoolSegments("20261128T000000Z-1-1", "control")
 
