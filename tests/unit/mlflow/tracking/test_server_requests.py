@@ -9,11 +9,14 @@ from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, cast
 
 import pytest
+from mlflow.entities import Span
 
 from otel_dspy.mlflow.records.route import Destination, Experiment
 from otel_dspy.mlflow.tracking.requests.concurrent_requests import Request
 from otel_dspy.mlflow.tracking.store.store import Store
-from otel_dspy.mlflow.tracking.store.traces.trace_batch import MEDIA_TYPE
+from otel_dspy.mlflow.tracking.store.traces import trace_batch
+from otel_dspy.mlflow.tracking.store.traces.mlflow_span import mlflow_span
+from otel_dspy.mlflow.tracking.store.traces.trace_batch import MEDIA_TYPE, SpansWrite
 from otel_dspy.mlflow.tracking.traces.server_requests import APART, ASK_AGAIN, LEAST, ServerRequests
 from tests.support.loopback_server import LoopbackHandler, serving
 from tests.unit.mlflow.tracking.test_whole_traces import span, trace_info
@@ -186,3 +189,18 @@ def test_spans_are_encoded_with_their_resource() -> None:
         span(1, 1).span.resource
     )
     assert [one.span_id.hex() for one in group.scope_spans[0].spans] == [f"{number:016x}" for number in (1, 2)]
+
+
+def test_an_mlflow_that_takes_no_resource(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As 3.9, which makes no tags of it: spans are decoded without theirs."""
+    entity: Any = Span
+    convert: Callable[..., Span] = entity.from_otel_proto
+
+    def without_resource(message: object) -> Span:
+        return convert(message)
+
+    monkeypatch.setattr(entity, "from_otel_proto", without_resource)
+    body = trace_batch.encoded(SpansWrite([mlflow_span(span(1, 1))], {"service.name": "s"}))
+    (write,) = trace_batch.decoded(body)
+    assert isinstance(write, SpansWrite)
+    assert [one.span_id for one in write.spans] == [f"{1:016x}"]

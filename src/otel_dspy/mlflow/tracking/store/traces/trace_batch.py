@@ -7,6 +7,7 @@ none that MLflow's endpoint accepts, so that a server without the app rejects it
 
 from __future__ import annotations
 
+import inspect
 import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, cast
@@ -26,7 +27,7 @@ _EXISTS: Final = "trace_exists"
 _ACCEPTED: Final = "accepted"
 _TRANSACTIONS: Final = "transactions"
 _RESOURCES: Final = "resource_to_otel_proto"
-"""Function of an MLflow that sends resources and makes tags of them."""
+"""Function of an MLflow that sends resources."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,9 +106,10 @@ def decoded(body: bytes) -> Iterator[InfoWrite | SpansWrite]:
     from google.protobuf.message import DecodeError  # noqa: PLC0415 - only in MLflow's server
     from mlflow.entities import Span, TraceInfo  # noqa: PLC0415 - the same
     from mlflow.protos.service_pb2 import TraceInfoV3  # noqa: PLC0415 - the same
-    from mlflow.tracing.utils import otlp  # noqa: PLC0415 - the same
     from opentelemetry.proto.collector.trace.v1 import trace_service_pb2  # noqa: PLC0415 - the same
 
+    entity: Any = Span
+    takes_resource = "resource" in inspect.signature(entity.from_otel_proto).parameters  # not in MLflow 3.9
     try:
         for group in trace_service_pb2.ExportTraceServiceRequest.FromString(body).resource_spans:
             attributes = {entry.key: entry.value for entry in group.resource.attributes}
@@ -117,8 +119,8 @@ def decoded(body: bytes) -> Iterator[InfoWrite | SpansWrite]:
                 yield InfoWrite(info, exists=_EXISTS in attributes and attributes[_EXISTS].bool_value)
             else:
                 spans = (span for scope in group.scope_spans for span in scope.spans)
-                more = {"resource": group.resource} if hasattr(otlp, _RESOURCES) else {}
-                yield SpansWrite([cast("Any", Span).from_otel_proto(span, **more) for span in spans], {})
+                more = {"resource": group.resource} if takes_resource else {}
+                yield SpansWrite([entity.from_otel_proto(span, **more) for span in spans], {})
     except (AttributeError, DecodeError, KeyError, TypeError) as error:
         raise ValueError(str(error)) from error
 
