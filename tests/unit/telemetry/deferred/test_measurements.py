@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 from opentelemetry.metrics._internal import _ProxyMeterProvider  # the global one, before there is another
-from opentelemetry.sdk.metrics import MeterProvider
-from opentelemetry.sdk.metrics.export import InMemoryMetricReader
+from opentelemetry.sdk.metrics import Counter, MeterProvider
+from opentelemetry.sdk.metrics.export import AggregationTemporality, InMemoryMetricReader
 
 from otel_dspy.runtime.deferred_queue import DeferredQueue
 from otel_dspy.telemetry.instruments import UNSPANNED, Instruments
@@ -92,3 +92,18 @@ def test_a_forked_child_records_its_own_alone() -> None:
         os._exit(0 if totals(reader) == {"dspy.usage.cost": 4.0} else 1)
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
     assert totals(reader) == {"dspy.usage.cost": 1.0}
+
+
+@pytest.mark.usefixtures("patient")
+@pytest.mark.parametrize(("temporality", "inherited"), [("CUMULATIVE", 1.0), ("DELTA", 0.0)])
+def test_a_forked_child_goes_on_from_what_the_sdk_has_counted(temporality: str, inherited: float) -> None:
+    """Of sums that were exported before the fork, those with delta temporality have what the child measured alone."""
+    reader = InMemoryMetricReader(preferred_temporality={Counter: AggregationTemporality[temporality]})
+    recorded = instruments(DeferredQueue(), reader)
+    recorded.cost.add(1.0, context=UNSPANNED)
+    assert totals(reader) == {"dspy.usage.cost": 1.0}
+    child = os.fork()
+    if child == 0:
+        recorded.cost.add(4.0, context=UNSPANNED)
+        os._exit(0 if totals(reader) == {"dspy.usage.cost": inherited + 4.0} else 1)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
