@@ -8,7 +8,6 @@ from __future__ import annotations
 import asyncio
 import functools
 import itertools
-import threading
 from functools import partial
 from http import HTTPStatus
 from typing import TYPE_CHECKING
@@ -52,8 +51,9 @@ class TraceBatchMiddleware:
         self._tracking_uri = tracking_uri
         self._limit = limit
         self._store = functools.cache(partial(Store, tracking_uri))
-        self._writing = threading.Lock()
-        """Writes of one process follow one another: those to sqlite would wait for each other anyway."""
+        self._writing = asyncio.Lock()
+        """Writes of one process follow one another: those to sqlite would wait for each other anyway, in threads that
+        other requests need."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle a request."""
@@ -78,7 +78,8 @@ class TraceBatchMiddleware:
         """
         try:
             # In a thread, with the workspace of the request: other requests of this worker are served meanwhile.
-            answer = await asyncio.to_thread(self._written, body, encoding, experiment_id)
+            async with self._writing:
+                answer = await asyncio.to_thread(self._written, body, encoding, experiment_id)
         except TooLargeError as error:
             return Response(str(error), HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
         except (MlflowException, ValueError) as error:
@@ -92,14 +93,13 @@ class TraceBatchMiddleware:
                 raise ValueError("a trace info is of another experiment than the request")
         accepted: list[bool | None] = []
         transactions: list[range] = []
-        with self._writing:
-            for exists, group in itertools.groupby(writes, lambda one: isinstance(one, InfoWrite) and one.exists):
-                found = self._sent([self._request(write, experiment_id) for write in group], alone=exists)
-                start = len(accepted)
-                transactions += (range(start + one.start, start + one.stop) for one in found.transactions)
-                accepted += found.accepted
-                if not all(found.accepted):
-                    break
+        for exists, group in itertools.groupby(writes, lambda one: isinstance(one, InfoWrite) and one.exists):
+            found = self._sent([self._request(write, experiment_id) for write in group], alone=exists)
+            start = len(accepted)
+            transactions += (range(start + one.start, start + one.stop) for one in found.transactions)
+            accepted += found.accepted
+            if not all(found.accepted):
+                break
         return BatchAnswer(accepted + [None] * (len(writes) - len(accepted)), transactions)
 
     def _request(self, write: InfoWrite | SpansWrite, experiment_id: str) -> Request:

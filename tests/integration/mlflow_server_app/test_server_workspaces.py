@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING
 
 import pytest
+from mlflow import MlflowClient
 from mlflow.tracking._workspace.client import WorkspaceProviderClient
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor
 
+from otel_dspy.mlflow.tracking.requests import workspaces
 from tests.integration.mlflow.contract_spans import CountedIds, SpanEmitter
 from tests.integration.mlflow.test_workspaces import compiles, emit_compile
+from tests.integration.mlflow_server_app.test_endpoint import post
+from tests.integration.mlflow_server_app.test_trace_batches import BATCH, trace_info_write
 from tests.support.bridges import PATIENCE
 from tests.support.mlflow_server import WITH_APP, mlflow_server
 
@@ -47,6 +52,13 @@ def test_spans_go_to_the_workspace_of_the_request(tmp_path: Path) -> None:
         send(server.uri, "elsewhere", 2000, {}, {"mlflow.workspace.name": "team-a"})
         found = {name: compiles(server.uri, name, EXPERIMENT) for name in ("team-a", "default")}
         assert found == {"team-a": ["by-header"], "default": ["by-neither"]}
+        header = {"x-mlflow-workspace": "team-a"}
+        with workspaces.selected("team-a"):
+            experiment = MlflowClient(server.uri).create_experiment("of-team-a")
+        batch = BATCH | {"x-mlflow-experiment-id": experiment}
+        _, _, elsewhere = post(server.uri, trace_info_write(experiment), batch)
+        _, _, there = post(server.uri, trace_info_write(experiment), batch | header)
+        assert [json.loads(answer)["accepted"] for answer in (elsewhere, there)] == [[False], [True]]
     artifacts = tmp_path / "artifacts"
     stored = {path.relative_to(artifacts).parts[:2] for path in artifacts.rglob("*.json")}
     assert stored == {("workspaces", "team-a"), ("workspaces", "default")}

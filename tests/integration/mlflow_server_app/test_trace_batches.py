@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import secrets
 import threading
 import uuid
 from collections import Counter
@@ -32,6 +33,8 @@ from tests.unit.mlflow.tracking.test_whole_traces import applied, call, span, tr
 if TYPE_CHECKING:
     from tests.support.mlflow_server import MlflowServer
 
+INFO_TRACE = 5
+"""Number of the trace of `trace_info_write`."""
 BATCH = {"content-type": trace_batch.MEDIA_TYPE}
 
 
@@ -84,6 +87,12 @@ def applier_of(uri: str, experiment: str, writer: type[ExclusiveWriter | Concurr
     return applier
 
 
+def new_traces() -> range:
+    """Numbers of traces that no other test on this server has, enough for a batch."""
+    first = secrets.randbits(64)
+    return range(first, first + LEAST + 2)
+
+
 def totals(uri: str, experiment: str) -> dict[str, tuple[str, str, int, int]]:
     """State, response, tokens and number of spans of each trace."""
     client: Any = MlflowClient(uri)
@@ -106,7 +115,7 @@ def test_infos_that_follow_their_spans(
 ) -> None:
     """Of long examples the spans are sent first; their infos are merged into the traces, with the tokens of all spans."""
     experiment = f"late-{uuid.uuid4().hex[:8]}"
-    applier, numbers = applier_of(app_server.uri, experiment, writer), range(1, LEAST + 3)
+    applier, numbers = applier_of(app_server.uri, experiment, writer), new_traces()
     calls = [call(number, 2, input_tokens=7, output_tokens=3) for number in numbers]
     applied(applier, calls)
     applied(applier, [replace(trace_info(number), state=None, duration_ms=None, response=None) for number in numbers])
@@ -120,7 +129,7 @@ def test_infos_that_follow_their_spans(
 def test_traces_that_another_writer_has_begun(app_server: MlflowServer, sent: Counter[tuple[str, str]]) -> None:
     """Their infos cannot be in the transaction of the others: all of them are merged, one by one."""
     experiment = f"others-{uuid.uuid4().hex[:8]}"
-    numbers = range(1, LEAST + 3)
+    numbers = new_traces()
     other = applier_of(app_server.uri, experiment, ConcurrentWriter)
     applied(other, [call(number, 3, input_tokens=7, output_tokens=3) for number in numbers])
     applier = applier_of(app_server.uri, experiment, ConcurrentWriter)
@@ -135,12 +144,35 @@ def test_traces_that_another_writer_has_begun(app_server: MlflowServer, sent: Co
     assert totals(app_server.uri, experiment) == expected
 
 
+def test_an_answer_that_is_lost(
+    app_server: MlflowServer, sent: Counter[tuple[str, str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The batch is stored, and sent again by MLflow's API: each trace, each span and each token is there once."""
+    experiment = f"lost-{uuid.uuid4().hex[:8]}"
+    applier, numbers = applier_of(app_server.uri, experiment, ExclusiveWriter), new_traces()
+    answer = trace_batch.answer
+
+    def lost(body: bytes, writes: int) -> trace_batch.BatchAnswer | None:
+        return answer(body, writes) if not writes else None
+
+    monkeypatch.setattr(trace_batch, "answer", lost)
+    whole = [
+        (call(number, 2, input_tokens=7, output_tokens=3), span(number, 1, parent=None), trace_info(number))
+        for number in numbers
+    ]
+    applied(applier, [operation for operations in whole for operation in operations])
+    assert sent[app_server.uri, "batch"] == 2
+    assert sent[app_server.uri, INFO] >= len(numbers)
+    expected = {f"tr-{number:032x}": ("OK", "2", 10, 2) for number in numbers}
+    assert totals(app_server.uri, experiment) == expected
+
+
 @pytest.mark.parametrize("kind", ["app_server", "server"])
 def test_traces_of_two_services(kind: str, request: pytest.FixtureRequest) -> None:
     """Each has the tags of its own one, though MLflow's client sends one resource in a request."""
     server: MlflowServer = request.getfixturevalue(kind)
     experiment = f"services-{uuid.uuid4().hex[:8]}"
-    applier, numbers = applier_of(server.uri, experiment, ConcurrentWriter), range(1, LEAST + 3)
+    applier, numbers = applier_of(server.uri, experiment, ConcurrentWriter), new_traces()
     for number in numbers:
         root = span(number, 1, parent=None)
         applier.apply(replace(root, span=replace(root.span, resource={"service.name": f"service {number % 2}"})))
@@ -167,7 +199,7 @@ def trace_info_write(experiment_id: str) -> bytes:
     """The body of a batch with one trace info."""
     from otel_dspy.mlflow.tracking.store.traces import trace_entities  # noqa: PLC0415 - needs MLflow 3
 
-    info = trace_entities.trace_info(experiment_id, trace_info(5), None, {})
+    info = trace_entities.trace_info(experiment_id, trace_info(INFO_TRACE), None, {})
     return trace_batch.encoded(trace_batch.InfoWrite(info, exists=False))
 
 
