@@ -227,6 +227,7 @@ class TraceRouter:
         if joined is None and logs_traces(options, context):
             with guarded("MLflow's fluent tracing"):
                 fluent_tracing.announce(trace_id)
+                self._placeholders.started(trace_id)
         return Route(destination, context, options)
 
 

@@ -16,6 +16,7 @@ from opentelemetry.sdk.trace.sampling import ALWAYS_ON
 from opentelemetry.trace import NonRecordingSpan, SpanContext, TraceFlags, format_span_id
 
 from otel_dspy.mlflow.fluent.recorded_span import RecordedSpan
+from otel_dspy.mlflow.fluent.scope import ScopedTraces
 from otel_dspy.mlflow.records.route import TraceUpdate
 from otel_dspy.runtime.bounded_dict import BoundedDict
 
@@ -42,12 +43,17 @@ class PlaceholderSpans:
         self._tracer = TracerProvider(id_generator=self._ids, sampler=ALWAYS_ON, shutdown_on_exit=False).get_tracer(
             __name__
         )
+        self._scoped = ScopedTraces(MAX_TRACES)
         self._lock = threading.Lock()
         self._spans: dict[tuple[str, int], RecordedSpan] = {}
         self._registered: BoundedDict[str, bool] = BoundedDict(
             MAX_TRACES, lambda trace_id, _: manager().pop_trace(int(trace_id, 16))
         )
         """otel-dspy traces in MLflow's manager, and whether each has ended."""
+
+    def started(self, trace_id: str) -> None:
+        """Keep what `mlflow.tracing.context` sets for a trace that starts, for `update`."""
+        self._scoped.started(trace_id)
 
     def span(self, trace_id: str, span_id: int, root_id: int, experiment_id: str | None) -> trace.Span | None:
         """Return the placeholder for a span, created on first use.
@@ -85,7 +91,11 @@ class PlaceholderSpans:
         return span.update()
 
     def update(self, trace_id: str) -> TraceUpdate | None:
-        """Return the program's updates of a trace that `span` has registered; None if it was never registered."""
+        """Return the program's updates of a trace that ends; None if there are none."""
+        return self._scoped.ended(trace_id, self._updated(trace_id))
+
+    def _updated(self, trace_id: str) -> TraceUpdate | None:
+        """Return the updates of a trace that `span` has registered; None if it was never registered."""
         if trace_id not in self._registered:
             return None
         self._registered[trace_id] = True

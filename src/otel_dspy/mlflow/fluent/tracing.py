@@ -21,11 +21,12 @@ from opentelemetry import trace
 from opentelemetry.trace import format_span_id
 
 from otel_dspy.mlflow import autologging_conflict
+from otel_dspy.mlflow.fluent import carried_context
 from otel_dspy.mlflow.fluent.placeholder_spans import PREFIX, manager
+from otel_dspy.mlflow.fluent.scope import is_disabled
 from otel_dspy.mlflow.fluent.scorers import watch_scorers
 from otel_dspy.mlflow.fluent.shared_context import SharedContext
 from otel_dspy.mlflow.tracking.store import capabilities
-from otel_dspy.runtime import thread_contexts
 from otel_dspy.runtime.error_guard import guarded
 from otel_dspy.runtime.fork_gate import ForkGate
 
@@ -54,9 +55,12 @@ class ActiveSpan(NamedTuple):
 
 
 def is_enabled() -> bool:
-    """Whether MLflow's tracing is enabled: `mlflow.tracing.disable()` and MLflow's own trial calls disable it."""
+    """Whether MLflow's tracing is enabled.
+
+    `mlflow.tracing.disable()`, `mlflow.tracing.context(enabled=False)` and MLflow's own trial calls disable it.
+    """
     enabled: Callable[[], bool] | None = getattr(provider, "is_tracing_enabled", None)
-    return enabled is None or enabled()
+    return (enabled is None or enabled()) and not is_disabled()
 
 
 def active_span(parent: SpanContext | None) -> ActiveSpan | None:
@@ -108,22 +112,6 @@ def own_context_span() -> SpanContext | None:
     return found if found.is_valid else None
 
 
-def _carried_context() -> Callable[[], Callable[[], None]] | None:
-    """Capture MLflow's own context for a thread of DSPy's, whose calls then join the trace that is active here."""
-    runtime: Any = getattr(provider, "mlflow_runtime_context", None)
-    if runtime is None:
-        return None
-    context: Context = runtime.get_current()
-    if not context:
-        return None
-
-    def attach() -> Callable[[], None]:
-        token = runtime.attach(context)
-        return lambda: runtime.detach(token)
-
-    return attach
-
-
 class Source(Protocol):
     """Provider of otel-dspy's spans."""
 
@@ -146,7 +134,7 @@ def connect(source: Source) -> None:
         _lookup.install()
         _shared.install()
         _requests.install()
-        thread_contexts.register(_carried_context)
+        carried_context.carry()
         autologging_conflict.keep_off()
         watch_scorers()
 
@@ -159,7 +147,7 @@ def disconnect(source: Source) -> None:
             _lookup.remove()
             _shared.remove()
             _requests.remove()
-            thread_contexts.unregister(_carried_context)
+            carried_context.carry_no_more()
             autologging_conflict.allow()
 
 
