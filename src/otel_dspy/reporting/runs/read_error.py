@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from mlflow.exceptions import MlflowException
 
-from otel_dspy.mlflow.tracking.requests.error_cause import error_cause, tls_failure_of
+from otel_dspy.mlflow.tracking.requests.error_cause import WHILE_DENIED, error_cause, tls_failure_of
 from otel_dspy.mlflow.tracking.requests.error_classification import ErrorClass, classify
 from otel_dspy.mlflow.tracking.requests.tls_errors import WHAT_TO_DO
 from otel_dspy.mlflow.tracking_uri import address_without_passwords
@@ -22,8 +22,6 @@ _STATUS: Final = re.compile(r"failed with error code (\d{3}) != 200\b.*", re.DOT
 """MLflow's message on a response that is not its own, followed by the response's text (MLflow 3.17)."""
 _NOT_JSON: Final = "response body was not in a valid JSON format"
 """Part of MLflow's message on a successful response that is not its own, as that of another server."""
-WHILE_DENIED: Final = "Set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD, or MLFLOW_TRACKING_TOKEN."
-"""What to do where MLflow rejects the credentials."""
 
 
 class StoreReadError(MlflowException):

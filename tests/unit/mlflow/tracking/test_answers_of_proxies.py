@@ -99,6 +99,18 @@ def test_while_nothing_reaches_mlflow_requests_are_retried(
     assert "rejected" not in caplog.text
 
 
+@pytest.mark.parametrize("status", [401, 403])
+def test_credentials_that_are_rejected(proxy: Proxy, status: int, caplog: pytest.LogCaptureFixture) -> None:
+    """The warning names their variables, not a server that is to be started."""
+    store = Store(proxy.uri)
+    proxy.own = [(status, b"no")] * 3
+    assert Retrier(proxy.uri, NoPauses(), store.answer).run("spans", store.answer).outcome is Outcome.DONE
+    (line,) = [one.getMessage() for one in caplog.records if one.levelname == "WARNING"]
+    assert line.endswith(
+        "No data is lost. Set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD, or MLFLOW_TRACKING_TOKEN."
+    )
+
+
 @pytest.mark.parametrize(
     "answer",
     [

@@ -34,6 +34,8 @@ _STATEMENT: Final = "\n[SQL: "
 """Beginning of the statement and its parameters, which are data of the program, in a message of SQLAlchemy."""
 _AUTOFLUSH: Final = "if this flush is occurring prematurely)"
 """End of what SQLAlchemy puts before the message of an error that a read raised, because it had to write first."""
+WHILE_DENIED: Final = "Set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD, or MLFLOW_TRACKING_TOKEN."
+"""What to do where MLflow rejects the credentials."""
 _LOCKED: Final = "database is locked"
 """Message of SQLite, which has waited for 20 s then (MLflow 3.17, `store/db/utils.py`)."""
 

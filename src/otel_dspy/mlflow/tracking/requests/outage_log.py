@@ -7,7 +7,7 @@ import time
 from typing import Final
 
 from otel_dspy.mlflow.mapping import naming
-from otel_dspy.mlflow.tracking.requests.error_cause import error_cause, is_locked, tls_failure_of
+from otel_dspy.mlflow.tracking.requests.error_cause import WHILE_DENIED, error_cause, is_locked, tls_failure_of
 from otel_dspy.mlflow.tracking.requests.tls_errors import WHAT_TO_DO
 from otel_dspy.mlflow.tracking_uri import without_passwords
 from otel_dspy.runtime.fork_gate import ForkGate
@@ -43,8 +43,13 @@ class OutageLog:
         self.failing_since: float | None = None
         """`time.monotonic()` of the first failure since the last success; None if there is none."""
 
-    def failed(self, error: Exception) -> None:
-        """Log the beginning of an outage; nothing during one."""
+    def failed(self, error: Exception, *, denied: bool = False) -> None:
+        """Log the beginning of an outage; nothing during one.
+
+        Args:
+            error: the failure.
+            denied: whether MLflow, or a proxy before it, rejects the credentials.
+        """
         now = time.monotonic()
         if self.failing_since is None:
             self.failing_since = now
@@ -56,7 +61,7 @@ class OutageLog:
                     "MLflow at %s is unavailable; retrying with back-off (%s). No data is lost. %s",
                     self._address,
                     error_cause(error, naming.MAX_PREVIEW),
-                    _what_to_do(error),
+                    WHILE_DENIED if denied else _what_to_do(error),
                 )
 
     def succeeded(self) -> None:

@@ -173,7 +173,7 @@ class Retrier:
                 self._give_up(*self._obstacle(found, what, apart=apart), error, of_artifacts=apart)
                 return Result(Outcome.FAILED)
             if counts.are_an_outage(found) and not apart:
-                self._log.failed(error)
+                self._log.failed(error, denied=found is ErrorClass.DENIED)
             if divisible and counts.ended >= (1 if self._failed_lately else MAX_AMBIGUOUS):
                 return Result(Outcome.FAILED, divisible=True)
             if self._is_the_operations(found, counts):
