@@ -225,7 +225,7 @@ DSPY_EVALUATE_NUM_EXAMPLES: Final = "dspy.evaluate.num_examples"
 DSPY_EVALUATE_SCORE: Final = "dspy.evaluate.score"
 """Evaluate's score, percent. Absent where the optimizer scores by itself: its trial has the score."""
 DSPY_EVALUATE_NUM_ERRORS: Final = "dspy.evaluate.num_errors"
-"""Examples whose program or metric raised."""
+"""Examples whose program or metric raised, without those that were interrupted."""
 DSPY_EVALUATE_OBJECTIVE: Final = "dspy.evaluate.objective."
 """Mean of one of the metric's `objective_scores` over the examples that have it, by the objective's name."""
 DSPY_EVALUATE_SCOPE: Final = "dspy.evaluate.scope"
@@ -274,8 +274,8 @@ DSPY_EXAMPLE_FEEDBACK: Final = "dspy.example.feedback"
 DSPY_EXAMPLE_ERROR_MESSAGE: Final = "dspy.example.error.message"
 """Message of what the program or the metric raised, redacted and bounded as other messages are."""
 DSPY_FAILURES_EXAMPLES: Final = "dspy.failures.examples"
-"""How many of the examples inside failed: their program or metric raised. Those of every evaluation count, of nested
-compiles too.
+"""How many of the examples inside failed: their program or metric raised, and they were not interrupted. Those of every
+evaluation count, of nested compiles too.
 """
 DSPY_FAILURES_ALL: Final = "dspy.failures.all"
 """Whether every example inside failed, so that no score is meaningful."""

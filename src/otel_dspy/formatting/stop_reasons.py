@@ -22,6 +22,15 @@ SHUT_DOWN: Final = "the tracer provider was shut down"
 """Part of the reason of a run whose process may continue."""
 
 
+def is_stop(error_type: str | None) -> bool:
+    """Return whether an exception stopped the program: an example that it interrupted has no result and did not fail.
+
+    Args:
+        error_type: type of the exception, which may be qualified and followed by a colon and the message.
+    """
+    return stop_text(error_type) is not None
+
+
 def stop_text(error: str | None, reason: str | None = None) -> str | None:
     """Format how something was stopped before its end: `stopped by the user`; None if it was not stopped.
 

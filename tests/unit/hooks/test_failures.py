@@ -86,6 +86,22 @@ def test_a_compile_that_raises_is_recorded_and_raises(error: BaseException) -> N
     assert [span.attributes["dspy.trial.state"] for span in recorder.named("trial")] == ["complete"]
 
 
+@pytest.mark.parametrize("stop", [KeyboardInterrupt(), asyncio.CancelledError()], ids=["Ctrl-C", "cancelled"])
+def test_an_interrupted_example_is_not_a_failure(stop: BaseException) -> None:
+    """It has no result in the report, so that no count of failures has it either; the one before it failed."""
+    calls = iter(range(100))
+
+    def metric(_example: Any, _prediction: Any, _trace: Any = None) -> float:
+        raise ValueError("no") if next(calls) == 0 else stop
+
+    with recording() as recorder, dspy.context(lm=addition_lm()), pytest.raises(type(stop)):
+        _score(metric, 100)
+    (evaluate,) = recorder.named("evaluate")
+    names = ("dspy.evaluate.num_errors", "dspy.failures.examples", "dspy.failures.all", "dspy.failures.first.type")
+    found = dict(evaluate.attributes or {})
+    assert [found[name] for name in names] == [1, 1, True, "ValueError"]
+
+
 def test_an_interrupt_in_the_middle_of_an_evaluation() -> None:
     """Ctrl-C in an LM call ends the example, the evaluation, the trial and the compile, and reaches the user."""
     calls = iter(range(100))

@@ -8,7 +8,7 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, cast
 
-from otel_dspy.formatting.stop_reasons import stop_text
+from otel_dspy.formatting.stop_reasons import is_stop
 from otel_dspy.reporting.compile_result import Example, ExampleResult
 from otel_dspy.reporting.runs.summary_rows import mapping, number
 
@@ -127,7 +127,7 @@ class ExampleIndex:
         return tuple(
             result
             for result, score in every
-            if stop_text(result.error) is None and (score is not None or result.error is not None)
+            if not is_stop(result.error) and (score is not None or result.error is not None)
         )
 
     def stored_results(self, scores: Iterable[Mapping[str, Any]]) -> tuple[ExampleResult, ...]:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from opentelemetry.semconv.attributes.error_attributes import ERROR_TYPE
 
 from otel_dspy import semconv
+from otel_dspy.formatting.stop_reasons import is_stop
 from otel_dspy.runtime.error_guard import guarded
 from otel_dspy.serialization.datasets import ExampleRegistry
 from otel_dspy.telemetry.call_context import call_context_in, inside, parent_context
@@ -21,7 +22,7 @@ from otel_dspy.telemetry.tallies.lm_roles import JUDGE, TASK
 from otel_dspy.telemetry.tallies.usage_tally import UsageTally
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from opentelemetry.context import Context
     from opentelemetry.util.types import AttributeValue
@@ -179,11 +180,15 @@ def _record_evaluation(telemetry: Telemetry, evaluation: EvaluateScope, outcome:
 def _record_results(telemetry: Telemetry, evaluation: EvaluateScope) -> None:
     with evaluation.lock:
         rows = [evaluation.rows[index] for index in sorted(evaluation.rows)]
-    evaluation.span.set_attribute(semconv.DSPY_EVALUATE_NUM_ERRORS, sum("error" in row for row in rows))
+    evaluation.span.set_attribute(semconv.DSPY_EVALUATE_NUM_ERRORS, sum(_has_failed(row) for row in rows))
     means = evaluation.objectives.means()
     evaluation.span.set_attributes({semconv.DSPY_EVALUATE_OBJECTIVE + name: mean for name, mean in means.items()})
     if not evaluation.is_part_of_example:
         telemetry.put_payload(evaluation.span, semconv.DSPY_EVALUATE_RESULTS, telemetry.content.rows(rows))
+
+
+def _has_failed(row: Mapping[str, Any]) -> bool:
+    return "error" in row and not is_stop(row["error"])
 
 
 def _belonging(

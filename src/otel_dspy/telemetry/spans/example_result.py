@@ -9,6 +9,7 @@ from opentelemetry.semconv.attributes.error_attributes import ERROR_TYPE
 from opentelemetry.semconv.attributes.exception_attributes import EXCEPTION_MESSAGE
 
 from otel_dspy import semconv
+from otel_dspy.formatting.stop_reasons import is_stop
 from otel_dspy.runtime.error_guard import guarded
 from otel_dspy.serialization.datasets import fields
 from otel_dspy.serialization.plain_data import plain
@@ -54,6 +55,8 @@ class ExampleOutcome(NamedTuple):
 def close_example(telemetry: Telemetry, scope: ExampleScope, outcome: ExampleOutcome) -> None:
     """End an example's span and add its row to the evaluation's result.
 
+    An example that was interrupted has no result: it is neither counted as failed nor compared.
+
     If DSPy ran an example twice (a straggler), the run that ended first provides the row, as in DSPy. The other run is
     marked as repeated, has no score and is not counted.
 
@@ -78,13 +81,14 @@ def _record_example(telemetry: Telemetry, scope: ExampleScope, outcome: ExampleO
         repeated = evaluation.rows.setdefault(scope.place, row) is not row
     failure: dict[str, AttributeValue] = {}
     found: ExampleFailure | None = None
+    interrupted = error is not None and is_stop(error_type(error))
     if error is not None:
         failure[ERROR_TYPE] = error_type(error)
         mark_failed(scope.span, error, telemetry.content)
         message = telemetry.content.message(EXCEPTION_MESSAGE, describe(error))
         scope.span.set_attribute(semconv.DSPY_EXAMPLE_ERROR_MESSAGE, message)
         found = ExampleFailure(error_type(error), message)
-    if not repeated:
+    if not (repeated or interrupted):
         evaluation.usage.examples.add(found)
     content = telemetry.settings.capture_content
     scope.usage.close()
@@ -94,7 +98,8 @@ def _record_example(telemetry: Telemetry, scope: ExampleScope, outcome: ExampleO
         identity=identity,
         repeated=repeated,
         outcome=outcome,
-        numbers=scope.usage.attributes() | ({} if repeated else _former_scores(scope, identity, outcome)),
+        numbers=scope.usage.attributes()
+        | ({} if repeated or interrupted else _former_scores(scope, identity, outcome)),
         prediction=fields(outcome.prediction) if content and outcome.prediction is not None else None,
         message=describe(error) if content and error is not None else None,
     )

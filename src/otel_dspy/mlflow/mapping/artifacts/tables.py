@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
+from otel_dspy.formatting.stop_reasons import is_stop
 from otel_dspy.mlflow.mapping import naming
 from otel_dspy.mlflow.mapping.artifacts import table_images
 from otel_dspy.mlflow.mapping.media_text import readable
@@ -30,8 +31,8 @@ def rows(text: str | None) -> list[Row] | None:
 
 
 def error_types(found: Sequence[Row]) -> list[str]:
-    """Return the type of the error of each example that failed."""
-    return [str(row["error"]) for row in found if row.get("error")]
+    """Return the type of the error of each example that failed, not of one that was interrupted."""
+    return [str(row["error"]) for row in found if row.get("error") and not is_stop(str(row["error"]))]
 
 
 def dataset_table(fields: Sequence[str], found: Sequence[Row]) -> tuple[list[str], list[list[object]]]:

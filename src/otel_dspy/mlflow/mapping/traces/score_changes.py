@@ -5,13 +5,15 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
+from otel_dspy.formatting.stop_reasons import is_stop
+
 if TYPE_CHECKING:
     from otel_dspy.mlflow.records.span_records import ExampleRecord
 
 
 def counted_score(example: ExampleRecord) -> float | None:
-    """Return the score of an example, 0 if it failed; None if the metric returned none, or if another run counts."""
-    if example.repeated:
+    """Return the score of an example, 0 if it failed; None without one, or if interrupted, or if another run counts."""
+    if example.repeated or is_stop(example.error_type):
         return None
     return 0.0 if example.error_type is not None else example.score
 
