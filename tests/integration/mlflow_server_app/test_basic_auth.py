@@ -13,7 +13,7 @@ from mlflow import MlflowClient
 
 from tests.integration.mlflow_server_app.test_endpoint import PROTOBUF, post
 from tests.integration.mlflow_server_app.test_server_workspaces import send
-from tests.integration.mlflow_server_app.test_trace_batches import BATCH, INFO_TRACE, trace_info_write
+from tests.integration.mlflow_server_app.test_trace_batches import BATCH, TRACE, one_trace
 from tests.support.mlflow_server import WITH_APP, mlflow_server
 from tests.support.mlflow_tree import read_tree
 from tests.support.otlp_requests import encoded, ours
@@ -71,10 +71,10 @@ def test_mlflows_permissions_come_before_ours(tmp_path: Path, monkeypatch: pytes
             answered, headers, _ = post(server.uri, body, PROTOBUF | named | authorization(user))
             assert (number, answered) == (number, status)
             assert ("www-authenticate" in headers) is (status == 401)
-        batch = trace_info_write(experiment)
+        batch = one_trace(experiment)
         for user, status in ((None, 401), (READER, 403), (WRITER, 200)):
             assert post(server.uri, batch, BATCH | header | authorization(user))[0] == status
-        assert client.get_trace(f"tr-{INFO_TRACE:032x}").info.response_preview == "2"
+        assert client.get_trace(f"tr-{TRACE:032x}").info.response_preview == "2"
         send(server.uri, "by-the-writer", 1, header | authorization(WRITER), {})
         tree = read_tree(server.uri, EXPERIMENT)
         stored = [(str(trace.name), trace.state) for trace in tree.traces]

@@ -17,7 +17,7 @@ from otel_dspy.mlflow.tracking.requests import workspaces
 from tests.integration.mlflow.contract_spans import CountedIds, SpanEmitter
 from tests.integration.mlflow.test_workspaces import compiles, emit_compile
 from tests.integration.mlflow_server_app.test_endpoint import post
-from tests.integration.mlflow_server_app.test_trace_batches import BATCH, trace_info_write
+from tests.integration.mlflow_server_app.test_trace_batches import BATCH, one_trace
 from tests.support.bridges import PATIENCE
 from tests.support.mlflow_server import WITH_APP, mlflow_server
 
@@ -56,9 +56,9 @@ def test_spans_go_to_the_workspace_of_the_request(tmp_path: Path) -> None:
         with workspaces.selected("team-a"):
             experiment = MlflowClient(server.uri).create_experiment("of-team-a")
         batch = BATCH | {"x-mlflow-experiment-id": experiment}
-        _, _, elsewhere = post(server.uri, trace_info_write(experiment), batch)
-        _, _, there = post(server.uri, trace_info_write(experiment), batch | header)
-        assert [json.loads(answer)["accepted"] for answer in (elsewhere, there)] == [[False], [True]]
+        _, _, elsewhere = post(server.uri, one_trace(experiment), batch)
+        _, _, there = post(server.uri, one_trace(experiment), batch | header)
+        assert [json.loads(answer)["accepted"] for answer in (elsewhere, there)] == [[False, None], [True, True]]
     artifacts = tmp_path / "artifacts"
     stored = {path.relative_to(artifacts).parts[:2] for path in artifacts.rglob("*.json")}
     assert stored == {("workspaces", "team-a"), ("workspaces", "default")}

@@ -21,6 +21,7 @@ from otel_dspy.mlflow import MlflowSpanProcessor
 from otel_dspy.mlflow.records.route import Destination, Experiment
 from otel_dspy.mlflow.tracking.operation_applier import OperationApplier
 from otel_dspy.mlflow.tracking.store.traces import trace_batch
+from otel_dspy.mlflow.tracking.store.traces.mlflow_span import mlflow_span
 from otel_dspy.mlflow.tracking.traces.server_requests import LEAST
 from otel_dspy.mlflow.tracking.writers.exclusive_writer import ExclusiveWriter
 from tests.chaos.twins import DELIVERY, differences, record
@@ -33,8 +34,8 @@ from tests.unit.mlflow.tracking.test_whole_traces import applied, call, span, tr
 if TYPE_CHECKING:
     from tests.support.mlflow_server import MlflowServer
 
-INFO_TRACE = 5
-"""Number of the trace of `trace_info_write`."""
+TRACE = 5
+"""Number of the trace of `one_trace`."""
 BATCH = {"content-type": trace_batch.MEDIA_TYPE}
 
 
@@ -190,24 +191,27 @@ def test_a_batch_that_cannot_be_read(app_server: MlflowServer) -> None:
     """It is answered with 400 and the reason, and nothing of it is stored."""
     name = f"damaged-{uuid.uuid4().hex[:8]}"
     header = new_experiment(app_server, name)
-    status, _, body = post(app_server.uri, trace_info_write(header["x-mlflow-experiment-id"])[:-3], BATCH | header)
+    status, _, body = post(app_server.uri, one_trace(header["x-mlflow-experiment-id"])[:-3], BATCH | header)
     assert (status, b"Error parsing message" in body) == (400, True)
     assert totals(app_server.uri, name) == {}
 
 
-def trace_info_write(experiment_id: str) -> bytes:
-    """The body of a batch with one trace info."""
+def one_trace(experiment_id: str) -> bytes:
+    """The body of a batch with a trace info and a span."""
     from otel_dspy.mlflow.tracking.store.traces import trace_entities  # noqa: PLC0415 - needs MLflow 3
 
-    info = trace_entities.trace_info(experiment_id, trace_info(INFO_TRACE), None, {})
-    return trace_batch.encoded(trace_batch.InfoWrite(info, exists=False))
+    info = trace_entities.trace_info(experiment_id, trace_info(TRACE), None, {})
+    root = mlflow_span(span(TRACE, 1, parent=None))
+    return trace_batch.encoded(trace_batch.InfoWrite(info, exists=False)) + trace_batch.encoded(
+        trace_batch.SpansWrite([root], {})
+    )
 
 
 def test_an_info_of_another_experiment(app_server: MlflowServer) -> None:
     """MLflow has checked the permissions for the experiment in the header: the info is rejected."""
     name = f"elsewhere-{uuid.uuid4().hex[:8]}"
     header = new_experiment(app_server, name)
-    status, _, body = post(app_server.uri, trace_info_write("0"), BATCH | header)
+    status, _, body = post(app_server.uri, one_trace("0"), BATCH | header)
     assert (status, body) == (400, b"a trace info is of another experiment than the request")
     assert totals(app_server.uri, name) == {}
 
@@ -216,6 +220,6 @@ def test_a_plain_server_rejects_a_batch(server: MlflowServer) -> None:
     """Its media type is none of OTLP: a server without the app stores nothing of it, and answers so."""
     name = f"plain-{uuid.uuid4().hex[:8]}"
     header = new_experiment(server, name)
-    status, _, _ = post(server.uri, trace_info_write(header["x-mlflow-experiment-id"]), BATCH | header)
+    status, _, _ = post(server.uri, one_trace(header["x-mlflow-experiment-id"]), BATCH | header)
     assert status == 400
     assert totals(server.uri, name) == {}
