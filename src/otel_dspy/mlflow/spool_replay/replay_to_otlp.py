@@ -13,10 +13,11 @@ from typing import TYPE_CHECKING, Any, BinaryIO, Final
 from otel_dspy.exporter.redirects import REDIRECTS, redirect_text
 from otel_dspy.mlflow.delivery.spool_folder import OURS, spool_name
 from otel_dspy.mlflow.tracking.requests.retry_after import MAX_RETRY_AFTER, retry_after_seconds
+from otel_dspy.mlflow.tracking.requests.tls_errors import Remedy
 from otel_dspy.mlflow.tracking_uri import address_without_passwords, uri_error, without_passwords
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
 AT_ONCE: Final = 200
 """Number of spans from which on a request is sent; a line is not divided."""
@@ -88,6 +89,21 @@ def resend(file: BinaryIO, url: str) -> tuple[int, list[tuple[int, str]]]:
     return total, damaged
 
 
+_CLIENT: Final = (
+    "if it requires a client certificate, OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE and OTEL_EXPORTER_OTLP_CLIENT_KEY must "
+    "name the files of a valid one and its key"
+)
+_REMEDIES: Final[Mapping[Remedy, str]] = {
+    Remedy.AUTHORITY: "OTEL_EXPORTER_OTLP_CERTIFICATE must name a file with the certificate of its authority",
+    Remedy.VALIDITY: "renew it, or correct the clock of this machine",
+    Remedy.HOST: "the address must have a host name of the certificate",
+    Remedy.CLIENT: _CLIENT,
+    Remedy.HANDSHAKE: _CLIENT,
+    Remedy.NO_TLS: "the address must begin with http://",
+}
+"""What to do about failures of TLS."""
+
+
 def _resource_spans(line: bytes) -> Iterator[Any]:
     if not line.strip():
         return
@@ -143,7 +159,14 @@ def _post(url: str, resource_spans: list[Any]) -> int:
 
 
 def _cause(error: OSError) -> str:
-    """Return the text of a failed connection without those of the layers of requests and urllib3 around it."""
+    """Return the text of a failed connection without those of the layers of requests and urllib3 around it.
+
+    For a failure of TLS, what is to be changed too.
+    """
+    from otel_dspy.mlflow.tracking.requests.error_cause import tls_failure_of  # noqa: PLC0415 - it imports requests
+
+    if (failure := tls_failure_of(error)) is not None:
+        return f"{failure.cause.removesuffix('.')}: {_REMEDIES[failure.remedy]}"
     inner: object = error.args[0] if error.args else error
     return without_passwords(str(getattr(inner, "reason", inner)) or type(error).__name__)
 
