@@ -8,7 +8,13 @@ from typing import TYPE_CHECKING, Final
 
 from mlflow.exceptions import MlflowException
 
-from otel_dspy.mlflow.tracking.requests.error_cause import WHILE_DENIED, error_cause, tls_failure_of
+from otel_dspy.mlflow.tracking.requests.error_cause import (
+    WHILE_DENIED,
+    WHILE_MISSING,
+    error_cause,
+    missing_module,
+    tls_failure_of,
+)
 from otel_dspy.mlflow.tracking.requests.error_classification import ErrorClass, classify
 from otel_dspy.mlflow.tracking.requests.tls_errors import WHAT_TO_DO
 from otel_dspy.mlflow.tracking_uri import address_without_passwords
@@ -80,6 +86,8 @@ def _cause(error: BaseException) -> str:
 
 
 def _what_to_do(error: BaseException, another: str) -> str:
+    if (missing := missing_module(error)) is not None:
+        return WHILE_MISSING % missing
     failure = tls_failure_of(error)
     if failure is not None:
         return WHAT_TO_DO[failure.remedy]

@@ -36,6 +36,8 @@ _AUTOFLUSH: Final = "if this flush is occurring prematurely)"
 """End of what SQLAlchemy puts before the message of an error that a read raised, because it had to write first."""
 WHILE_DENIED: Final = "Set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD, or MLFLOW_TRACKING_TOKEN."
 """What to do where MLflow rejects the credentials."""
+WHILE_MISSING: Final = "Install the package that provides the module %s, which MLflow's client needs, and start again."
+"""What to do where a module is not installed."""
 _LOCKED: Final = "database is locked"
 """Message of SQLite, which has waited for 20 s then (MLflow 3.17, `store/db/utils.py`)."""
 
@@ -82,6 +84,22 @@ def message_of(error: BaseException) -> str:
 def is_locked(error: BaseException) -> bool:
     """Return whether a process has had SQLite's lock on the database of a local store for too long."""
     return message_of(error).endswith(_LOCKED)
+
+
+def missing_module(error: BaseException) -> str | None:
+    """Return the module that is not installed and that MLflow's client needs: of a database, of an authentication.
+
+    An import that failed before an error, and that the library has handled, is not its cause.
+    """
+    handled = {id(link.__context__) for link in exception_chain(error) if link.__cause__ is not link.__context__}
+    return next(
+        (
+            link.name
+            for link in exception_chain(error)
+            if isinstance(link, ModuleNotFoundError) and id(link) not in handled
+        ),
+        None,
+    )
 
 
 def connection_was_closed(error: BaseException) -> bool:

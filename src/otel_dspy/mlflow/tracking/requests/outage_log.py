@@ -7,7 +7,14 @@ import time
 from typing import Final
 
 from otel_dspy.mlflow.mapping import naming
-from otel_dspy.mlflow.tracking.requests.error_cause import WHILE_DENIED, error_cause, is_locked, tls_failure_of
+from otel_dspy.mlflow.tracking.requests.error_cause import (
+    WHILE_DENIED,
+    WHILE_MISSING,
+    error_cause,
+    is_locked,
+    missing_module,
+    tls_failure_of,
+)
 from otel_dspy.mlflow.tracking.requests.tls_errors import WHAT_TO_DO
 from otel_dspy.mlflow.tracking_uri import without_passwords
 from otel_dspy.runtime.fork_gate import ForkGate
@@ -97,5 +104,7 @@ class OutageLog:
 def _what_to_do(error: Exception) -> str:
     if is_locked(error):
         return _WHILE_LOCKED
+    if (missing := missing_module(error)) is not None:
+        return WHILE_MISSING % missing
     failure = tls_failure_of(error)
     return _WHILE_AWAY if failure is None else WHAT_TO_DO[failure.remedy]
