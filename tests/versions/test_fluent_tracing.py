@@ -31,6 +31,7 @@ NOT_HERE: Final = {
     "`mlflow.genai.evaluate(predict_fn=…)`",
     "`mlflow.genai.optimize_prompts(predict_fn=…)`",
     "a judge's `align` with an optimizer that runs DSPy",
+    "a DSPy call inside `mlflow.tracing.context(session_id=…, user=…, metadata=…, tags=…)`",
 }
 """Rows that tests/integration/mlflow checks."""
 
