@@ -54,6 +54,7 @@ def test_a_run_that_is_deleted_while_it_is_written(
     assert list(spool.glob("*")) == []
 
 
+@pytest.mark.slow
 def test_an_experiment_that_is_deleted_while_it_is_written(
     store: str, second_store: str, spool: Path, caplog: pytest.LogCaptureFixture
 ) -> None:

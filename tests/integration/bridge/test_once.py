@@ -74,7 +74,7 @@ def deliver(tracking_uri: str, bodies: Sequence[bytes], writers: int, restart: i
     [
         pytest.param((1, 0, 1), marks=pytest.mark.slow),
         pytest.param((2, 0, 2), marks=pytest.mark.slow),
-        (1, 2, 3),
+        pytest.param((1, 2, 3), marks=pytest.mark.slow),
         pytest.param((2, 3, 4), marks=pytest.mark.slow),
     ],
     ids=lambda several: "{}-{}-{}".format(*several),

@@ -33,7 +33,8 @@ def test_the_model_serves_on_loopback_until_the_block_ends() -> None:
 
 
 # On a busy machine llama.cpp's threads wait for each other, and two of them take long.
-@pytest.mark.parametrize("cores", [2, pytest.param(3, marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("cores", [2, 3])
 def test_an_answer_depends_on_the_request_alone(monkeypatch: pytest.MonkeyPatch, cores: int) -> None:
     """Order, concurrency, earlier requests and the number of cores change no answer, at temperature 1 neither."""
     topics = ["the sea", "a late train", "rain", "rain in spring"]
