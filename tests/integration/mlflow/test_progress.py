@@ -97,7 +97,7 @@ def _without_bar(line: str) -> str:
 def _shown(text: str, uri: str) -> str:
     """The lines of otel-dspy, without durations; DSPy's progress bars may stand before them."""
     lines = [_without_bar(line) for line in text.splitlines()]
-    kept = [line for line in lines if re.match(r"otel-dspy: (?!\d+ spans)|\[|\d+ trial| *\*? *\d+  |  trial", line)]
+    kept = [line for line in lines if re.match(r"otel-dspy: (?!\d+ spans? )|\[|\d+ trial| *\*? *\d+  |  trial", line)]
     return re.sub(r"\d+\.\d(?= s|$)", "N", "\n".join(kept), flags=re.MULTILINE).replace(uri, "STORE")
 
 
