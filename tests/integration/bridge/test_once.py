@@ -69,15 +69,9 @@ def deliver(tracking_uri: str, bodies: Sequence[bytes], writers: int, restart: i
         assert writer.pipeline.lost == 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
-    "several",
-    [
-        pytest.param((1, 0, 1), marks=pytest.mark.slow),
-        pytest.param((2, 0, 2), marks=pytest.mark.slow),
-        pytest.param((1, 2, 3), marks=pytest.mark.slow),
-        pytest.param((2, 3, 4), marks=pytest.mark.slow),
-    ],
-    ids=lambda several: "{}-{}-{}".format(*several),
+    "several", [(1, 0, 1), (2, 0, 2), (1, 2, 3), (2, 3, 4)], ids=lambda several: "{}-{}-{}".format(*several)
 )
 def test_shuffled_and_doubled_to_several_that_restart(
     batches: list[bytes],
