@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from itertools import cycle
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, cast
 
@@ -22,7 +23,7 @@ from tests.support.loopback_server import LoopbackHandler, serving
 from tests.unit.mlflow.tracking.test_whole_traces import span, trace_info
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator
+    from collections.abc import Callable, Generator, Iterator
 
     from otel_dspy.mlflow.tracking.store.experiment_connection import Connection
 
@@ -35,11 +36,13 @@ class Server:
         answers: returns the status and the body for the next batch with so many writes.
         batches: sizes of the batches that it has received, in bytes.
         now: seconds on the clock of `requests`.
+        stops: what `requests` get when they ask whether to send nothing more.
     """
 
     answers: Callable[[bytes], tuple[int, object]]
     batches: list[int] = field(default_factory=list[int])
     now: float = 0.0
+    stops: Iterator[bool] = field(default_factory=lambda: cycle([False]))
     requests: ServerRequests = field(init=False)
 
 
@@ -64,7 +67,7 @@ def serving_batches(answers: Callable[[bytes], tuple[int, object]], scheme: str 
             destination=Destination(uri, Experiment(id="7")), store=lambda: store, experiment_id=lambda: "7"
         )
         server.requests = ServerRequests(
-            cast("Connection", connection), lambda: False, lambda _: False, clock=lambda: server.now
+            cast("Connection", connection), lambda: next(server.stops), lambda _: False, clock=lambda: server.now
         )
         yield server
 
@@ -132,6 +135,21 @@ def test_a_batch_that_fails(status_and_body: tuple[int, object], expected: list[
         for server.now, overlaps in ((APART - 1, True), (APART, False)):
             server.requests.prepare(LEAST)
             assert server.requests.overlaps is overlaps
+
+
+def test_what_is_postponed_is_no_failure() -> None:
+    """An urgent operation may come after a batch was encoded: it is not sent, and the next ones are batches as well."""
+    with serving_batches(accepting(3)) as server:
+        server.stops = iter([True])
+        server.requests.prepare(LEAST)
+        assert (server.batches, server.requests.overlaps) == ([], True)
+        server.stops = cycle([False])
+        server.requests.prepare(LEAST)
+        server.stops = iter([False, True])
+        assert server.requests.send(writes(server, 3)) == [None] * 3
+        assert (len(server.batches), server.requests.overlaps) == (1, False)
+        server.stops = cycle([False])
+        assert server.requests.send(writes(server, 3)) == [True] * 3
 
 
 def test_a_write_that_cannot_be_encoded() -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from math import inf
 from typing import TYPE_CHECKING, Final
 
@@ -27,6 +27,10 @@ ASK_AGAIN: Final = 600.0
 APART: Final = 60.0
 """Seconds without batches after one that failed, or of which a write was not accepted: others would be attempted twice.
 """
+
+
+class _NotAttemptedError(Exception):
+    """A batch was not sent: `stopped` has become true meanwhile."""
 
 
 class ServerRequests:
@@ -86,8 +90,8 @@ class ServerRequests:
             infos: number of trace infos that are waiting.
         """
         if not self._takes_batches and infos >= LEAST and self._clock() >= self._ask_at:
-            self._takes_batches = self._answer(b"", 0) is not None
-            if not self._takes_batches:
+            with suppress(_NotAttemptedError):
+                self._takes_batches = self._answer(b"", 0) is not None
                 self._ask_at = self._clock() + ASK_AGAIN
 
     def send(self, requests: Sequence[Request]) -> list[bool | None]:
@@ -98,7 +102,10 @@ class ServerRequests:
         accepted: list[bool | None] = []
         transactions: list[range] = []
         while len(accepted) < len(requests) and not self._stopped():
-            found = self._sent_together(requests[len(accepted) :])
+            try:
+                found = self._sent_together(requests[len(accepted) :])
+            except _NotAttemptedError:
+                break
             transactions += (range(len(accepted) + one.start, len(accepted) + one.stop) for one in found.transactions)
             accepted += found.accepted
             if not all(found.accepted):
@@ -123,11 +130,17 @@ class ServerRequests:
         return answer or trace_batch.BatchAnswer([False], [])
 
     def _answer(self, body: bytes, writes: int) -> BatchAnswer | None:
-        """Send a batch; return what was written, None if that is unknown."""
+        """Send a batch; return what was written, None if that is unknown.
+
+        Raises:
+            _NotAttemptedError: nothing is to be sent any more.
+        """
         answers: list[BatchAnswer | None] = []
 
         def post() -> None:
             answers.append(self._connection.store().traces.send_batch(self._connection.experiment_id(), body, writes))
 
-        self._each.send([Request(post, measured=False)])
-        return answers[0] if answers else None
+        (accepted,) = self._each.send([Request(post, measured=False)])
+        if accepted is None:
+            raise _NotAttemptedError
+        return answers[-1] if answers else None

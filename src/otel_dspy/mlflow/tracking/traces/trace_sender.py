@@ -101,9 +101,9 @@ class TraceSender:
     def _gathers(self) -> bool:
         """Whether `send_all` follows soon, and sends what it finds in less time than several batches take.
 
-        The last requests of a batch overlap with no others.
+        The last requests of a batch to a server overlap with no others, and each trace batch takes a round trip.
         """
-        return self._together.overlaps and self._flushing()
+        return isinstance(self._together, ServerRequests) and self._flushing()
 
     def send_all(self) -> None:
         """Send the batch, even if urgent operations are queued."""
