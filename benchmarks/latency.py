@@ -1,6 +1,6 @@
 """Benchmark: seconds until an evaluation is stored in a near or distant MLflow, beside MLflow's own autologging.
 
-`python -m benchmarks.latency` starts a real MLflow server, puts a proxy before it that adds a round trip of 50 and
+`python -m benchmarks.latency` starts a real MLflow server (with `--app` one that runs otel-dspy's app), puts a proxy before it that adds a round trip of 50 and
 150 ms, and lets the recorders take turns. Requests are counted in the server's own log; what is stored is read back.
 """
 
@@ -171,7 +171,7 @@ def main() -> None:
                 print(table(rows[-len(RECORDERS) :]), flush=True)
                 if options.keep:
                     versions = pinned(_PACKAGES, ROOT / "requirements" / "dev.txt")
-                    save("latency", rows, versions, rounds=options.rounds)
+                    save("latency_app" if options.app else "latency", rows, versions, rounds=options.rounds)
 
 
 if __name__ == "__main__":
