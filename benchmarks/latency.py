@@ -1,7 +1,8 @@
 """Benchmark: seconds until an evaluation is stored in a near or distant MLflow, beside MLflow's own autologging.
 
-`python -m benchmarks.latency` starts a real MLflow server (with `--app` one that runs otel-dspy's app), puts a proxy before it that adds a round trip of 50 and
-150 ms, and lets the recorders take turns. Requests are counted in the server's own log; what is stored is read back.
+`python -m benchmarks.latency` starts a real MLflow server (with `--app` one that runs otel-dspy's app), puts a proxy
+before it that adds a round trip of 50 and 150 ms, and lets the recorders take turns. Requests are counted in the
+server's own log; what is stored is read back.
 """
 
 from __future__ import annotations

@@ -94,7 +94,8 @@ class TraceBatchMiddleware:
         accepted: list[bool | None] = []
         transactions: list[range] = []
         for exists, group in itertools.groupby(writes, lambda one: isinstance(one, InfoWrite) and one.exists):
-            found = self._sent([self._request(write, experiment_id) for write in group], alone=exists)
+            requests = [self._request(write, experiment_id) for write in group]
+            found = self._one_by_one(requests) if exists else self._together(requests)
             start = len(accepted)
             transactions += (range(start + one.start, start + one.stop) for one in found.transactions)
             accepted += found.accepted
@@ -108,13 +109,26 @@ class TraceBatchMiddleware:
             return Request(lambda: _ignored(traces.write_info(write.info)))
         return Request(partial(traces.write_spans, experiment_id, write.spans), measured=False)
 
-    def _sent(self, requests: Sequence[Request], *, alone: bool) -> BatchAnswer:
-        """Write requests, several in a transaction unless `alone`: a transaction fails with a trace that exists."""
-        where = self._tracking_uri, None, _never
-        if alone:
-            return BatchAnswer(ConcurrentRequests(*where).send(requests), [])
-        together = LocalRequests(*where, store=self._store)
-        return BatchAnswer(together.send(requests), together.transactions)
+    def _together(self, requests: Sequence[Request]) -> BatchAnswer:
+        """Write requests, several in a transaction."""
+        together = LocalRequests(self._tracking_uri, None, _never, store=self._store)
+        accepted: list[bool | None] = []
+        transactions: list[range] = []
+        while len(accepted) < len(requests):
+            start = len(accepted)
+            found = [one for one in together.send(requests[start:]) if one is not None]
+            transactions += (range(start + one.start, start + one.stop) for one in together.transactions)
+            accepted += found
+            if not all(found):
+                # Spans that share no transaction are left to the caller.
+                accepted[-1:] = self._one_by_one(requests[len(accepted) - 1 : len(accepted)]).accepted
+                if not accepted[-1]:
+                    break
+        return BatchAnswer(accepted, transactions)
+
+    def _one_by_one(self, requests: Sequence[Request]) -> BatchAnswer:
+        """Write requests, each on its own: a transaction fails with the info of a trace that exists."""
+        return BatchAnswer(ConcurrentRequests(self._tracking_uri, None, _never).send(requests), [])
 
 
 def _never() -> bool:

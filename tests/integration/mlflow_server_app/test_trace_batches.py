@@ -20,7 +20,7 @@ from otel_dspy.bridge.multi_writer.concurrent_writer import ConcurrentWriter
 from otel_dspy.mlflow import MlflowSpanProcessor
 from otel_dspy.mlflow.records.route import Destination, Experiment
 from otel_dspy.mlflow.tracking.operation_applier import OperationApplier
-from otel_dspy.mlflow.tracking.store.traces import trace_batch
+from otel_dspy.mlflow.tracking.store.traces import trace_batch, trace_entities
 from otel_dspy.mlflow.tracking.store.traces.mlflow_span import mlflow_span
 from otel_dspy.mlflow.tracking.traces.server_requests import LEAST
 from otel_dspy.mlflow.tracking.writers.exclusive_writer import ExclusiveWriter
@@ -187,6 +187,20 @@ def test_traces_of_two_services(kind: str, request: pytest.FixtureRequest) -> No
     }
 
 
+def test_spans_that_share_no_transaction(app_server: MlflowServer) -> None:
+    """Alone in a batch, and before the info of a trace that exists, which is written on its own."""
+    header = new_experiment(app_server, f"alone-{uuid.uuid4().hex[:8]}")
+    number, experiment_id = secrets.randbits(64), header["x-mlflow-experiment-id"]
+    spans = trace_batch.encoded(
+        trace_batch.SpansWrite([mlflow_span(call(number, 2, input_tokens=7, output_tokens=3))], {})
+    )
+    info = trace_entities.trace_info(experiment_id, trace_info(number), None, {})
+    late = trace_batch.encoded(trace_batch.InfoWrite(info, exists=True))
+    for body, written in ((spans, 1), (spans + late, 2), (late + spans, 2)):
+        status, _, answer = post(app_server.uri, body, BATCH | header)
+        assert (status, json.loads(answer)["accepted"]) == (200, [True] * written)
+
+
 def test_a_batch_that_cannot_be_read(app_server: MlflowServer) -> None:
     """It is answered with 400 and the reason, and nothing of it is stored."""
     name = f"damaged-{uuid.uuid4().hex[:8]}"
@@ -198,8 +212,6 @@ def test_a_batch_that_cannot_be_read(app_server: MlflowServer) -> None:
 
 def one_trace(experiment_id: str) -> bytes:
     """The body of a batch with a trace info and a span."""
-    from otel_dspy.mlflow.tracking.store.traces import trace_entities  # noqa: PLC0415 - needs MLflow 3
-
     info = trace_entities.trace_info(experiment_id, trace_info(TRACE), None, {})
     root = mlflow_span(span(TRACE, 1, parent=None))
     return trace_batch.encoded(trace_batch.InfoWrite(info, exists=False)) + trace_batch.encoded(
