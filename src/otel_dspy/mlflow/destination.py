@@ -6,9 +6,9 @@ import os
 from typing import TYPE_CHECKING
 
 import mlflow
-from mlflow.tracing.utils import maybe_get_request_id
 from mlflow.tracking import fluent
 
+from otel_dspy.mlflow.fluent.evaluated_request import evaluated_request_id
 from otel_dspy.mlflow.records.route import Destination, Experiment
 from otel_dspy.mlflow.tracking.requests import workspaces
 
@@ -49,7 +49,7 @@ def current(
 def _evaluations_run() -> Run | None:
     """Return the run of MLflow's own evaluation, which calls programs on threads without an active run."""
     latest: Callable[[], Run | None] | None = getattr(fluent, "_get_latest_active_run", None)
-    return latest() if latest is not None and maybe_get_request_id(is_evaluate=True) is not None else None
+    return latest() if latest is not None and evaluated_request_id() is not None else None
 
 
 def is_mlflows(tracking_uri: str | None, workspace: str | None) -> bool:

@@ -9,19 +9,18 @@ All of MLflow's internals are looked up by name; the features that a version lac
 
 from __future__ import annotations
 
-import sys
 import weakref
 from functools import wraps
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol
 
 from mlflow.tracing import fluent, provider
 from mlflow.tracing.trace_manager import InMemoryTraceManager
-from mlflow.tracing.utils import maybe_get_request_id
 from opentelemetry import trace
 from opentelemetry.trace import format_span_id
 
 from otel_dspy.mlflow import autologging_conflict
 from otel_dspy.mlflow.fluent import carried_context
+from otel_dspy.mlflow.fluent.evaluated_request import evaluated_request_id
 from otel_dspy.mlflow.fluent.placeholder_spans import PREFIX, manager
 from otel_dspy.mlflow.fluent.scope import is_disabled
 from otel_dspy.mlflow.fluent.scorers import watch_scorers
@@ -38,10 +37,6 @@ if TYPE_CHECKING:
 
 SHARES_TRACES: Final = capabilities.TRACES and hasattr(InMemoryTraceManager, "get_mlflow_trace_id_from_otel_id")
 """Whether this MLflow uses OpenTelemetry's trace ids, so that otel-dspy's spans can join its traces."""
-
-_PREDICTION_CONTEXT: Final = "mlflow.pyfunc.context"
-"""MLflow's module of the current prediction; while it is not loaded there is none. MLflow's lookup imports all of
-`mlflow.pyfunc`, which takes a second and warns: an error where the program turns warnings into errors."""
 
 
 class ActiveSpan(NamedTuple):
@@ -96,9 +91,9 @@ def announce(trace_id: str) -> None:
     if announced is not None:
         announced(f"{PREFIX}{trace_id}")
     evaluated: dict[str, str] | None = getattr(fluent, "_EVAL_REQUEST_ID_TO_TRACE_ID", None)
-    if evaluated is None or _PREDICTION_CONTEXT not in sys.modules:
+    if evaluated is None:
         return
-    request_id = maybe_get_request_id(is_evaluate=True)
+    request_id = evaluated_request_id()
     if request_id is not None:
         evaluated[request_id] = f"{PREFIX}{trace_id}"
 
