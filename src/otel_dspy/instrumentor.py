@@ -11,7 +11,7 @@ from opentelemetry.instrumentation.instrumentor import BaseInstrumentor
 from opentelemetry.trace import get_tracer_provider
 from typing_extensions import override
 
-from otel_dspy.package import INSTRUMENTS
+from otel_dspy.package import INSTRUMENTS, lacks_metadata
 from otel_dspy.runtime import global_redaction
 from otel_dspy.runtime.fork_gate import ForkGate
 from otel_dspy.settings import CONTENT_VARIABLE, Settings
@@ -68,6 +68,8 @@ class DSPyInstrumentor(BaseInstrumentor):
         with _changing:
             if self.is_instrumented_by_opentelemetry and set(kwargs) == {"skip_dep_check"}:
                 return
+            if lacks_metadata():  # OpenTelemetry reads the version there, and takes DSPy for not installed
+                kwargs["skip_dep_check"] = True
             super().instrument(**kwargs)
 
     @override

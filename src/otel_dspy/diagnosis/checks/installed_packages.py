@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 from opentelemetry.instrumentation.dependencies import get_dependency_conflicts
 
 from otel_dspy.diagnosis.finding import Finding, Level
+from otel_dspy.environment.home_folder import home_folder
 from otel_dspy.package import INSTRUMENTS
 
 if TYPE_CHECKING:
@@ -65,6 +66,12 @@ def installed(environment: Mapping[str, str]) -> Iterator[Finding]:
         )
     if found["mlflow"] is None:
         yield Finding("mlflow", Level.NOTE, "MLflow is not installed: spans can go to any OTLP backend, not to MLflow")
+    elif home_folder() is None:
+        yield Finding(
+            "mlflow",
+            Level.PROBLEM,
+            f"MLflow {found['mlflow']} cannot be imported: this user has no home directory. Set HOME to a folder",
+        )
     else:
         unsupported = list(_unsupported_beside_mlflow())
         yield from unsupported

@@ -16,6 +16,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Final, NamedTuple
 
+from otel_dspy.environment.home_folder import home_folder
 from otel_dspy.environment.quantities import number_of_bytes
 from otel_dspy.environment.variable_names import SPOOL_DIR, SPOOL_MAX_BYTES
 
@@ -53,7 +54,8 @@ def folder() -> Path:
 def state_folder() -> Path:
     """Return the folder for state of otel-dspy: in XDG_STATE_HOME, else in `~/.local/state`."""
     state = os.environ.get("XDG_STATE_HOME")
-    return (Path(state) if state else Path.home() / ".local" / "state") / "otel-dspy"
+    # Container runtimes set HOME=/ for a user who has no home.
+    return (Path(state) if state else (home_folder() or Path("/")) / ".local" / "state") / "otel-dspy"
 
 
 def max_bytes() -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import fcntl
+import pwd
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -70,3 +71,12 @@ def test_names() -> None:
         "20261127T023325Z-18951-1", "control", 2
     )
     assert spool_folder.spool_name(Path("notes.jsonl")) is None
+
+
+def test_a_user_without_a_home(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An id of a container without an entry in `/etc/passwd`, and HOME is not set: even the help of `replay` raised."""
+    for variable in (spool_folder.FOLDER_VARIABLE, "XDG_STATE_HOME", "HOME"):
+        monkeypatch.delenv(variable, raising=False)
+    entries: dict[int, Any] = {}
+    monkeypatch.setattr(pwd, "getpwuid", entries.__getitem__)
+    assert spool_folder.folder() == Path("/.local/state/otel-dspy/spool")

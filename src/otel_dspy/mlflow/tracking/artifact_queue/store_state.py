@@ -10,9 +10,11 @@ from typing import TYPE_CHECKING, Final
 
 from otel_dspy.mlflow.mapping import naming
 from otel_dspy.mlflow.tracking.artifact_queue.artifact_write import ArtifactWrite
+from otel_dspy.mlflow.tracking.requests.error_cause import exception_chain
 from otel_dspy.mlflow.tracking.requests.error_classification import ErrorClass
 from otel_dspy.mlflow.tracking.requests.outage_log import SILENCE
 from otel_dspy.mlflow.tracking.requests.retry import Backoff
+from otel_dspy.mlflow.tracking.store.temporary_folder import NoTemporaryFolderError
 from otel_dspy.mlflow.tracking_uri import address_without_passwords, without_passwords
 from otel_dspy.runtime.fork_gate import ForkGate
 
@@ -87,7 +89,12 @@ class QueuedStore:
         if found in self.reported:
             return
         self.reported.add(found)
-        if found is ErrorClass.UNWRITABLE:
+        if any(isinstance(cause, NoTemporaryFolderError) for cause in exception_chain(error)):
+            what = (
+                f"Artifacts cannot be written without a folder for temporary files; {_IN_THE_SPOOL}, everything else "
+                "is logged. Set TMPDIR to a folder that can be written"
+            )
+        elif found is ErrorClass.UNWRITABLE:
             what = (
                 f"Artifacts cannot be written to {self.name} on this machine; {_IN_THE_SPOOL}, "
                 f"everything else is logged. {_ADVICE}"

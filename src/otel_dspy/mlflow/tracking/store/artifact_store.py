@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import tempfile
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, TypeAlias
 
 from otel_dspy.mlflow.tracking.requests.error_classification import artifact_access
 from otel_dspy.mlflow.tracking.store import capabilities
+from otel_dspy.mlflow.tracking.store.temporary_folder import temporary_folder
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -36,7 +36,7 @@ class ArtifactStore:
         if isinstance(content, str):
             self.write_text(artifact_uri, path, content)
             return
-        with artifact_access(), tempfile.TemporaryDirectory(prefix="otel-dspy-") as local:
+        with artifact_access(), temporary_folder() as local:
             for name, data in content.items():
                 Path(local, name).write_bytes(data)
             capabilities.artifact_repository(artifact_uri, self._uri).log_artifacts(local, path)
@@ -54,7 +54,7 @@ class ArtifactStore:
         """
         target = PurePosixPath(path)
         folder = str(target.parent) if target.parent.parts else None
-        with artifact_access(), tempfile.TemporaryDirectory(prefix="otel-dspy-") as local:
+        with artifact_access(), temporary_folder() as local:
             file = Path(local, target.name)
             file.write_text(text, encoding="utf-8")
             capabilities.artifact_repository(artifact_uri, self._uri).log_artifact(str(file), folder)

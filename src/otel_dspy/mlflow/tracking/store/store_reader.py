@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -15,6 +14,7 @@ from otel_dspy.mlflow.tracking.requests.error_classification import artifact_acc
 from otel_dspy.mlflow.tracking.store import capabilities
 from otel_dspy.mlflow.tracking.store.open_store import open_store
 from otel_dspy.mlflow.tracking.store.paging import every_page
+from otel_dspy.mlflow.tracking.store.temporary_folder import temporary_folder
 from otel_dspy.mlflow.tracking.store.traces.trace_ends import noted_end
 
 if TYPE_CHECKING:
@@ -112,7 +112,7 @@ class StoreReader:
         folder = path.rpartition("/")[0] or None
         if path not in self.artifacts(artifact_uri, folder):
             return None
-        with artifact_access(), tempfile.TemporaryDirectory(prefix="otel-dspy-") as target:
+        with artifact_access(), temporary_folder() as target:
             file = Path(target, "artifact")
             # Defined by every repository. `download_artifacts` calls it on a pool thread, without this thread's
             # workspace and `http_policy`.
