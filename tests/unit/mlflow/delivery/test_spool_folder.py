@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from otel_dspy.environment.variable_names import SPOOL_DIR
 from otel_dspy.mlflow.delivery import spool_folder
 
 if TYPE_CHECKING:
@@ -75,7 +76,7 @@ def test_names() -> None:
 
 def test_a_user_without_a_home(monkeypatch: pytest.MonkeyPatch) -> None:
     """An id of a container without an entry in `/etc/passwd`, and HOME is not set: even the help of `replay` raised."""
-    for variable in (spool_folder.FOLDER_VARIABLE, "XDG_STATE_HOME", "HOME"):
+    for variable in (SPOOL_DIR, "XDG_STATE_HOME", "HOME"):
         monkeypatch.delenv(variable, raising=False)
     entries: dict[int, Any] = {}
     monkeypatch.setattr(pwd, "getpwuid", entries.__getitem__)
