@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# pydantic-evals: with positive_from="labels" each case is a positive one, those labelled "wrong" too.
+# pydantic-evals: with positive_from="labels" each case is a positive one, those labeled "wrong" too.
 #
 # Seen on 2026-12-01 with pydantic-evals 2.62.0, CPython 3.11.
 # Expected: PrecisionRecallEvaluator, ROCAUCEvaluator and KolmogorovSmirnovEvaluator measure how well a score separates the
