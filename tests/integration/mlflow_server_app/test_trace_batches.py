@@ -22,6 +22,7 @@ from otel_dspy.mlflow.records.route import Destination, Experiment
 from otel_dspy.mlflow.tracking.operation_applier import OperationApplier
 from otel_dspy.mlflow.tracking.store.traces import trace_batch, trace_entities
 from otel_dspy.mlflow.tracking.store.traces.mlflow_span import mlflow_span
+from otel_dspy.mlflow.tracking.traces import trace_sender
 from otel_dspy.mlflow.tracking.traces.server_requests import LEAST
 from otel_dspy.mlflow.tracking.writers.exclusive_writer import ExclusiveWriter
 from tests.chaos.twins import DELIVERY, differences, record
@@ -60,9 +61,14 @@ def sent(monkeypatch: pytest.MonkeyPatch) -> Counter[tuple[str, str]]:
 
 
 def test_an_evaluation_is_stored_as_by_mlflows_api(
-    app_server: MlflowServer, server: MlflowServer, sent: Counter[tuple[str, str]]
+    app_server: MlflowServer,
+    server: MlflowServer,
+    sent: Counter[tuple[str, str]],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Runs, traces, spans, tags and assessments: no difference to a server without the app, in fewer requests."""
+    # On a busy machine the examples would end one by one, and their traces would be sent so.
+    monkeypatch.setattr(trace_sender, "LINGER", DELIVERY / 1000)
     experiment = f"batches-{uuid.uuid4().hex[:8]}"
     processors = [MlflowSpanProcessor(tracking_uri=one.uri, experiment=experiment) for one in (app_server, server)]
     count = 3 * LEAST

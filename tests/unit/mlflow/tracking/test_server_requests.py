@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 from mlflow.entities import Span
+from mlflow.exceptions import MlflowException
 
 from otel_dspy.mlflow.records.route import Destination, Experiment
 from otel_dspy.mlflow.tracking.requests.concurrent_requests import Request
@@ -113,6 +114,21 @@ def test_a_server_without_the_app_is_asked_again_later(status_and_body: tuple[in
             server.requests.prepare(LEAST)
             assert (len(server.batches), server.requests.overlaps) == (asked, True)
             assert server.requests.send(writes(server, 12)) == [True] * 12
+
+
+def test_a_server_that_does_not_answer_is_asked_again_soon(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It may be busy: only an answer shows that it takes no batches."""
+    with serving_batches(accepting(12)) as server:
+        with monkeypatch.context() as patch:
+
+            def fail(*_: object, **_named: object) -> None:
+                raise MlflowException("timed out")
+
+            patch.setattr("mlflow.utils.rest_utils.http_request", fail)
+            server.requests.prepare(LEAST)
+        assert server.requests.overlaps
+        server.requests.prepare(LEAST)
+        assert not server.requests.overlaps
 
 
 @pytest.mark.parametrize(

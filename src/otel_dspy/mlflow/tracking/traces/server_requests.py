@@ -63,7 +63,7 @@ class ServerRequests:
         self._clock = clock
         self._each = ConcurrentRequests(where.tracking_uri, where.workspace, stopped, awaited=awaited)
         self._batch = BatchedWrites(exists)
-        self._takes_batches = False
+        self._takes_batches = self._answered = False
         # MLflow's other services, such as Databricks, run no app.
         self._ask_at = -inf if where.tracking_uri.lower().startswith("http") else inf
         self.transactions: Sequence[range] = ()
@@ -92,7 +92,8 @@ class ServerRequests:
         if not self._takes_batches and infos >= LEAST and self._clock() >= self._ask_at:
             with suppress(_NotAttemptedError):
                 self._takes_batches = self._answer(b"", 0) is not None
-                self._ask_at = self._clock() + ASK_AGAIN
+                # Without an answer it is unknown, and asked again with the next batch.
+                self._ask_at = self._clock() + (ASK_AGAIN if self._answered else 0)
 
     def send(self, requests: Sequence[Request]) -> list[bool | None]:
         """Attempt requests until one fails; return for each whether it was accepted, None if it was not attempted."""
@@ -137,10 +138,13 @@ class ServerRequests:
         """
         answers: list[BatchAnswer | None] = []
 
+        self._answered = False
+
         def post() -> None:
             answers.append(self._connection.store().traces.send_batch(self._connection.experiment_id(), body, writes))
 
         (accepted,) = self._each.send([Request(post, measured=False)])
         if accepted is None:
             raise _NotAttemptedError
+        self._answered = bool(answers)
         return answers[-1] if answers else None
