@@ -13,6 +13,7 @@ from otel_dspy.bridge.delivery import Delivery
 from otel_dspy.bridge.durable_queue.database import QueueDatabase
 from otel_dspy.bridge.durable_queue.finished_requests import FinishedRequests
 from otel_dspy.bridge.durable_queue.queue_error import QueueError
+from otel_dspy.bridge.durable_queue.queue_files_state import QueueFilesState
 from otel_dspy.bridge.durable_queue.recent_requests import RecentRequests
 from otel_dspy.bridge.durable_queue.request_order import RequestOrder
 from otel_dspy.bridge.durable_queue.stored_request import NewRequest
@@ -31,8 +32,6 @@ FEED_BYTES: Final = 4 * 1024 * 1024
 """Bytes to read before new requests are stored, which wait meanwhile."""
 DISK_PAUSE: Final = 1.0
 """Seconds between attempts while the disk cannot be written or read."""
-SILENCE: Final = 60.0
-"""Seconds after an error of the disk in which further ones are not logged."""
 JOIN: Final = 0.5
 """Seconds to wait for the thread at the end."""
 
@@ -74,19 +73,18 @@ class DurableQueue:
         self._order = RequestOrder()
         self._recent = RecentRequests()
         self._done = FinishedRequests(folder, self._order)
+        self._files = QueueFilesState(folder)
         self._limit_reported = False
-        self._silent_until = 0.0
         self._oldest: float | None = None
-        self._moved = False
-        """Its file was deleted or moved: nothing is accepted, and what it has is still written to MLflow."""
-        self._truncated = False
-        """A file of it was truncated: nothing is accepted, nor read, since that may be wrong."""
         self.requests = 0
         """Number of stored requests, without rejected ones."""
         self.rejected = 0
         """Number of rejected requests that are kept."""
-        self.error: str | None = None
+
+    @property
+    def error(self) -> str | None:
         """Why the disk cannot be written; None if it can."""
+        return self._files.error
 
     @property
     def bytes(self) -> int:
@@ -145,7 +143,7 @@ class DurableQueue:
         """
         deadline = time.monotonic() + patience
         with self._changed:
-            while not self._drained() and self._writer.failing_since is None and self._readable:
+            while not self._drained() and self._writer.failing_since is None and self._files.readable:
                 left = deadline - time.monotonic()
                 if left <= 0:
                     break
@@ -160,22 +158,7 @@ class DurableQueue:
         if self._database is None:
             return
         self._thread.join(JOIN)
-        if self.requests and self._truncated:
-            _logger.error(
-                "%d requests (%d bytes) were in the queue %s, a file of which was truncated: those that MLflow does "
-                "not have are lost", self.requests, self._stored, self.folder,
-            )  # fmt: skip
-        elif self.requests and self._database.moved:
-            _logger.error(
-                "%d requests (%d bytes) were in the queue %s, which was deleted or moved: they are lost, unless its "
-                "files still exist and a bridge is started with their folder as --queue",
-                self.requests, self._stored, self.folder,
-            )  # fmt: skip
-        elif self.requests:
-            _logger.info(
-                "%d requests (%d bytes) stay in the queue %s; the next bridge with this queue writes them to MLflow",
-                self.requests, self._stored, self.folder,
-            )  # fmt: skip
+        self._files.log_remaining(self._database, self.requests, self._stored)
 
     def _drained(self) -> bool:
         return not (self._appended or self._finished) and self._done.empty and self._order.idle
@@ -203,11 +186,7 @@ class DurableQueue:
         return bool(self._appended or self._finished or self._closing) or self._can_feed()
 
     def _can_feed(self) -> bool:
-        return self._feeding and self._readable and self._order.available
-
-    @property
-    def _readable(self) -> bool:
-        return (self.error is None or self._moved) and not self._truncated
+        return self._feeding and self._files.readable and self._order.available
 
     def _seconds(self) -> float | None:
         """Return how long to wait for an event at most."""
@@ -222,13 +201,13 @@ class DurableQueue:
         chosen = [one for one in appended if one[1].set_running_or_notify_cancel()]
         error: Exception | None = None
         if chosen or not self._done.empty or self.error is not None:
-            error = self._error_if_truncated(database) or self._error_if_moved(database)
+            error = self._files.look(database)
             try:
-                if not self._truncated:
+                if not self._files.truncated:
                     self._write(database, chosen if error is None else [])
             except Exception as failed:  # noqa: BLE001 - the thread has to go on
                 error = failed
-            self._report(error)
+            self._files.record(error)
         with self._changed:
             self._appended_bytes -= sum(new.size for new, _ in appended)
             self._changed.notify_all()
@@ -237,24 +216,6 @@ class DurableQueue:
                 stored.set_result(None)
             else:
                 stored.set_exception(error if isinstance(error, QueueError) else QueueError(str(error)))
-
-    def _error_if_moved(self, database: QueueDatabase) -> QueueError | None:
-        self._moved = database.moved
-        if not self._moved:
-            return None
-        return QueueError(
-            f"the queue {self.folder} was deleted or moved while the bridge uses it: move it back, or restart the "
-            "bridge to create a new one"
-        )
-
-    def _error_if_truncated(self, database: QueueDatabase) -> QueueError | None:
-        self._truncated = self._truncated or database.truncated
-        if not self._truncated:
-            return None
-        return QueueError(
-            f"a file of the queue {self.folder} was truncated while the bridge uses it: delete the folder, and restart "
-            "the bridge to create a new one"
-        )
 
     def _write(self, database: QueueDatabase, chosen: list[_Appended]) -> None:
         written, rejected = self._done.written, self._done.rejected
@@ -277,16 +238,6 @@ class DurableQueue:
         if not self.requests:
             database.shrink()
 
-    def _report(self, error: Exception | None) -> None:
-        now = time.monotonic()
-        if error is not None and self.error is None and now >= self._silent_until:
-            # A full disk may have room for one request and not for the next.
-            self._silent_until = now + SILENCE
-            _logger.error("%s; clients are asked to send requests again", error)
-        elif error is None and self.error is not None:
-            _logger.debug("The queue %s can be written again", self.folder)
-        self.error = str(error) if error is not None else None
-
     def _feed(self, database: QueueDatabase) -> None:
         """Pass requests to the writer while it has room."""
         read = 0
@@ -296,12 +247,12 @@ class DurableQueue:
                 if found is None:
                     continue
                 read += found.size
-                if (truncated := self._error_if_truncated(database)) is not None:
-                    self._report(truncated)
+                if (truncated := self._files.look_for_truncation(database)) is not None:
+                    self._files.record(truncated)
                     return
                 self._pass_on(self._recent.parsed(found))
         except Exception as error:  # noqa: BLE001 - the thread has to go on
-            self._report(self._error_if_truncated(database) or error)
+            self._files.record(self._files.look_for_truncation(database) or error)
 
     def _pass_on(self, found: QueuedRequest) -> None:
         delivery = Delivery(found.request, found.size)
