@@ -1,7 +1,7 @@
 """Buffer for spans of other instrumentations, which are written only if their trace has a span of otel-dspy.
 
 A span of an HTTP client ends before the language model call that contains it, so it may arrive first. It is buffered,
-in memory and within bounds, until a span of otel-dspy arrives in its trace; after `PATIENCE` it is dropped.
+in memory and within bounds, until a span of otel-dspy arrives in its trace; after `MAX_BUFFERED` it is dropped.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ MAX_WAITING: Final = 10_000
 """Maximum number of buffered spans; beyond it the oldest traces are dropped."""
 MAX_CHARACTERS: Final = 16 * 1024 * 1024
 """Maximum number of characters in buffered spans; beyond it the oldest traces are dropped."""
-PATIENCE: Final = 60.0
+MAX_BUFFERED: Final = 60.0
 """Seconds that a span stays in the buffer."""
 
 RoutedSpan = tuple["SpanRecord", "Route"]
@@ -44,7 +44,7 @@ class ProgramTraces:
         patience: seconds that a trace is buffered.
     """
 
-    def __init__(self, max_waiting: int = MAX_WAITING, patience: float = PATIENCE) -> None:
+    def __init__(self, max_waiting: int = MAX_WAITING, patience: float = MAX_BUFFERED) -> None:
         self._known: BoundedDict[str, None] = BoundedDict(MAX_TRACES)
         self._undecided: OrderedDict[str, _Undecided] = OrderedDict()
         self._waiting = 0

@@ -40,7 +40,7 @@ _READERS: Final = 2
 """Threads that parse requests. They share the GIL with the writer."""
 
 
-class Verdict(Enum):
+class RequestStatus(Enum):
     """Outcome of a request. Values are labels of `otel_dspy_bridge_requests_total`."""
 
     TAKEN = "taken"
@@ -56,13 +56,13 @@ class Answer:
     """Response to a client, independent of the protocol.
 
     Attributes:
-        verdict: outcome of the request.
+        status: outcome of the request.
         rejected: number of rejected spans.
         message: reason for a human reader; empty if everything was accepted.
-        unmapped: (trace id, span id) of spans whose mapping raised; `rejected` counts them if the verdict is TAKEN.
+        unmapped: (trace id, span id) of spans whose mapping raised; `rejected` counts them if the status is TAKEN.
     """
 
-    verdict: Verdict
+    status: RequestStatus
     rejected: int = 0
     message: str = ""
     unmapped: frozenset[tuple[str, str]] = frozenset()
@@ -125,22 +125,22 @@ class Intake:
             return PendingRequest(content, json, experiment, workspace, self._experiments)
 
         answer = await self._take(body, request, protocol)
-        self._metrics.answered(protocol, answer.verdict.value)
+        self._metrics.answered(protocol, answer.status.value)
         return answer
 
     async def _take(self, body: Body, request: Callable[[bytes], PendingRequest], protocol: str) -> Answer:
         try:
             waiting, rejected = await self._read(body, request)
         except TooLargeError as error:
-            return Answer(Verdict.TOO_LARGE, message=str(error))
+            return Answer(RequestStatus.TOO_LARGE, message=str(error))
         except (MalformedError, UnreadableError) as error:
-            return Answer(Verdict.MALFORMED, message=str(error))
+            return Answer(RequestStatus.MALFORMED, message=str(error))
         except TimeoutError:
-            return Answer(Verdict.LATER, message="timed out reading the request body; send it again")
+            return Answer(RequestStatus.LATER, message="timed out reading the request body; send it again")
         self._metrics.received(protocol, len(waiting) + rejected.total())
         written = await self._acknowledgment.accept(waiting) if len(waiting) else Written()
         if isinstance(written, Retry):
-            return Answer(Verdict.LATER, message=written.message, unmapped=written.unmapped)
+            return Answer(RequestStatus.LATER, message=written.message, unmapped=written.unmapped)
         rejected += written.rejected
         if not rejected:
             # Operations are batched, so the spans behind a rejected operation are not known here.
@@ -149,14 +149,14 @@ class Intake:
                 if written.lost
                 else ""
             )
-            return Answer(Verdict.TAKEN, message=lost)
+            return Answer(RequestStatus.TAKEN, message=lost)
         for reason, spans in rejected.items():
             self._metrics.rejected(reason, spans)
         reasons = sorted(rejected)
         others = len(reasons) - MAX_REASONS
         more = f"; and {counted(others, 'other reason')}" if others > 0 else ""
         message = "; ".join(reasons[:MAX_REASONS]) + more
-        return Answer(Verdict.TAKEN, rejected.total(), message, written.unmapped)
+        return Answer(RequestStatus.TAKEN, rejected.total(), message, written.unmapped)
 
     async def _read(
         self, body: Body, request: Callable[[bytes], PendingRequest]

@@ -22,7 +22,7 @@ _PROGRESS: Final = "otel_dspy.reporting.terminal.compile_lines:terminal_progress
 _WARNINGS: Final = "otel_dspy.reporting.terminal.terminal_warnings:write_warnings_on_own_lines"
 _SHELL: Final = "otel_dspy.reporting.notebook.kernel:running_shell"
 _NOTEBOOK: Final = "otel_dspy.reporting.notebook.notebook_progress:NotebookProgress"
-_PLACE: Final = "otel_dspy.reporting.terminal.compile_lines:Place"
+_LOCATION: Final = "otel_dspy.reporting.terminal.compile_lines:RunLocation"
 """Loaded by name: that package reads MLflow by means of this one."""
 
 
@@ -39,20 +39,20 @@ def show_progress(provider: TracerProvider, processor: MlflowSpanProcessor) -> N
         if mode == "off":
             return
         if mode == "notebook":
-            shown: Any = pkgutil.resolve_name(_NOTEBOOK)(lambda: _place(processor))
+            shown: Any = pkgutil.resolve_name(_NOTEBOOK)(lambda: _location(processor))
         else:
-            shown = pkgutil.resolve_name(_PROGRESS)(lambda: _place(processor), color=mode == "rich")
+            shown = pkgutil.resolve_name(_PROGRESS)(lambda: _location(processor), color=mode == "rich")
             if mode == "rich":
                 pkgutil.resolve_name(_WARNINGS)()
         provider.add_span_processor(shown)
         report_observers.add_observer(shown)
 
 
-def _place(processor: MlflowSpanProcessor) -> Any:  # noqa: ANN401 - loaded by name
+def _location(processor: MlflowSpanProcessor) -> Any:  # noqa: ANN401 - loaded by name
     destination = processor.destination
     experiment, uri = destination.experiment, address_without_passwords(destination.tracking_uri)
     name = f"{experiment.name!r}" if experiment.name is not None else experiment.id or "of MLflow"
-    return pkgutil.resolve_name(_PLACE)(
+    return pkgutil.resolve_name(_LOCATION)(
         description=f"MLflow at {uri}, experiment {name}",
         open_with=open_with(uri, experiment.id),
         report_with=f"otel-dspy report --tracking-uri {shlex.quote(uri)}",

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Final
 
 from starlette.datastructures import Headers
 
-from otel_dspy.bridge.intake import Verdict
+from otel_dspy.bridge.intake import RequestStatus
 from otel_dspy.bridge.servers import http_responses
 from otel_dspy.mlflow.tracking.requests import workspaces
 from otel_dspy.mlflow_server_app import mlflow_ingest, split_request
@@ -104,11 +104,11 @@ class TracesMiddleware:
             return None
         answer = await self._written(parts, experiment)
         rest = split_request.joined(parts.others, split_request.chosen(parts.ours, answer.unmapped))
-        if rest and (answer.verdict is Verdict.TAKEN or answer.unmapped):
+        if rest and (answer.status is RequestStatus.TAKEN or answer.unmapped):
             stored = await mlflow_ingest.ingest(self._app, scope, rest, await self._experiment_id(rest, experiment))
             if stored.stored:
                 answer = _without_unmapped(answer)
-            elif answer.verdict is Verdict.TAKEN:
+            elif answer.status is RequestStatus.TAKEN:
                 return stored
         return http_responses.response(answer, as_json=as_json)
 
@@ -122,7 +122,7 @@ class TracesMiddleware:
             return await self._intake().take(content, protocol="http", experiment=experiment, workspace=workspace)
 
         answer = await attempt()
-        if answer.verdict is Verdict.LATER and answer.unmapped:
+        if answer.status is RequestStatus.LATER and answer.unmapped:
             # An unexpected error has interrupted the commit; another request of it may have been the cause.
             answer = await attempt()
         return answer
@@ -151,4 +151,4 @@ def _without_unmapped(answer: Answer) -> Answer:
     _logger.warning("%d spans were stored by MLflow's own ingest alone: %s", len(answer.unmapped), reason)
     rejected = max(0, answer.rejected - len(answer.unmapped))
     message = answer.message if rejected else ""
-    return replace(answer, verdict=Verdict.TAKEN, rejected=rejected, message=message, unmapped=frozenset())
+    return replace(answer, status=RequestStatus.TAKEN, rejected=rejected, message=message, unmapped=frozenset())

@@ -29,7 +29,7 @@ def field_names(rows: Sequence[dict[str, Any]]) -> list[str]:
     return list(dict.fromkeys(name for row in rows for name in row))
 
 
-class _Known(NamedTuple):
+class _CachedExample(NamedTuple):
     """Cached data of an example, from its first use."""
 
     example: object
@@ -49,7 +49,7 @@ class ExampleRegistry:
 
     def __init__(self, *, plain_inputs: bool = False) -> None:
         self._plain_inputs = plain_inputs
-        self._known: dict[int, _Known] = {}
+        self._known: dict[int, _CachedExample] = {}
         self._content: dict[int, Any] = {}
         self._positions: dict[str, list[int]] = {}
         """By example id: the positions of equal examples in their dataset."""
@@ -127,14 +127,14 @@ class ExampleRegistry:
         known = self._positions.get(self.example_id(example))
         return None if known is None else known[0]
 
-    def _entry(self, example: object) -> _Known:
+    def _entry(self, example: object) -> _CachedExample:
         entry = self._known.get(id(example))
         if entry is None:
             row = fields(example)
             inputs = _input_keys(example)
             if inputs is None:
                 inputs = frozenset(row) if self._plain_inputs else frozenset[str]()
-            entry = self._known[id(example)] = _Known(example, row, digest(row), inputs)
+            entry = self._known[id(example)] = _CachedExample(example, row, digest(row), inputs)
         return entry
 
 

@@ -107,7 +107,7 @@ def test_the_claim_of_one_who_is_gone_is_settled(
     new_store: Callable[[str], str], monkeypatch: pytest.MonkeyPatch, *, own_is_smaller: bool
 ) -> None:
     """A writer that was killed between the two steps leaves a claim: the next one waits, then one run stands."""
-    monkeypatch.setattr(creation_lock, "PATIENCE", 0.5)
+    monkeypatch.setattr(creation_lock, "CLAIM_TIMEOUT", 0.5)
     uri = new_store("m")
     store = Store(uri)
     left = store.create_run("0", "Any P", 1, {RUN_TAG: f"{CLAIM}compile/{RUN.compile_id}"}).run_id
@@ -138,7 +138,7 @@ def test_a_claim_that_its_writer_settles_before_it_is_deleted(
     new_store: Callable[[str], str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """That writer was suspended for longer than this one waits, and uses the run that this one deletes."""
-    monkeypatch.setattr(creation_lock, "PATIENCE", 0.0)
+    monkeypatch.setattr(creation_lock, "CLAIM_TIMEOUT", 0.0)
     uri = new_store("m")
     other, connection = Store(uri), Connection(Destination(uri, Experiment(id="0")))
     with monkeypatch.context() as largest:
@@ -166,7 +166,7 @@ def test_a_claim_that_its_writer_has_settled_is_never_deleted(
     new_store: Callable[[str], str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It was a claim when this writer looked: a third writer must find the run at all times."""
-    monkeypatch.setattr(creation_lock, "PATIENCE", 0.0)
+    monkeypatch.setattr(creation_lock, "CLAIM_TIMEOUT", 0.0)
     uri = new_store("m")
     other, connection = Store(uri), Connection(Destination(uri, Experiment(id="0")))
     with monkeypatch.context() as largest:

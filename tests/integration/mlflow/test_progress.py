@@ -18,7 +18,7 @@ from typing_extensions import override
 import otel_dspy.mlflow
 from otel_dspy import BudgetExceeded, DSPyInstrumentor
 from otel_dspy.reporting import required_packages
-from otel_dspy.reporting.terminal.compile_lines import Place, terminal_progress
+from otel_dspy.reporting.terminal.compile_lines import RunLocation, terminal_progress
 from otel_dspy.reporting.terminal.progress_mode import ProgressMode, progress_mode
 from tests.support.addition_task import exact, examples
 from tests.support.blank_store import store_with_experiment
@@ -105,8 +105,8 @@ def _shown(text: str, uri: str) -> str:
 def _progress(*, color: bool) -> Generator[None]:
     """DSPy is instrumented, and its spans go to the terminal alone."""
     provider = TracerProvider(shutdown_on_exit=False)
-    place = Place("MLflow", "http://127.0.0.1:5000", "otel-dspy report")
-    provider.add_span_processor(terminal_progress(lambda: place, color=color))
+    location = RunLocation("MLflow", "http://127.0.0.1:5000", "otel-dspy report")
+    provider.add_span_processor(terminal_progress(lambda: location, color=color))
     budget = {"lm_calls": 20, "on_exceeded": "stop"}
     DSPyInstrumentor().instrument(tracer_provider=provider, budget=budget)
     try:
@@ -195,9 +195,9 @@ def test_without_the_extra(
 
 def test_a_report_that_cannot_be_written(capsys: pytest.CaptureFixture[str]) -> None:
     """The line names the command instead; a verdict that arrives before the end of the compile is written after it."""
-    place = Place("MLflow", "http://h", "otel-dspy report", verdict_follows=True)
+    location = RunLocation("MLflow", "http://h", "otel-dspy report", verdict_follows=True)
     provider = TracerProvider(shutdown_on_exit=False)
-    shown = terminal_progress(lambda: place, color=False)
+    shown = terminal_progress(lambda: location, color=False)
     provider.add_span_processor(shown)
     verdicts = ("It is chance.", None)
     for number, verdict in enumerate(verdicts):

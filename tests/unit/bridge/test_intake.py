@@ -10,7 +10,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 from otel_dspy.bridge.configuration.listen_addresses import Address
 from otel_dspy.bridge.configuration.settings import BridgeSettings
 from otel_dspy.bridge.experiment_routing import ExperimentRouter
-from otel_dspy.bridge.intake import Intake, Verdict
+from otel_dspy.bridge.intake import Intake, RequestStatus
 from otel_dspy.bridge.metrics import Metrics
 from otel_dspy.bridge.pending_request import PendingRequest
 from otel_dspy.bridge.request_writer import RequestWriter
@@ -48,12 +48,12 @@ async def test_reasons_are_counted_not_listed(writer: RequestWriter, monkeypatch
         return body
 
     answer = await intake.take(come, protocol="http", json=True)
-    assert (answer.verdict, answer.rejected) == (Verdict.TAKEN, 1000)
+    assert (answer.status, answer.rejected) == (RequestStatus.TAKEN, 1000)
     assert counted == [("trace id is not 16 bytes long or is all zeros", 1000)]
     monkeypatch.setattr(otlp, "MAX_PARTS", 1000)
     answer = await intake.take(come, protocol="http", json=True)
-    assert (answer.verdict, answer.message) == (
-        Verdict.TOO_LARGE,
+    assert (answer.status, answer.message) == (
+        RequestStatus.TOO_LARGE,
         "the request has more than 1000 spans, scopes and resources",
     )
     intake.close()
@@ -73,8 +73,8 @@ async def test_a_request_without_room_is_for_later(writer: RequestWriter) -> Non
 
     writer.close(1.0)
     answer = await intake.take(come, protocol="grpc")
-    assert (answer.verdict, answer.message) == (
-        Verdict.LATER,
+    assert (answer.status, answer.message) == (
+        RequestStatus.LATER,
         "the bridge's queue is full; send the request again",
     )
     assert b'otel_dspy_bridge_refused_spans_total{reason="no room"} 1.0' in metrics.text()
@@ -134,7 +134,7 @@ async def test_services_whose_spans_lost_attributes_are_named(
 
     writer.close(1.0)
     for _ in range(2):
-        assert (await intake.take(come, protocol="http", json=json)).verdict is Verdict.LATER
+        assert (await intake.take(come, protocol="http", json=json)).status is RequestStatus.LATER
     intake.close()
     (message,) = [one for one in caplog.messages if "limits of the tracer provider" in one]
     assert message.startswith(

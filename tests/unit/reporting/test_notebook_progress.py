@@ -15,13 +15,13 @@ from otel_dspy.reporting.notebook import notebook_progress
 from otel_dspy.reporting.notebook.kernel import running_shell
 from otel_dspy.reporting.notebook.notebook_progress import CompileDisplay
 from otel_dspy.reporting.notebook.progress_table import progress_html, progress_text
-from otel_dspy.reporting.terminal.compile_lines import Place, result_text
+from otel_dspy.reporting.terminal.compile_lines import RunLocation, result_text
 from otel_dspy.reporting.terminal.compile_observers import CompileObservers
 from otel_dspy.reporting.terminal.compile_progress import CompileResult, CompileView
 from otel_dspy.reporting.trials.trial_row import ModelUse
 from tests.unit.reporting.optimizations import trial
 
-PLACE = Place("MLflow at http://h, experiment 'e'", "http://h/#/experiments/1", "otel-dspy report")
+LOCATION = RunLocation("MLflow at http://h, experiment 'e'", "http://h/#/experiments/1", "otel-dspy report")
 VIEW = CompileView("c", "MIPROv2", "Classify", planned=9)
 ROWS = (trial(0, "0011").row, replace(trial(1, "0111", label="<b>&").row, is_best=True))
 RESULT = CompileResult(50.0, 75.0, "percent", ModelUse(8, 80, 0.5), 12.0)
@@ -54,7 +54,7 @@ def shown(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, str]]:
 def test_states() -> None:
     """What runs, what is planned, the best so far, and at the end the result."""
     texts = [
-        progress_text(view, PLACE).splitlines()[0]
+        progress_text(view, LOCATION).splitlines()[0]
         for view in (
             VIEW,
             replace(VIEW, expected_calls=(26, None)),
@@ -96,14 +96,14 @@ def test_a_result_without_a_finite_score(initial: float | None, best: float, tex
 
 def test_html() -> None:
     """Texts are escaped, colors are the notebook's; the best trial is bold and has a star; only http is a link."""
-    page = progress_html(replace(VIEW, ended=True, trials=ROWS, result=RESULT), PLACE)
+    page = progress_html(replace(VIEW, ended=True, trials=ROWS, result=RESULT), LOCATION)
     assert "<b>" not in page
     assert page.count("&lt;b&gt;&amp;") == 2
     assert '<tr style="font-weight:bold"><td style="text-align:right">1 ★</td>' in page
     assert '<a href="http://h/#/experiments/1" target="_blank" rel="noopener">' in page
     assert "color:inherit" in page
     assert not {"#fff", "#000", "background"} & set(page.split('"'))
-    local = progress_html(VIEW, replace(PLACE, open_with="mlflow ui --backend-store-uri 'x'"))
+    local = progress_html(VIEW, replace(LOCATION, open_with="mlflow ui --backend-store-uri 'x'"))
     assert "<code>mlflow ui --backend-store-uri &#x27;x&#x27;</code>" in local
     assert "<table" not in local
 
@@ -111,7 +111,7 @@ def test_html() -> None:
 def test_a_long_table_is_short() -> None:
     """The foremost ten trials, and how many are not shown."""
     rows = tuple(trial(index, "0011").row for index in range(12))
-    page = progress_html(replace(VIEW, trials=rows), PLACE)
+    page = progress_html(replace(VIEW, trials=rows), LOCATION)
     assert page.count("<tr>") == 11
     assert "2 trials not shown" in page
 
@@ -119,7 +119,7 @@ def test_a_long_table_is_short() -> None:
 def test_one_display(shown: list[dict[str, str]], monkeypatch: pytest.MonkeyPatch) -> None:
     """Every trial is shown at once, examples at intervals; a state that arrives late is not shown after a later one."""
     monkeypatch.setattr(notebook_progress, "INTERVAL", 3600.0)
-    display = CompileDisplay(PLACE)
+    display = CompileDisplay(LOCATION)
     running = replace(VIEW, running=1, trials=ROWS[:1])
     ended = replace(VIEW, ended=True, trials=ROWS, result=RESULT)
     for view in (VIEW, replace(running, examples=1), replace(running, examples=2), VIEW, ended, running, ended):
@@ -135,7 +135,7 @@ def test_one_display(shown: list[dict[str, str]], monkeypatch: pytest.MonkeyPatc
 def test_the_verdict_takes_the_place_of_the_question(shown: list[dict[str, str]]) -> None:
     """Once the report is written; a report that could not be written leaves the command."""
     ended = replace(VIEW, ended=True, trials=ROWS, result=RESULT)
-    display = CompileDisplay(PLACE)
+    display = CompileDisplay(LOCATION)
     display(ended)
     display.verdict(None)
     display.verdict("Against the start, <1> example improved.")
@@ -151,7 +151,7 @@ def test_no_verdict_on_no_score(shown: list[dict[str, str]]) -> None:
     """Where no trial was scored, or every example failed, there is no gain to judge."""
     for result in (replace(RESULT, best_score=None), replace(RESULT, failure="ValueError: no labels")):
         shown.clear()
-        display = CompileDisplay(PLACE)
+        display = CompileDisplay(LOCATION)
         display(replace(VIEW, ended=True, result=result))
         display.verdict("The optimizer scored no candidates.")
         assert "chance" not in shown[-1]["text/html"]

@@ -7,7 +7,7 @@ import time
 from collections import deque
 from typing import TYPE_CHECKING
 
-from otel_dspy.bridge.foreign_spans import PATIENCE
+from otel_dspy.bridge.foreign_spans import MAX_BUFFERED
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -66,7 +66,7 @@ class FinishedRequests:
             self._reject(request_id, size, min(written.rejected))
         elif written.undecided:
             # The writer has some of its spans in memory only; a bridge that is killed reads them again.
-            self._undecided.append((time.monotonic() + PATIENCE, request_id, size))
+            self._undecided.append((time.monotonic() + MAX_BUFFERED, request_id, size))
         else:
             self.written[request_id] = size
 

@@ -5,7 +5,7 @@ MLflow has no create-if-absent. Each writer therefore creates a claim, and reade
 - A writer that finds a settled entity uses it.
 - A writer that finds a claim with a smaller id deletes its own claim.
 - The writer with the smallest id waits until all other claims are deleted, then settles its own.
-- A claim whose writer has died is settled by a waiting writer after `PATIENCE`, or deleted if another is settled.
+- A claim whose writer has died is settled by a waiting writer after `CLAIM_TIMEOUT`, or deleted if another is settled.
 - A writer that was only suspended for so long may settle its claim just before it is deleted. Runs are read after they
   are deleted, and restored where that happened. MLflow restores no models: that writer keeps a deleted one, beside the
   READY one with the same text.
@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Final, Protocol, TypeVar
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-PATIENCE: Final = 10.0
+CLAIM_TIMEOUT: Final = 10.0
 """Seconds after which the writer of a claim is considered dead."""
 PAUSE: Final = 0.1
 

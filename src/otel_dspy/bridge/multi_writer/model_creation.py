@@ -49,7 +49,7 @@ def ready_model(connection: Connection, operation: LogModel, run_id: str, text: 
         if ready:
             return min(model.id for model in ready)
         own = store.models.create_model(experiment_id, run_id, operation.name, operation.tags).id
-        chosen = creation_lock.decided(own, look, give_up, settle, creation_lock.PATIENCE)
+        chosen = creation_lock.decided(own, look, give_up, settle, creation_lock.CLAIM_TIMEOUT)
         if chosen is not None and chosen.id == own:
             return own
         store.models.delete_model(own)

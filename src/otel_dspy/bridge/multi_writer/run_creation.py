@@ -53,7 +53,7 @@ class ConcurrentRunCreation:
                 lambda: self._candidates(run),
                 lambda claim_id: self._give_up(run, claim_id),
                 lambda claim: self._settle(run, claim),
-                creation_lock.PATIENCE,
+                creation_lock.CLAIM_TIMEOUT,
             )
             if chosen is None or chosen.run_id != self._claims[run]:
                 store.delete_run(self._claims[run])

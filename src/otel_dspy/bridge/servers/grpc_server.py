@@ -13,7 +13,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 from otel_dspy.bridge.configuration.access_control import is_allowed
 from otel_dspy.bridge.decompression import UnreadableError
 from otel_dspy.bridge.experiment_routing import EXPERIMENT_HEADER, WORKSPACE_HEADER
-from otel_dspy.bridge.intake import RETRY_AFTER, Verdict
+from otel_dspy.bridge.intake import RETRY_AFTER, RequestStatus
 from otel_dspy.otlp_requests.protobuf_spans import TooLargeError
 
 if TYPE_CHECKING:
@@ -113,12 +113,12 @@ class GrpcFront:
             experiment=metadata.get(EXPERIMENT_HEADER),
             workspace=metadata.get(WORKSPACE_HEADER),
         )
-        if answer.verdict is Verdict.MALFORMED:
+        if answer.status is RequestStatus.MALFORMED:
             await context.abort(grpc.StatusCode.INVALID_ARGUMENT, answer.message)
-        if answer.verdict is Verdict.LATER:
+        if answer.status is RequestStatus.LATER:
             delay = RetryInfo(retry_delay=Duration(seconds=RETRY_AFTER)).SerializeToString()
             await context.abort(grpc.StatusCode.UNAVAILABLE, answer.message, ((RETRY_INFO, delay),))
-        if answer.verdict is Verdict.TOO_LARGE:
+        if answer.status is RequestStatus.TOO_LARGE:
             await context.abort(grpc.StatusCode.RESOURCE_EXHAUSTED, answer.message)
         response = ExportTraceServiceResponse()
         if answer.message:

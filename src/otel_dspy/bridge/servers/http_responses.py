@@ -12,7 +12,7 @@ from google.rpc.status_pb2 import Status
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceResponse
 from starlette.responses import Response
 
-from otel_dspy.bridge.intake import RETRY_AFTER, Verdict
+from otel_dspy.bridge.intake import RETRY_AFTER, RequestStatus
 
 if TYPE_CHECKING:
     from google.protobuf.message import Message
@@ -39,14 +39,14 @@ def response(answer: Answer, *, as_json: bool) -> Response:
         answer: the outcome.
         as_json: whether the client sent JSON, and is answered in JSON.
     """
-    match answer.verdict:
-        case Verdict.MALFORMED:
+    match answer.status:
+        case RequestStatus.MALFORMED:
             return failure(HTTPStatus.BAD_REQUEST, answer.message, as_json=as_json)
-        case Verdict.TOO_LARGE:
+        case RequestStatus.TOO_LARGE:
             return failure(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, answer.message, as_json=as_json)
-        case Verdict.LATER:
+        case RequestStatus.LATER:
             return failure(HTTPStatus.SERVICE_UNAVAILABLE, answer.message, as_json=as_json)
-        case Verdict.TAKEN:
+        case RequestStatus.TAKEN:
             accepted = ExportTraceServiceResponse()
             if answer.message:
                 accepted.partial_success.rejected_spans = answer.rejected

@@ -83,7 +83,7 @@ class BootstrapFewShotHook(OptimizerHook):
 
 
 @dataclass(slots=True)
-class _Verdict:
+class _MetricResult:
     """Result of the metric for an attempt: the prediction, and the metric's value or exception."""
 
     prediction: Any = None
@@ -97,7 +97,7 @@ class _Attempts:
 
     evaluation: EvaluateScope
     count: int = 0
-    verdict: _Verdict | None = None
+    result: _MetricResult | None = None
     """Result of the metric for the running attempt."""
 
 
@@ -112,20 +112,20 @@ def _observed(instance: Any, metric: Any) -> Any:
     `_bootstrap_one_example` reads the attribute and returns only whether the threshold was reached.
     """
     attempts = _attempts(instance)
-    verdict = attempts.verdict if attempts is not None else None
-    return metric if verdict is None or metric is None else _recorded(metric, verdict)
+    result = attempts.result if attempts is not None else None
+    return metric if result is None or metric is None else _recorded(metric, result)
 
 
-def _recorded(metric: Any, verdict: _Verdict) -> Any:
+def _recorded(metric: Any, result: _MetricResult) -> Any:
     def judge(wrapped: Callable[..., Any], _instance: Any, args: Args, kwargs: Kwargs) -> Any:
-        verdict.prediction = args[1] if len(args) > 1 else None
+        result.prediction = args[1] if len(args) > 1 else None
         with hidden_frame:
             try:
-                verdict.value = wrapped(*args, **kwargs)
+                result.value = wrapped(*args, **kwargs)
             except BaseException as error:
-                verdict.error = error
+                result.error = error
                 raise
-        return verdict.value
+        return result.value
 
     return wrapt.FunctionWrapper(metric, forwarding(judge))
 
@@ -180,7 +180,7 @@ class _AttemptHook(CallHook):
         example = self._arguments["example"]
         self._scope = open_example(self._telemetry, attempts.evaluation, attempts.count, example, teacher)
         attempts.count += 1
-        self._verdict = attempts.verdict = _Verdict()
+        self._result = attempts.result = _MetricResult()
         return self._scope.context
 
     @override
@@ -189,14 +189,14 @@ class _AttemptHook(CallHook):
 
     @override
     def close(self, error: BaseException | None) -> None:
-        self._attempts.verdict = None
+        self._attempts.result = None
         outcome = ExampleOutcome(
-            prediction=self._verdict.prediction,
-            score=as_score(self._verdict.value),
-            feedback=feedback_of(self._verdict.value),
-            label=label_of(self._verdict.value),
-            objectives=objectives_of(self._verdict.value),
-            error=error or self._verdict.error or self._swallowed(),
+            prediction=self._result.prediction,
+            score=as_score(self._result.value),
+            feedback=feedback_of(self._result.value),
+            label=label_of(self._result.value),
+            objectives=objectives_of(self._result.value),
+            error=error or self._result.error or self._swallowed(),
             further={"round": self._arguments["round_idx"], "accepted": self._accepted},
         )
         close_example(self._telemetry, self._scope, outcome)

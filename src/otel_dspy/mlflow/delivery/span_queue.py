@@ -123,10 +123,10 @@ class SpanQueue:
                 self._ready, self._tail = self._tail, deque()
                 self._spilling = False
 
-    def _fetch(self, place: SpoolPosition) -> None:
+    def _fetch(self, position: SpoolPosition) -> None:
         try:
             lines, self._first_on_disk = self._segments.read(
-                place, min(READ_AT_ONCE, self._max_spans, self._on_disk), self._max_characters
+                position, min(READ_AT_ONCE, self._max_spans, self._on_disk), self._max_characters
             )
         except OSError as error:
             _logger.warning("%d spans could not be read from the spool and are skipped: %s", self._on_disk, error)
@@ -159,21 +159,21 @@ class SpanQueue:
                 for records, lines in self._lines.groups([record for record in chosen if not record.written]):
                     self._append(records, lines)
                 for records, lines in self._lines.groups(tail):
-                    place = self._segments.end if self._on_disk == 0 else self._first_on_disk
+                    position = self._segments.end if self._on_disk == 0 else self._first_on_disk
                     self._append(records, lines)
-                    self._hand_over(records, place)
+                    self._hand_over(records, position)
             except OSError as error:
                 self.write_error = error
             else:
                 self.write_error = None
 
-    def _hand_over(self, tail: list[QueuedSpan], place: SpoolPosition | None) -> None:
+    def _hand_over(self, tail: list[QueuedSpan], position: SpoolPosition | None) -> None:
         with self._lock:
             for record in tail:
                 self._tail.popleft()
                 self._characters -= record.size
             self._on_disk += len(tail)
-            self._first_on_disk = place
+            self._first_on_disk = position
 
     def _append(self, records: list[QueuedSpan], lines: list[tuple[int, bytes]]) -> None:
         self._segments.append(lines)

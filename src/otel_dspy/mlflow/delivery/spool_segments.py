@@ -165,11 +165,11 @@ class SpoolSegments:
         newest = self._newest
         return SpoolPosition(self._next, 0) if newest is None else SpoolPosition(self._next - 1, newest.size)
 
-    def read(self, place: SpoolPosition, count: int, size: int) -> tuple[list[bytes], SpoolPosition]:
-        """Read lines from `place` on; return them and the next position.
+    def read(self, position: SpoolPosition, count: int, size: int) -> tuple[list[bytes], SpoolPosition]:
+        """Read lines from `position` on; return them and the next position.
 
         Args:
-            place: where to begin.
+            position: where to begin.
             count: maximum number of lines.
             size: bytes after which no further line is started.
 
@@ -177,7 +177,7 @@ class SpoolSegments:
             OSError: the lines cannot be read.
         """
         lines: list[bytes] = []
-        number, offset = place.segment, place.offset
+        number, offset = position.segment, position.offset
         while len(lines) < count and size > 0:
             segment = self._segments.get(number)
             if segment is None:

@@ -17,7 +17,7 @@ from otel_dspy.runtime.error_guard import guarded
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from otel_dspy.reporting.terminal.compile_lines import Place
+    from otel_dspy.reporting.terminal.compile_lines import RunLocation
     from otel_dspy.reporting.terminal.compile_progress import CompileView
 
 _DISPLAY: Final = "IPython.display:display"
@@ -32,11 +32,11 @@ class NotebookProgress(CompileObservers):
     """Shows one display for each outermost compile, in the cell that started it, and updates it in place.
 
     Args:
-        place: returns where a compile that starts now is recorded.
+        location: returns where a compile that starts now is recorded.
     """
 
-    def __init__(self, place: Callable[[], Place]) -> None:
-        super().__init__(lambda: CompileDisplay(place()))
+    def __init__(self, location: Callable[[], RunLocation]) -> None:
+        super().__init__(lambda: CompileDisplay(location()))
         # The end of a compile may arrive after the call has returned. A program that executes a notebook
         # (nbclient, papermill) ignores updates after the end of the cell.
         running_shell().events.register("post_run_cell", self._cell_ended)
@@ -51,11 +51,11 @@ class CompileDisplay:
     """Display of one compile; called with each new state, on any thread.
 
     Args:
-        place: where the compile is recorded.
+        location: where the compile is recorded.
     """
 
-    def __init__(self, place: Place) -> None:
-        self._place = place
+    def __init__(self, location: RunLocation) -> None:
+        self._location = location
         self._lock = threading.Lock()
         self._handle: Any = None
         self._shown: tuple[int, bool] | None = None
@@ -91,8 +91,8 @@ class CompileDisplay:
         self._last = view
         verdict = self._verdict if has_gain(view) else None
         data = {
-            "text/plain": progress_text(view, self._place, verdict),
-            "text/html": progress_html(view, self._place, verdict),
+            "text/plain": progress_text(view, self._location, verdict),
+            "text/html": progress_html(view, self._location, verdict),
         }
         if self._handle is None:
             display: Any = pkgutil.resolve_name(_DISPLAY)

@@ -15,7 +15,7 @@ from otel_dspy.reporting.trials.trial_selection import shown_trials
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from otel_dspy.reporting.terminal.compile_lines import Place
+    from otel_dspy.reporting.terminal.compile_lines import RunLocation
     from otel_dspy.reporting.terminal.compile_progress import CompileView
     from otel_dspy.reporting.trials.trial_row import TrialRow
 
@@ -26,12 +26,12 @@ _COLUMNS: Final = (
 _LINKED: Final = ("http://", "https://")
 
 
-def progress_html(view: CompileView, place: Place, verdict: str | None = None) -> str:
+def progress_html(view: CompileView, location: RunLocation, verdict: str | None = None) -> str:
     """Return the progress as HTML: a line on the state, a table of the foremost trials, where it is recorded.
 
     Args:
         view: the optimization's state.
-        place: where it is recorded.
+        location: where it is recorded.
         verdict: whether the gain is more than chance, once that is known.
     """
     shown = shown_trials(view.trials, _MOST)
@@ -42,25 +42,25 @@ def progress_html(view: CompileView, place: Place, verdict: str | None = None) -
         lines.append(f'<table style="color:inherit"><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>')
     if left := len(view.trials) - len(shown):
         lines.append(f"<p>{counted(left, 'trial')} not shown</p>")
-    lines.append(f"<p>Recorded in {escape(place.description)}: {_link(place.open_with)}</p>")
+    lines.append(f"<p>Recorded in {escape(location.description)}: {_link(location.open_with)}</p>")
     if verdict is not None:
         lines.append(f"<p>{escape(verdict)}</p>")
     elif has_gain(view):
         # Until the verdict arrives: a program that executes a notebook may have ended the cell before.
-        lines.append(f"<p>Is the gain more than chance? <code>{escape(place.report_with)}</code></p>")
+        lines.append(f"<p>Is the gain more than chance? <code>{escape(location.report_with)}</code></p>")
     return f"<div>{''.join(lines)}</div>"
 
 
-def progress_text(view: CompileView, place: Place, verdict: str | None = None) -> str:
+def progress_text(view: CompileView, location: RunLocation, verdict: str | None = None) -> str:
     """Return the progress as plain text, for frontends that show no HTML.
 
     Args:
         view: the optimization's state.
-        place: where it is recorded.
+        location: where it is recorded.
         verdict: whether the gain is more than chance, once that is known.
     """
     lines = [f"{_name(view)}: {_state(view)}", *([] if verdict is None else [verdict])]
-    return "\n".join([*lines, f"Recorded in {place.description}: {place.open_with}"])
+    return "\n".join([*lines, f"Recorded in {location.description}: {location.open_with}"])
 
 
 def _name(view: CompileView) -> str:

@@ -30,7 +30,7 @@ _QUESTION: Final = "is the gain more than chance?"
 
 
 @dataclass(frozen=True)
-class Place:
+class RunLocation:
     """Where an optimization is recorded."""
 
     description: str
@@ -46,12 +46,12 @@ class CompileLines:
     """Writes lines to standard error when a view of one compile changes.
 
     Args:
-        place: where the compile is recorded.
+        location: where the compile is recorded.
         color: whether to use colors.
     """
 
-    def __init__(self, place: Place, *, color: bool) -> None:
-        self._place = place
+    def __init__(self, location: RunLocation, *, color: bool) -> None:
+        self._location = location
         self._color = color
         self._started = False
         self._expected = False
@@ -89,14 +89,14 @@ class CompileLines:
             return
         if text is not None:
             self._write(f"{_NAME}: {view.optimizer} on {view.program}: {text}")
-        elif answer_of_chance(self._place) is None:  # else it has been written
-            self._write(f"{_NAME}: {_QUESTION} {self._place.report_with}")
+        elif answer_of_chance(self._location) is None:  # else it has been written
+            self._write(f"{_NAME}: {_QUESTION} {self._location.report_with}")
 
     def _show(self, view: CompileView) -> None:
         if not self._started:
             self._started = True
-            self._write(f"{_NAME}: {view.optimizer} on {view.program} is recorded in {self._place.description}")
-            self._write(f"{_NAME}: look at it, even while it runs: {self._place.open_with}")
+            self._write(f"{_NAME}: {view.optimizer} on {view.program} is recorded in {self._location.description}")
+            self._write(f"{_NAME}: look at it, even while it runs: {self._location.open_with}")
         if view.expected_calls is not None and not self._expected:
             self._expected = True
             self._write(f"{_NAME}: {forecast_text(*view.expected_calls)} to be expected, without those of the metric")
@@ -113,9 +113,9 @@ class CompileLines:
         if view.trials:
             self._table(view, result)
         self._write(f"{_NAME}: {result_text(view, result)}")
-        if has_gain(view) and (answer := answer_of_chance(self._place)) is not None:
+        if has_gain(view) and (answer := answer_of_chance(self._location)) is not None:
             self._write(f"{_NAME}: {_QUESTION} {answer}")
-        self._write(f"{_NAME}: {self._place.open_with}")
+        self._write(f"{_NAME}: {self._location.open_with}")
 
     def _table(self, view: CompileView, result: CompileResult) -> None:
         try:
@@ -134,14 +134,14 @@ class CompileLines:
         sys.stderr.flush()
 
 
-def terminal_progress(place: Callable[[], Place], *, color: bool) -> CompileObservers:
+def terminal_progress(location: Callable[[], RunLocation], *, color: bool) -> CompileObservers:
     """Return the span processor that writes lines about each outermost compile, for `autolog`.
 
     Args:
-        place: returns where a compile that starts now is recorded.
+        location: returns where a compile that starts now is recorded.
         color: whether to use colors.
     """
-    return CompileObservers(lambda: CompileLines(place(), color=color))
+    return CompileObservers(lambda: CompileLines(location(), color=color))
 
 
 def has_gain(view: CompileView) -> bool:
@@ -150,7 +150,7 @@ def has_gain(view: CompileView) -> bool:
     return view.ended and result is not None and result.failure is None and result.best_score is not None
 
 
-def answer_of_chance(place: Place) -> str | None:
+def answer_of_chance(location: RunLocation) -> str | None:
     """Return what answers whether the gain is more than chance, where no verdict follows; else None.
 
     It is the command of the report, or which packages the report needs.
@@ -159,7 +159,7 @@ def answer_of_chance(place: Place) -> str | None:
         check_packages()
     except ReportError as error:
         return str(error)
-    return None if place.verdict_follows else place.report_with
+    return None if location.verdict_follows else location.report_with
 
 
 def _ending(error: str) -> str:

@@ -73,7 +73,7 @@ class _Measurement(NamedTuple):
     attributes: Mapping[str, AttributeValue]
 
 
-class _Known(NamedTuple):
+class _Aggregations(NamedTuple):
     """Aggregations of one set of attributes.
 
     Attributes:
@@ -96,7 +96,7 @@ class KnownAggregations:
     def __init__(self, instrument: object, record: Callable[..., object]) -> None:
         self._instrument: Any = instrument
         self._record = record
-        self.kept: dict[object, _Known] = {}
+        self.kept: dict[object, _Aggregations] = {}
         """Aggregations by set of attributes, at most `_MOST_SETS`."""
         self._readers: object = None
         """Storages by reader that the rest is of; the SDK replaces the mapping when a reader is added or removed."""
@@ -164,7 +164,7 @@ class KnownAggregations:
         except (AttributeError, LookupError):
             self._should_sample = None
         else:
-            self.kept[key] = _Known(attributes, found)
+            self.kept[key] = _Aggregations(attributes, found)
 
 
 def _sampling_rule(exemplar_filter: Any) -> Callable[..., bool]:  # noqa: ANN401 - of the SDK, private

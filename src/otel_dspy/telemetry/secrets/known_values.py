@@ -28,7 +28,7 @@ class KnownSecrets:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._known: dict[str, _Known] = {}
+        self._known: dict[str, _KnownValue] = {}
         self._counts: dict[Origin, int] = {CALL: 0, SETTING: 0, ENVIRONMENT: 0}
         self._uses = itertools.count()
         self.spellings: list[str] = []
@@ -49,7 +49,7 @@ class KnownSecrets:
         with self._lock:
             known = self._known.get(value)
             if known is None:
-                known = self._known[value] = _Known(_spellings(value), origin)
+                known = self._known[value] = _KnownValue(_spellings(value), origin)
                 spellings = self.spellings.copy()
                 for spelling in known.spellings:
                     insort(spellings, spelling, key=_shortness)
@@ -72,7 +72,7 @@ class KnownSecrets:
         self.spellings = sorted(remaining, key=_shortness)
 
 
-class _Known:
+class _KnownValue:
     """A known value.
 
     Attributes:

@@ -205,7 +205,7 @@ def test_spans_of_other_libraries_stay_until_their_trace_is_known(
         stored(queue, request(1))
         awaited(lambda: queue.requests == 1, "the program's span")
     assert mlflow.recorded == ["2", "1", "9"]
-    monkeypatch.setattr(finished_requests, "PATIENCE", 0.1)
+    monkeypatch.setattr(finished_requests, "MAX_BUFFERED", 0.1)
     with running(tmp_path) as queue:
         awaited(lambda: queue.requests == 0, "the end of its time")
 
