@@ -49,6 +49,12 @@ def test_no_tracked_file_carries_what_belongs_to_one_machine(pattern: re.Pattern
     assert found == []
 
 
+def test_no_link_is_tracked() -> None:
+    """A link of a working copy, as to tools that several share, points to itself or to nothing elsewhere."""
+    listed = subprocess.run(["git", "ls-files", "-s"], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert [line for line in listed.stdout.splitlines() if line.startswith("120000")] == []
+
+
 def test_every_file_name_states_the_purpose_of_the_file() -> None:
     """No module hides its job behind a name such as utils or common."""
     assert [str(path) for path in _tracked() if VAGUE_NAME.search(str(path.relative_to(ROOT)))] == []
