@@ -16,7 +16,7 @@ from otel_dspy.bridge.intake import Intake
 from otel_dspy.bridge.metrics import Metrics
 from otel_dspy.bridge.request_writer import RequestWriter
 from otel_dspy.mlflow.tracking.store import server_artifacts
-from otel_dspy.mlflow_server_app import base_app
+from otel_dspy.mlflow_server_app import assessment_permission, base_app
 from otel_dspy.mlflow_server_app.request_experiment_routing import RequestExperimentRouter
 from otel_dspy.mlflow_server_app.requirements import wants_authentication
 from otel_dspy.mlflow_server_app.trace_batch_middleware import TraceBatchMiddleware
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from starlette.applications import Starlette
+    from starlette.types import Scope
 
     from otel_dspy.bridge.configuration.settings import BridgeSettings
 
@@ -53,7 +54,8 @@ def install(app: Starlette, environment: Mapping[str, str]) -> None:
         _logger.warning("With --artifacts-only the server has no tracking store: otel-dspy does nothing.")
         return
     path = traces_path(app, environment.get(server.STATIC_PREFIX_ENV_VAR, "").rstrip("/"))
-    if wants_authentication(environment):
+    authenticates = wants_authentication(environment)
+    if authenticates:
         base_app.check_protected(app, path)
     serves = environment.get(server.SERVE_ARTIFACTS_ENV_VAR)
     server_artifacts.use(
@@ -69,11 +71,21 @@ def install(app: Starlette, environment: Mapping[str, str]) -> None:
     experiments = RequestExperimentRouter(wanted.tracking_uri, wanted.experiment, wanted.experiment_by_service)
     limit = wanted.max_request_bytes
     app.user_middleware += (
-        Middleware(TraceBatchMiddleware, path=path, tracking_uri=wanted.tracking_uri, limit=limit),
+        Middleware(
+            TraceBatchMiddleware,
+            path=path,
+            tracking_uri=wanted.tracking_uri,
+            limit=limit,
+            may_assess=assessment_permission.is_granted if authenticates else _anyone,
+        ),
         Middleware(
             TracesMiddleware, path=path, intake=_lazily(wanted, experiments), experiments=experiments, limit=limit
         ),
     )
+
+
+def _anyone(_scope: Scope, _experiment_id: str) -> bool:
+    return True
 
 
 def traces_path(app: Starlette, prefix: str) -> str:

@@ -27,7 +27,7 @@ from otel_dspy.mlflow_server_app.request_body import ReceivedBody, is_post
 from otel_dspy.otlp_requests.protobuf_spans import TooLargeError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -37,7 +37,9 @@ if TYPE_CHECKING:
 class TraceBatchMiddleware:
     """Middleware between MLflow's own and `TracesMiddleware`."""
 
-    def __init__(self, app: ASGIApp, *, path: str, tracking_uri: str, limit: int) -> None:
+    def __init__(
+        self, app: ASGIApp, *, path: str, tracking_uri: str, limit: int, may_assess: Callable[[Scope, str], bool]
+    ) -> None:
         """Create the middleware.
 
         Args:
@@ -45,8 +47,10 @@ class TraceBatchMiddleware:
             path: path of MLflow's OTLP endpoint.
             tracking_uri: the server's own store.
             limit: maximum size of a decompressed request in bytes.
+            may_assess: returns whether the user of a request may write assessments on traces of an experiment.
         """
         self._app = app
+        self._may_assess = may_assess
         self._path = path
         self._tracking_uri = tracking_uri
         self._limit = limit
@@ -63,34 +67,39 @@ class TraceBatchMiddleware:
             if experiment and headers.get("content-type") == trace_batch.MEDIA_TYPE:
                 content = (await ReceivedBody.read(receive)).content()
                 if content is not None:
-                    response = await self._response(content, headers.get("content-encoding", ""), experiment)
+                    response = await self._response(content, headers.get("content-encoding", ""), experiment, scope)
                     await response(scope, receive, send)
                 return
         await self._app(scope, receive, send)
 
-    async def _response(self, body: bytes, encoding: str, experiment_id: str) -> Response:
-        """Write a batch and return the response: 400 if the batch is invalid, 413 if it is too large.
+    async def _response(self, body: bytes, encoding: str, experiment_id: str, scope: Scope) -> Response:
+        """Write a batch and return the response: 400 if the batch is invalid, 403 without permission, 413 if too large.
 
         Args:
             body: the body as received.
             encoding: the `Content-Encoding`.
-            experiment_id: MLflow's header, for which MLflow has checked the permissions.
+            experiment_id: MLflow's header, for which MLflow has checked the permissions for spans.
+            scope: the request's ASGI scope.
         """
         try:
             # In a thread, with the workspace of the request: other requests of this worker are served meanwhile.
             async with self._writing:
-                answer = await asyncio.to_thread(self._written, body, encoding, experiment_id)
+                answer = await asyncio.to_thread(self._written, body, encoding, experiment_id, scope)
         except TooLargeError as error:
             return Response(str(error), HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
+        except PermissionError as error:
+            return Response(str(error), HTTPStatus.FORBIDDEN)
         except (MlflowException, ValueError) as error:
             return Response(str(error), HTTPStatus.BAD_REQUEST)
         return Response(answer.encoded(), media_type=JSON)
 
-    def _written(self, body: bytes, encoding: str, experiment_id: str) -> BatchAnswer:
+    def _written(self, body: bytes, encoding: str, experiment_id: str, scope: Scope) -> BatchAnswer:
         writes = list(decoded(decompressed(body, encoding, self._limit)))
-        for write in writes:
-            if isinstance(write, InfoWrite) and write.info.experiment_id != experiment_id:
-                raise ValueError("a trace info is of another experiment than the request")
+        infos = [write.info for write in writes if isinstance(write, InfoWrite)]
+        if any(info.experiment_id != experiment_id for info in infos):
+            raise ValueError("a trace info is of another experiment than the request")
+        if any(info.assessments for info in infos) and not self._may_assess(scope, experiment_id):
+            raise PermissionError("the user must not write assessments")
         accepted: list[bool | None] = []
         transactions: list[range] = []
         for exists, group in itertools.groupby(writes, lambda one: isinstance(one, InfoWrite) and one.exists):

@@ -6,17 +6,22 @@ Needs `mlflow[auth]`, which a cell of `noxfile.py` installs.
 from __future__ import annotations
 
 import base64
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
 from mlflow import MlflowClient
 
+from otel_dspy.mlflow.mapping.trace_operations import Assessment
+from otel_dspy.mlflow.tracking.store.traces import trace_batch, trace_entities
+from otel_dspy.mlflow.tracking.store.traces.mlflow_span import mlflow_span
 from tests.integration.mlflow_server_app.test_endpoint import PROTOBUF, post
 from tests.integration.mlflow_server_app.test_server_workspaces import send
 from tests.integration.mlflow_server_app.test_trace_batches import BATCH, TRACE, one_trace
 from tests.support.mlflow_server import WITH_APP, mlflow_server
 from tests.support.mlflow_tree import read_tree
 from tests.support.otlp_requests import encoded, ours
+from tests.unit.mlflow.tracking.test_whole_traces import span, trace_info
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -24,8 +29,19 @@ if TYPE_CHECKING:
 ADMIN = ("admin", "a-password-of-the-admin")
 WRITER = ("writer", "a-password-of-the-writer")
 READER = ("reader", "a-password-of-the-reader")
+UNSCORING = ("unscoring", "a-password-of-the-unscoring")
+"""A user who may update the experiment and is denied assessments."""
 EXPERIMENT = "sums"
 """Same as the experiment of `send`, by its resource."""
+
+
+def scored_trace(experiment_id: str) -> bytes:
+    """The body of a batch with a trace that has a score, and its span."""
+    score = Assessment(assessment_id="a-1", name="exact", value=1.0, rationale=None, span_id=None, time_ms=1)
+    info = trace_entities.trace_info(experiment_id, replace(trace_info(TRACE + 1), assessments=(score,)), None, {})
+    return trace_batch.encoded(trace_batch.InfoWrite(info, exists=False)) + trace_batch.encoded(
+        trace_batch.SpansWrite([mlflow_span(span(TRACE + 1, 1, parent=None))], {})
+    )
 
 
 def authorization(user: tuple[str, str] | None) -> dict[str, str]:
@@ -54,9 +70,13 @@ def test_mlflows_permissions_come_before_ours(tmp_path: Path, monkeypatch: pytes
         )
 
         users = get_app_client("basic-auth", tracking_uri=server.uri)
-        for name, password in (WRITER, READER):
+        for name, password in (WRITER, READER, UNSCORING):
             users.create_user(name, password)
-        users.grant_user_permission(WRITER[0], "experiment", experiment, "EDIT")
+        for name, _ in (WRITER, UNSCORING):
+            users.grant_user_permission(name, "experiment", experiment, "EDIT")
+        role = users.create_role("default", "without assessments")
+        users.add_role_permission(role.id, "assessment", "*", "DENY")
+        users.assign_role(UNSCORING[0], role.id)
         header = {"x-mlflow-experiment-id": experiment}
         expected: tuple[tuple[tuple[str, str] | None, dict[str, str], int, str], ...] = (
             (None, header, 401, ""),
@@ -72,8 +92,13 @@ def test_mlflows_permissions_come_before_ours(tmp_path: Path, monkeypatch: pytes
             assert (number, answered) == (number, status)
             assert ("www-authenticate" in headers) is (status == 401)
         batch = one_trace(experiment)
-        for user, status in ((None, 401), (READER, 403), (WRITER, 200)):
-            assert post(server.uri, batch, BATCH | header | authorization(user))[0] == status
+        scored = scored_trace(experiment)
+        for user, status, of_scored in (
+            (None, 401, 401), (READER, 403, 403), (UNSCORING, 200, 403), (WRITER, 200, 200), (ADMIN, 200, 200)
+        ):  # fmt: skip
+            answers = [post(server.uri, body, BATCH | header | authorization(user)) for body in (batch, scored)]
+            assert (user, [answered for answered, _, _ in answers]) == (user, [status, of_scored])
+            assert all(b"false" not in body for _, _, body in answers)
         assert client.get_trace(f"tr-{TRACE:032x}").info.response_preview == "2"
         send(server.uri, "by-the-writer", 1, header | authorization(WRITER), {})
         tree = read_tree(server.uri, EXPERIMENT)
