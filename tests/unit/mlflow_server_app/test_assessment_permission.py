@@ -22,15 +22,29 @@ def authorize(username: str, experiment: tuple[str, str], required: Sequence[tup
     return False
 
 
+def granted_to_all(*_: object) -> bool:
+    """MLflow's answer to others."""
+    return True
+
+
+def requirement(*parts: str) -> tuple[str, ...]:
+    """MLflow's class is a tuple as well."""
+    return parts
+
+
 def auth(*, is_admin: bool = False, **replaced: object) -> SimpleNamespace:
     """The names of `mlflow.server.auth`."""
+
+    def get_user(name: str) -> SimpleNamespace:
+        return SimpleNamespace(username=name, is_admin=is_admin)
+
     names: dict[str, object] = {
         "RESOURCE_TYPE_ASSESSMENT": "assessment",
         "RESOURCE_TYPE_EXPERIMENT": "experiment",
         "ACTION_NOT_DENIED": "not denied",
-        "Requirement": lambda *parts: parts,
+        "Requirement": requirement,
         "authorize": authorize,
-        "store": SimpleNamespace(get_user=lambda name: SimpleNamespace(username=name, is_admin=is_admin)),
+        "store": SimpleNamespace(get_user=get_user),
     }
     return SimpleNamespace(**{name: value for name, value in (names | replaced).items() if value is not None})
 
@@ -39,11 +53,11 @@ def auth(*, is_admin: bool = False, **replaced: object) -> SimpleNamespace:
     ("module", "scope", "granted"),
     [
         (auth(), SCOPE, False),
-        (auth(authorize=lambda *_: True), SCOPE, True),
+        (auth(authorize=granted_to_all), SCOPE, True),
         (auth(is_admin=True), SCOPE, True),
         (auth(RESOURCE_TYPE_ASSESSMENT=None, authorize=None), SCOPE, True),
         (auth(authorize=None), SCOPE, False),
-        (auth(authorize=lambda *_: True), {"state": {}}, False),
+        (auth(authorize=granted_to_all), {"state": {}}, False),
     ],
     ids=["denied", "not denied", "administrator", "an MLflow without it", "a name has changed", "no user"],
 )
