@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import partial
 from itertools import cycle
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, cast
@@ -151,6 +152,25 @@ def test_a_batch_that_fails(status_and_body: tuple[int, object], expected: list[
         for server.now, overlaps in ((APART - 1, True), (APART, False)):
             server.requests.prepare(LEAST)
             assert server.requests.overlaps is overlaps
+
+
+def test_writes_are_accepted_by_the_answer() -> None:
+    """Not when they are encoded: the number of undelivered spans that a process' end displays does not drop before."""
+    accepted: list[int] = []
+    seen: list[list[int]] = []
+
+    def answer(body: bytes) -> tuple[int, object]:
+        seen.append(accepted.copy())
+        return 200, {"accepted": [True, False, None] if body else [], "transactions": []}
+
+    with serving_batches(answer) as server:
+        server.requests.prepare(LEAST)
+        requests = [
+            replace(request, accepted=partial(accepted.append, number))
+            for number, request in enumerate(writes(server, 3))
+        ]
+        assert server.requests.send(requests) == [True, False, None]
+    assert (seen, accepted) == ([[], []], [0])
 
 
 def test_what_is_postponed_is_no_failure() -> None:

@@ -34,6 +34,10 @@ def cpu_seconds() -> float:
     return time.thread_time() + _caller.seconds
 
 
+def _ignore() -> None:
+    """Do nothing when a request has been accepted."""
+
+
 @dataclass(frozen=True, slots=True)
 class Request:
     """A request.
@@ -43,11 +47,18 @@ class Request:
         after: positions, among the requests of a call, of those that must have been accepted before.
         measured: whether its latency is that of most requests. If not, the server may be busy with it, and those that
             are sent meanwhile are not measured either.
+        accepted: is called once it has been accepted, on any thread.
     """
 
     send: Callable[[], None]
     after: Collection[int] = ()
     measured: bool = True
+    accepted: Callable[[], None] = _ignore
+
+    def attempt(self) -> None:
+        """Send it, and call `accepted`."""
+        self.send()
+        self.accepted()
 
 
 class ConcurrentRequests:
@@ -112,7 +123,7 @@ class ConcurrentRequests:
     def _once(self, request: Request, gate: ForkGate) -> Exception | None:
         try:
             with gate, http_policy.no_retries(0, self._awaited), workspaces.selected(self._workspace):
-                request.send()
+                request.attempt()
         except Exception as error:  # noqa: BLE001 - the caller's retry reports what MLflow says
             return error
         return None

@@ -108,13 +108,13 @@ class LocalRequests:
         return [*found, False] if infos < len(requests) and all(found) else found
 
     def _sent_together(self, requests: Sequence[Request]) -> bool:
-        writes = [request.send if request.measured else partial(self._send_spans, request) for request in requests]
+        writes = [request.attempt if request.measured else partial(self._send_spans, request) for request in requests]
         with http_policy.no_retries(0), workspaces.selected(self._workspace):
             return len(requests) > 1 and self._store().together(writes, self._gate)
 
     def _send_spans(self, request: Request) -> None:
         try:
-            request.send()
+            request.attempt()
         except MlflowException:
             self._apart_until = self._clock() + APART
             raise

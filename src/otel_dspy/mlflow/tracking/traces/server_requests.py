@@ -108,6 +108,9 @@ class ServerRequests:
             except _NotAttemptedError:
                 break
             transactions += (range(len(accepted) + one.start, len(accepted) + one.stop) for one in found.transactions)
+            for request, one in zip(requests[len(accepted) :], found.accepted, strict=False):
+                if one:
+                    request.accepted()
             accepted += found.accepted
             if not all(found.accepted):
                 self._takes_batches, self._ask_at = False, self._clock() + APART

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 from otel_dspy.mlflow.tracking.requests.concurrent_requests import Request
@@ -50,17 +51,9 @@ def at_once(waiting: Iterable[TraceRequest], accepted: Callable[[int], None]) ->
         if send is None:
             break
         after = {last[trace] for trace in request.traces if trace in last}
-        found.append(Request(_counted(send, len(request.spans), accepted), after, request.of_info))
+        found.append(Request(send, after, request.of_info, partial(accepted, len(request.spans))))
         last |= dict.fromkeys(request.traces, number)
     return found
-
-
-def _counted(send: Callable[[], None], spans: int, accepted: Callable[[int], None]) -> Callable[[], None]:
-    def counted() -> None:
-        send()
-        accepted(spans)
-
-    return counted
 
 
 def whole(together: Sequence[TraceRequest]) -> set[str]:
