@@ -26,6 +26,9 @@ class DirectArtifacts:
         self.failing_since = None
         self.retries = 0
 
+    def begin(self) -> None:
+        """Do nothing."""
+
     def send(self) -> None:
         """Do nothing."""
 

@@ -71,6 +71,7 @@ class OperationApplier:
             reports: receives the requests for reports on optimizations; None: none are written.
         """
         self._writer = writer
+        self._urgent = urgent
         self._batches = RunSender(writer)
         self._traces = TraceSender(writer, urgent, flushing)
         self._attachments = TraceAttachments(writer)
@@ -200,9 +201,12 @@ class OperationApplier:
                 self._apply_end(operation)
             case _:
                 self._writer.attempts.run(type(operation).__name__, lambda: self._apply(operation))
-        self._writer.artifacts.send()
+        # They overlap with the operations that follow: to a distant server each request takes a round trip.
+        self._writer.artifacts.begin()
 
     def _apply_end(self, operation: EndRun) -> None:
+        # A run that has ended has its artifacts, unless their store fails.
+        self._writer.artifacts.send()
         if self._batches.send_with(operation.run, lambda name: self._end(operation, name)):
             self._ended(operation.run)
             return
@@ -259,8 +263,14 @@ class OperationApplier:
         self._traces.send_full()
 
     def send_due(self) -> None:
-        """Send the traces whose linger time has passed, and the artifacts that are due."""
-        self._writer.artifacts.send()
+        """Send the traces whose linger time has passed, and the artifacts that are due.
+
+        Artifacts are not waited for while urgent operations are queued, which overlap with them.
+        """
+        if self._urgent():
+            self._writer.artifacts.begin()
+        else:
+            self._writer.artifacts.send()
         self.finish_span()
         self._traces.send_due()
 

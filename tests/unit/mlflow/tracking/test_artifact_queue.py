@@ -21,6 +21,8 @@ from otel_dspy.mlflow.tracking.artifact_queue.artifact_write import ArtifactWrit
 from otel_dspy.mlflow.tracking.artifact_queue.store_state import store_name
 from otel_dspy.mlflow.tracking.operation_applier import OperationApplier
 from otel_dspy.mlflow.tracking.requests import retry
+from otel_dspy.mlflow.tracking.store.artifact_store import ArtifactStore
+from otel_dspy.mlflow.tracking.store.store import Store
 from otel_dspy.mlflow.tracking.writers.exclusive_writer import ExclusiveWriter
 from tests.support.blank_store import blank_store
 from tests.support.object_store import DENIED, EXPIRED, NO_BUCKET, SLOW_DOWN, Fault, object_store
@@ -247,8 +249,8 @@ def _settle(queue: ArtifactQueue) -> None:
     """Send, and take the result in."""
     queue.send()
     for store in queue._stores.values():
-        if store.attempt is not None:
-            assert store.attempt.done.wait(DEADLINE)
+        for attempt in store.attempts:
+            assert attempt is None or attempt.done.wait(DEADLINE)
     queue.send()
 
 
@@ -335,6 +337,24 @@ def test_artifacts_in_memory_are_bounded(monkeypatch: pytest.MonkeyPatch) -> Non
     assert (written.paths, queue.waiting) == (["1", "1", "4"], 0)
 
 
+def test_a_store_that_is_slower_than_the_program_loses_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Artifacts that would exceed the bound are waited for instead."""
+    monkeypatch.setattr(artifact_queue, "MAX_CHARACTERS", 10)
+    monkeypatch.setattr(artifact_queue, "MAX_WAIT", DEADLINE)
+    written = Written()
+
+    def write(uri: str, path: str, content: ArtifactContent) -> None:
+        time.sleep(0.02)
+        written.write(uri, path, content)
+
+    queue = ArtifactQueue(write, threading.Event(), lambda: True, written.fail)
+    for number in range(6):
+        queue.add(ArtifactWrite("s3://bucket/run/artifacts", str(number), "text"))
+        queue.begin()
+    queue.send()
+    assert (sorted(written.paths), written.failed, queue.waiting) == ([str(number) for number in range(6)], 0, 0)
+
+
 def test_what_is_given_up_is_counted_and_what_comes_then_is_written(monkeypatch: pytest.MonkeyPatch) -> None:
     """As a replay does after half a minute."""
     clock, written = Clock(), Written([ConnectionError("away")])
@@ -349,6 +369,127 @@ def test_what_is_given_up_is_counted_and_what_comes_then_is_written(monkeypatch:
     clock.now += 1
     _settle(queue)
     assert (written.paths, written.failed, queue.waiting) == (["1", "3"], 2, 0)
+
+
+def test_a_store_that_accepts_artifacts_gets_several_at_the_same_time() -> None:
+    """The first one alone, then four: each waits until all of them are in progress."""
+    held, together, begun = threading.Event(), threading.Barrier(4), list[str]()
+
+    def write(_uri: str, path: str, _content: ArtifactContent) -> None:
+        begun.append(path)
+        if path == "0":
+            assert held.wait(DEADLINE)
+        else:
+            together.wait(DEADLINE)
+
+    queue = ArtifactQueue(write, threading.Event(), lambda: True, lambda: None)
+    for path in ("0", "1", "2", "3", "4"):
+        queue.add(ArtifactWrite("s3://bucket/run/artifacts", path, "text"))
+    queue.begin()
+    awaited(lambda: begun == ["0"], "the first")
+    held.set()
+    queue.send()
+    assert queue.waiting == 0
+    assert sorted(begun) == ["0", "1", "2", "3", "4"]
+
+
+def test_two_contents_of_one_file_are_written_in_order() -> None:
+    """The second is not begun while the first is in progress, nor is what follows it."""
+    held, texts = threading.Event(), list[Any]()
+
+    def write(_uri: str, path: str, content: ArtifactContent) -> None:
+        if content == "first":
+            assert held.wait(DEADLINE)
+        texts.append(content if path == "a" else path)
+
+    queue = ArtifactQueue(write, threading.Event(), lambda: True, lambda: None)
+    queue.add(ArtifactWrite("s3://bucket/run/artifacts", "before", "text"))
+    queue.send()
+    for path, content in (("a", "first"), ("b", "text"), ("a", "second"), ("c", "text")):
+        queue.add(ArtifactWrite("s3://bucket/run/artifacts", path, content))
+    queue.begin()
+    awaited(lambda: texts == ["before", "b"], "the one beside it")
+    held.set()
+    queue.send()
+    assert (texts[2], sorted(map(str, texts[3:])), queue.waiting) == ("first", ["c", "second"], 0)
+
+
+def test_what_fails_in_one_outage_is_attempted_anew_after_it(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Two writes that fail at the same time are one outage: one message, one pause, and one message at its end."""
+    caplog.set_level("INFO")
+    clock, away, attempts = Clock(), threading.Event(), list[str]()
+    clock.replace_time(monkeypatch)
+
+    def write(_uri: str, path: str, _content: ArtifactContent) -> None:
+        attempts.append(path)
+        if away.is_set():
+            raise ConnectionError("away")
+
+    queue = ArtifactQueue(write, threading.Event(), lambda: True, lambda: None)
+    queue.add(ArtifactWrite("s3://bucket/run/artifacts", "0", "text"))
+    _settle(queue)
+    away.set()
+    for path in ("1", "2"):
+        queue.add(ArtifactWrite("s3://bucket/run/artifacts", path, "text"))
+    _settle(queue)
+    assert (sorted(attempts), queue.waiting) == (["0", "1", "2"], 2)
+    away.clear()
+    clock.now += 1
+    _settle(queue)
+    assert (sorted(attempts), queue.waiting, queue.failing_since) == (["0", "1", "1", "2", "2"], 0, None)
+    assert caplog.text.count("does not accept artifacts") == caplog.text.count("accepts artifacts again") == 1
+
+
+def test_artifacts_overlap_with_parameters_and_metrics(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A write that waits for the run's parameters is not waited for before they are sent."""
+    monkeypatch.setattr(artifact_queue, "MAX_WAIT", DEADLINE)
+    logged = threading.Event()
+    log_run, write_text = Store.log_run, ArtifactStore.write_text
+
+    def log(store: Store, *args: Any) -> None:
+        log_run(store, *args)
+        logged.set()
+
+    def write(artifacts: ArtifactStore, *args: Any) -> None:
+        assert logged.wait(DEADLINE)
+        write_text(artifacts, *args)
+
+    monkeypatch.setattr(Store, "log_run", log)
+    monkeypatch.setattr(ArtifactStore, "write_text", write)
+    uri = blank_store(tmp_path)
+    applier = OperationApplier(ExclusiveWriter(Destination(uri, Experiment(name="mine")), threading.Event()))
+    for operation in (
+        EnsureRun(key="run", run=RUN, name="compile", start_ms=1, parent=None, tags={}),
+        LogText(key="text", run=RUN, path="a.json", text="first"),
+        LogParams(key="params", run=RUN, params={"seed": "9"}),
+    ):
+        applier.apply(operation)
+    applier.finish_span()
+    applier.send_all()
+    assert (applier.artifacts_waiting, applier.failed) == (0, 0)
+    assert MlflowClient(uri).list_artifacts(_run(uri, "mine").info.run_id)[0].path == "a.json"
+
+
+def test_a_run_that_has_ended_has_its_artifacts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever waits for the end of a run reads its artifacts next."""
+    monkeypatch.setattr(artifact_queue, "MAX_WAIT", DEADLINE)
+    uri, found = blank_store(tmp_path), list[tuple[str, int]]()
+    write_text, end_run = ArtifactStore.write_text, Store.end_run
+
+    def end(store: Store, run_id: str, *args: Any) -> None:
+        found.append((run_id, len(MlflowClient(uri).list_artifacts(run_id))))
+        end_run(store, run_id, *args)
+
+    def write(artifacts: ArtifactStore, *args: Any) -> None:
+        time.sleep(0.05)
+        write_text(artifacts, *args)
+
+    monkeypatch.setattr(Store, "end_run", end)
+    monkeypatch.setattr(ArtifactStore, "write_text", write)
+    applier = _optimize(uri, (tmp_path / "artifacts").as_uri(), "mine")
+    assert (found, applier.failed) == ([(_run(uri, "mine").info.run_id, 2)], 0)
 
 
 @pytest.mark.parametrize(

@@ -40,15 +40,34 @@ class QueuedStore:
 
     name: str
     waiting: deque[ArtifactWrite] = field(default_factory=deque[ArtifactWrite])
-    attempt: ArtifactAttempt | None = None
+    attempts: deque[ArtifactAttempt | None] = field(default_factory=deque["ArtifactAttempt | None"])
+    """Writes of the first queued artifacts, in progress or ended; None where one is due at `next_at`."""
+    accepts: bool = False
+    """Whether several artifacts may be written at the same time: the last write succeeded."""
     backoff: Backoff = field(default_factory=Backoff)
     next_at: float = 0.0
     failures: int = 0
-    """Failures of the first queued artifact."""
+    """Number of failed attempts to write the first queued artifact."""
     failing_since: float | None = None
     warned: float | None = None
     reported: set[ErrorClass] = field(default_factory=set[ErrorClass])
     gate: ForkGate = field(default_factory=ForkGate)
+
+    @property
+    def characters(self) -> int:
+        """Size of the queued artifacts."""
+        return sum(one.size for one in self.waiting)
+
+    def take_first(self) -> ArtifactWrite:
+        """Remove and return the first queued artifact, which is written or given up.
+
+        After failures the next one is attempted anew if it failed meanwhile: that was the same outage.
+        """
+        self.attempts.popleft()
+        following = self.attempts[0] if self.attempts else None
+        if self.failures and following is not None and following.done.is_set() and following.error is not None:
+            self.attempts[0] = None
+        return self.waiting.popleft()
 
     def reset(self) -> None:
         """Reset the failures: the first queued artifact is written or given up."""

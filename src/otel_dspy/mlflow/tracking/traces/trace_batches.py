@@ -207,8 +207,9 @@ class TraceBatch:
         return found
 
     def sums_known(self, trace_id: str) -> None:
-        """Record that MLflow has summed all that it had of the trace: `written` need not return it."""
+        """Record that MLflow has summed all that it had of the trace: `written` and `uncounted` need not return it."""
         self._written.pop(trace_id, None)
+        self._uncounted.pop(trace_id, None)
 
     def sums_sent(self, info: LogTrace) -> None:
         """Record that the sums of the trace are correct."""

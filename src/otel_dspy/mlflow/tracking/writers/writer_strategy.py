@@ -41,6 +41,14 @@ class PendingArtifacts(Protocol):
         """Number of attempts beyond the first of each artifact."""
         ...
 
+    def begin(self) -> None:
+        """Begin to write the artifacts that are due. Waits, like `send`, only where many are in memory.
+
+        Raises:
+            Stopped: the deadline has passed.
+        """
+        ...
+
     def send(self) -> None:
         """Write the artifacts that are due.
 
