@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -209,6 +210,45 @@ def test_large_batches_are_divided(monkeypatch: pytest.MonkeyPatch) -> None:
         assert server.requests.send(writes(server, 3)) == [True] * 3
         assert list(server.requests.transactions) == [range(1), range(1, 2), range(2, 3)]
         assert len(server.batches) == 4
+
+
+def test_a_batch_is_encoded_while_the_server_writes_the_one_before(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The server answers the first batch once the second one has been encoded; each ends with spans."""
+    monkeypatch.setattr("otel_dspy.mlflow.tracking.traces.server_requests.ENOUGH_BYTES", 1)
+    encoded, waits = threading.Event(), iter([False, True, False])
+
+    def answer(body: bytes) -> tuple[int, object]:
+        assert not next(waits) or encoded.wait(60)
+        return accepting(2 if body else 0)(body)
+
+    with serving_batches(answer) as server:
+        server.requests.prepare(LEAST)
+
+        def write_spans(number: int) -> None:
+            batched: Any = server.requests.batched
+            batched.log_spans("7", [span(number, number)])
+            if number == 1:
+                encoded.set()
+
+        infos = writes(server, 2)
+        requests = [
+            one
+            for number in range(2)
+            for one in (infos[number], Request(lambda number=number: write_spans(number), {2 * number}, measured=False))
+        ]
+        assert server.requests.send(requests) == [True] * 4
+        assert list(server.requests.transactions) == [range(2), range(2, 4)]
+        assert len(server.batches) == 3
+
+
+def test_the_batch_after_one_that_failed_is_not_sent(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It was encoded meanwhile; the caller attempts the first write of the failed one alone, and then all others."""
+    monkeypatch.setattr("otel_dspy.mlflow.tracking.traces.server_requests.MOST_BYTES", 1)
+    with serving_batches(accepting(1)) as server:
+        server.requests.prepare(LEAST)
+        server.answers = lambda _: (503, None)
+        assert server.requests.send(writes(server, 3)) == [False, None, None]
+        assert len(server.batches) == 2
 
 
 def test_other_services_are_not_asked() -> None:

@@ -38,6 +38,11 @@ def _ignore() -> None:
     """Do nothing when a request has been accepted."""
 
 
+def count_cpu_seconds(seconds: float) -> None:
+    """Count CPU seconds that another thread has spent on requests of the calling thread."""
+    _caller.seconds += seconds
+
+
 @dataclass(frozen=True, slots=True)
 class Request:
     """A request.
@@ -111,7 +116,7 @@ class ConcurrentRequests:
         They are sent in any order that keeps their `after`, in this thread and in others.
         """
         batch = _Batch(requests, self._limit, self._attempt, self._stopped, self._clock)
-        _caller.seconds += batch.run()
+        count_cpu_seconds(batch.run())
         return batch.accepted
 
     def _attempt(self, request: Request, gate: ForkGate) -> bool:

@@ -25,6 +25,8 @@ class BatchedWrites:
         """
         self._exists = exists
         self._writes: list[bytes] = []
+        self.size = 0
+        """Bytes of the writes."""
 
     def start_trace(
         self, experiment_id: str, trace: LogTrace, run_id: str | None, metadata: Mapping[str, str] | None = None
@@ -41,20 +43,20 @@ class BatchedWrites:
             False.
         """
         info = trace_entities.trace_info(experiment_id, trace, run_id, metadata or {})
-        self._writes.append(encoded(InfoWrite(info, self._exists(trace.trace_id))))
+        self._add(encoded(InfoWrite(info, self._exists(trace.trace_id))))
         return False
 
     def log_spans(self, _experiment_id: str, spans: Iterable[LogSpan]) -> None:
         """Keep spans of one or several traces, which have one resource."""
         logged = list(spans)
-        self._writes.append(encoded(SpansWrite(list(map(mlflow_span, logged)), logged[0].span.resource)))
+        self._add(encoded(SpansWrite(list(map(mlflow_span, logged)), logged[0].span.resource)))
 
-    @property
-    def size(self) -> int:
-        """Bytes of the writes."""
-        return sum(map(len, self._writes))
+    def _add(self, write: bytes) -> None:
+        self._writes.append(write)
+        self.size += len(write)
 
     def take(self) -> bytes:
         """Return the writes, and forget them."""
-        found, self._writes = b"".join(self._writes), []
+        found = b"".join(self._writes)
+        self._writes, self.size = [], 0
         return found
