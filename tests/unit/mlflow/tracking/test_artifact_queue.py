@@ -473,7 +473,7 @@ def test_artifacts_overlap_with_parameters_and_metrics(tmp_path: Path, monkeypat
 
 
 def test_a_run_that_has_ended_has_its_artifacts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whoever waits for the end of a run reads its artifacts next."""
+    """A program that waits for the end of a run reads its artifacts next."""
     monkeypatch.setattr(artifact_queue, "MAX_WAIT", DEADLINE)
     uri, found = blank_store(tmp_path), list[tuple[str, int]]()
     write_text, end_run = ArtifactStore.write_text, Store.end_run
