@@ -7,7 +7,7 @@ import re
 from dataclasses import fields
 from pathlib import Path
 
-from otel_dspy.diagnosis.known_variables import known
+from otel_dspy.diagnosis.checks.misspelled_variables import known
 from otel_dspy.mlflow import autolog
 from otel_dspy.settings import Settings
 from otel_dspy.telemetry.provider_check import PROVIDERS

@@ -5,14 +5,13 @@ from __future__ import annotations
 import asyncio
 import logging
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
-from enum import Enum
 from typing import TYPE_CHECKING, Final
 
 from otel_dspy.bridge.acknowledgment import AfterCommit, AfterQueueing, Retry
 from otel_dspy.bridge.decompression import UnreadableError
 from otel_dspy.bridge.delivery import Written
 from otel_dspy.bridge.pending_request import PendingRequest
+from otel_dspy.bridge.request_answer import Answer, RequestStatus
 from otel_dspy.formatting.counted_nouns import counted
 from otel_dspy.mlflow.dropped_attributes_warning import DroppedAttributesWarning
 from otel_dspy.otlp_requests.protobuf_spans import MalformedError, TooLargeError
@@ -32,40 +31,10 @@ if TYPE_CHECKING:
 
 _logger = logging.getLogger(__name__)
 
-RETRY_AFTER: Final = 2
-"""Retry delay in seconds that the bridge sends to clients."""
 MAX_REASONS: Final = 5
 """Maximum number of reasons in a response; the count covers all."""
 _READERS: Final = 2
 """Threads that parse requests. They share the GIL with the writer."""
-
-
-class RequestStatus(Enum):
-    """Outcome of a request. Values are labels of `otel_dspy_bridge_requests_total`."""
-
-    TAKEN = "taken"
-    """MLflow, or the queue on disk, has all valid spans of the request."""
-    MALFORMED = "malformed"
-    TOO_LARGE = "too large"
-    LATER = "later"
-    """Retryable: the client should send the request again."""
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """Response to a client, independent of the protocol.
-
-    Attributes:
-        status: outcome of the request.
-        rejected: number of rejected spans.
-        message: reason for a human reader; empty if everything was accepted.
-        unmapped: (trace id, span id) of spans whose mapping raised; `rejected` counts them if the status is TAKEN.
-    """
-
-    status: RequestStatus
-    rejected: int = 0
-    message: str = ""
-    unmapped: frozenset[tuple[str, str]] = frozenset()
 
 
 class Intake:

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Final
 
 from starlette.datastructures import Headers
 
-from otel_dspy.bridge.intake import RequestStatus
+from otel_dspy.bridge.request_answer import RequestStatus
 from otel_dspy.bridge.servers import http_responses
 from otel_dspy.mlflow.tracking.requests import workspaces
 from otel_dspy.mlflow_server_app import mlflow_ingest, split_request
@@ -31,7 +31,8 @@ if TYPE_CHECKING:
 
     from starlette.types import ASGIApp, Receive, Scope, Send
 
-    from otel_dspy.bridge.intake import Answer, Intake
+    from otel_dspy.bridge.intake import Intake
+    from otel_dspy.bridge.request_answer import Answer
     from otel_dspy.mlflow_server_app.request_experiment_routing import RequestExperimentRouter
     from otel_dspy.mlflow_server_app.split_request import SplitRequest
 

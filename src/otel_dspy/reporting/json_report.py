@@ -18,7 +18,7 @@ from otel_dspy.reporting.sections.prompts.changed_parts import changed_parts
 from otel_dspy.reporting.sections.result.gains import gains
 from otel_dspy.reporting.sections.result.repeated_programs import repeated_programs
 from otel_dspy.reporting.sections.timeline import timeline
-from otel_dspy.reporting.trials.trial_row_text import choice_text
+from otel_dspy.reporting.trials.trial_line import choice_text
 
 if TYPE_CHECKING:
     from otel_dspy.reporting.comparison.run_comparison import RunsComparison

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from otel_dspy.formatting.counted_nouns import counted
-from otel_dspy.formatting.trial_text import difference_text, score_value_text
+from otel_dspy.formatting.trial_values import difference_text, score_value_text
 
 if TYPE_CHECKING:
     from otel_dspy.reporting.statistics.significance import PairedTest

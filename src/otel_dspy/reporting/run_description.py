@@ -5,14 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from otel_dspy.formatting.markdown import markdown_row, markdown_text
-from otel_dspy.formatting.trial_text import difference_text, score_value_text
+from otel_dspy.formatting.trial_values import difference_text, score_value_text
 from otel_dspy.mlflow.mapping.runs.saved_view_content import trials_link
 from otel_dspy.reporting.errors import ReportError
 from otel_dspy.reporting.required_packages import check_packages
 from otel_dspy.reporting.runs.read_compile import read_unfinished
 from otel_dspy.reporting.sections.result.headline import cost, headline
 from otel_dspy.reporting.sections.result.stopped_text import after_stop
-from otel_dspy.reporting.trials.trial_row_text import choice_text, numbers_text
+from otel_dspy.reporting.trials.trial_line import choice_text, numbers_text
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

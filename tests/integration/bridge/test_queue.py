@@ -23,7 +23,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
 
 from benchmarks.bridge_load import send
 from otel_dspy import cli
-from otel_dspy.bridge.intake import RETRY_AFTER
+from otel_dspy.bridge.request_answer import RETRY_AFTER
 from otel_dspy.bridge.request_writer import RequestWriter
 from otel_dspy.bridge.servers.grpc_server import RETRY_INFO
 from tests.chaos.faulty_proxy import faulty_proxy

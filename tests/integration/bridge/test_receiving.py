@@ -25,8 +25,8 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
 )
 
 from otel_dspy.bridge import intake
-from otel_dspy.bridge.intake import RETRY_AFTER
 from otel_dspy.bridge.pending_request import PendingRequest
+from otel_dspy.bridge.request_answer import RETRY_AFTER
 from otel_dspy.bridge.servers.grpc_server import RETRY_INFO, SERVICE, GrpcFront
 from tests.support.bridges import PATIENCE, running_bridge
 from tests.support.mlflow_server import free_port

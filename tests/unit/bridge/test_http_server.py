@@ -10,7 +10,7 @@ from google.rpc.status_pb2 import Status
 
 from otel_dspy.bridge.configuration.listen_addresses import Address
 from otel_dspy.bridge.configuration.settings import BridgeSettings
-from otel_dspy.bridge.intake import RETRY_AFTER
+from otel_dspy.bridge.request_answer import RETRY_AFTER
 from otel_dspy.bridge.servers.http_server import PROTOBUF, HttpFront
 
 if TYPE_CHECKING:

@@ -10,9 +10,10 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 from otel_dspy.bridge.configuration.listen_addresses import Address
 from otel_dspy.bridge.configuration.settings import BridgeSettings
 from otel_dspy.bridge.experiment_routing import ExperimentRouter
-from otel_dspy.bridge.intake import Intake, RequestStatus
+from otel_dspy.bridge.intake import Intake
 from otel_dspy.bridge.metrics import Metrics
 from otel_dspy.bridge.pending_request import PendingRequest
+from otel_dspy.bridge.request_answer import RequestStatus
 from otel_dspy.bridge.request_writer import RequestWriter
 from otel_dspy.mlflow.dropped_attributes_warning import MOST_SERVICES
 from otel_dspy.otlp_requests import protobuf_spans as otlp

@@ -8,8 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from otel_dspy.diagnosis.checks.misspelled_variables import misspelt
-from otel_dspy.diagnosis.known_variables import known
+from otel_dspy.diagnosis.checks.misspelled_variables import known, misspelt
 
 ROOT = Path(__file__).resolve().parents[3]
 NAME = re.compile(r"OTEL_DSPY_[A-Z_]*[A-Z]\b(?!_)")

@@ -9,7 +9,7 @@ import pytest
 
 from otel_dspy import cli
 from otel_dspy.formatting.control_characters import without_control_characters
-from otel_dspy.formatting.trial_text import error_text, failure_text, reason_text
+from otel_dspy.formatting.trial_values import error_text, failure_text, reason_text
 from otel_dspy.reporting.commands import report_command
 from otel_dspy.reporting.gating.checks import Limits, checked
 from tests.unit.reporting.test_gate import HIGH, run

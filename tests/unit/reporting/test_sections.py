@@ -18,8 +18,8 @@ from otel_dspy.reporting.sections.result.gains import Confusion, Slice, gains
 from otel_dspy.reporting.sections.result.repeated_programs import repeated_programs
 from otel_dspy.reporting.sections.score_history import score_history
 from otel_dspy.reporting.sections.setup import setup
+from otel_dspy.reporting.trials.trial_line import choice_text
 from otel_dspy.reporting.trials.trial_row import ModelUse
-from otel_dspy.reporting.trials.trial_row_text import choice_text
 from tests.unit.reporting.optimizations import LABELS, optimization, trial
 
 if TYPE_CHECKING:

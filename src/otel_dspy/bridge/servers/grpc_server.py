@@ -13,7 +13,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 from otel_dspy.bridge.configuration.access_control import is_allowed
 from otel_dspy.bridge.decompression import UnreadableError
 from otel_dspy.bridge.experiment_routing import EXPERIMENT_HEADER, WORKSPACE_HEADER
-from otel_dspy.bridge.intake import RETRY_AFTER, RequestStatus
+from otel_dspy.bridge.request_answer import RETRY_AFTER, RequestStatus
 from otel_dspy.otlp_requests.protobuf_spans import TooLargeError
 
 if TYPE_CHECKING:

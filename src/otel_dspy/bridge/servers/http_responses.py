@@ -12,12 +12,12 @@ from google.rpc.status_pb2 import Status
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceResponse
 from starlette.responses import Response
 
-from otel_dspy.bridge.intake import RETRY_AFTER, RequestStatus
+from otel_dspy.bridge.request_answer import RETRY_AFTER, RequestStatus
 
 if TYPE_CHECKING:
     from google.protobuf.message import Message
 
-    from otel_dspy.bridge.intake import Answer
+    from otel_dspy.bridge.request_answer import Answer
 
 PROTOBUF: Final = "application/x-protobuf"
 JSON: Final = "application/json"

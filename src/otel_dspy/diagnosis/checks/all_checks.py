@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 from otel_dspy.diagnosis.checks.exporters import exporters
 from otel_dspy.diagnosis.checks.installed_packages import installed
 from otel_dspy.diagnosis.checks.mlflow_store import mlflow_store
-from otel_dspy.diagnosis.checks.settings import configured
 from otel_dspy.diagnosis.checks.spool import spool
 from otel_dspy.diagnosis.checks.stale_runs import left_running
+from otel_dspy.diagnosis.checks.variable_values import configured
 from otel_dspy.diagnosis.finding import Level
 
 if TYPE_CHECKING:

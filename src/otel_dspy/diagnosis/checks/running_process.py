@@ -6,7 +6,7 @@ import sys
 from typing import TYPE_CHECKING, Final
 
 from otel_dspy.diagnosis.checks.mlflow_store import TRACKING_URI, WORKSPACE
-from otel_dspy.diagnosis.checks.settings import SPAN_LIMITS
+from otel_dspy.diagnosis.checks.variable_values import SPAN_LIMITS
 from otel_dspy.diagnosis.finding import Finding, Level
 from otel_dspy.instrumentor import DSPyInstrumentor
 from otel_dspy.mlflow.tracking_uri import address_without_passwords

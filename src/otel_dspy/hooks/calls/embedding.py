@@ -10,8 +10,8 @@ from opentelemetry.semconv._incubating.attributes import gen_ai_attributes as ge
 from typing_extensions import override
 
 from otel_dspy import semconv
-from otel_dspy.hooks.lm.result import read_cost
-from otel_dspy.hooks.lm.usage import add_to_totals, measure_usage, usage_labels
+from otel_dspy.hooks.lm.call_result import read_cost
+from otel_dspy.hooks.lm.usage_totals import add_to_totals, measure_usage, usage_labels
 from otel_dspy.hooks.metric.metric_name import metric_name
 from otel_dspy.hooks.patching.call_hook import CallHook, wrap_async_call, wrap_call
 from otel_dspy.hooks.patching.wrapper_frames import hidden_frame

@@ -13,11 +13,11 @@ from otel_dspy.hooks.lm import legacy_responses
 from otel_dspy.hooks.lm.call_budget import check_budget
 from otel_dspy.hooks.lm.call_content import CallContent
 from otel_dspy.hooks.lm.call_request import CallRequest
+from otel_dspy.hooks.lm.call_result import read_result
 from otel_dspy.hooks.lm.messages import answers_of, fields_of
 from otel_dspy.hooks.lm.nested_usage import OwnUsage
 from otel_dspy.hooks.lm.request_target import request_target
-from otel_dspy.hooks.lm.result import read_result
-from otel_dspy.hooks.lm.usage import add_to_totals, usage_labels
+from otel_dspy.hooks.lm.usage_totals import add_to_totals, usage_labels
 from otel_dspy.hooks.patching.call_hook import CallHook, wrap_async_override, wrap_call
 from otel_dspy.hooks.patching.capabilities import part
 from otel_dspy.hooks.patching.subclasses import wrap_with_subclasses
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
     from opentelemetry.context import Context
 
-    from otel_dspy.hooks.lm.result import LMCallRecord
+    from otel_dspy.hooks.lm.call_record import LMCallRecord
     from otel_dspy.hooks.patching.call_hook import Args, Kwargs
     from otel_dspy.hooks.patching.patches import Patches
     from otel_dspy.telemetry.call_context import CallContext

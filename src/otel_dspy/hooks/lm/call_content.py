@@ -9,15 +9,15 @@ from opentelemetry.util.genai.types import OutputMessage
 
 from otel_dspy import semconv
 from otel_dspy.hooks.lm.messages import chat_message
-from otel_dspy.hooks.lm.usage import measure_usage
+from otel_dspy.hooks.lm.usage_totals import measure_usage
 
 if TYPE_CHECKING:
     from opentelemetry.util.genai.invocation import InferenceInvocation
     from opentelemetry.util.types import AnyValue, AttributeValue
 
+    from otel_dspy.hooks.lm.call_record import LMCallRecord
     from otel_dspy.hooks.lm.call_request import CallRequest
     from otel_dspy.hooks.lm.messages import CapturedMessage
-    from otel_dspy.hooks.lm.result import LMCallRecord
     from otel_dspy.telemetry.emitter import Telemetry
     from otel_dspy.telemetry.prompt_names import Prompt
     from otel_dspy.telemetry.tallies.usage_tally import CallUsage

@@ -16,7 +16,7 @@ from wrapt import FunctionWrapper
 
 from otel_dspy.hooks.lm.call import LMHook, current_call
 from otel_dspy.hooks.lm.call_budget import check_budget
-from otel_dspy.hooks.lm.result import read_result
+from otel_dspy.hooks.lm.call_result import read_result
 from otel_dspy.hooks.patching.call_hook import wrap_async_call, wrap_async_override, wrap_call
 from otel_dspy.hooks.patching.capabilities import part
 from otel_dspy.hooks.patching.subclasses import wrap_with_subclasses

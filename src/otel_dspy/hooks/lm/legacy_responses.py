@@ -11,7 +11,7 @@ from __future__ import annotations
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
-from otel_dspy.hooks.lm.result import read_result
+from otel_dspy.hooks.lm.call_result import read_result
 from otel_dspy.hooks.patching.subclasses import wrap_with_subclasses
 from otel_dspy.hooks.patching.wrapper_frames import hidden_frame
 from otel_dspy.runtime.error_guard import guarded
@@ -19,7 +19,7 @@ from otel_dspy.runtime.error_guard import guarded
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from otel_dspy.hooks.lm.result import LMCallRecord
+    from otel_dspy.hooks.lm.call_record import LMCallRecord
     from otel_dspy.hooks.patching.call_hook import Args, Kwargs
     from otel_dspy.hooks.patching.patches import Patches
 

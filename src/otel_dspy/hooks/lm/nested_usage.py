@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import reduce
 from typing import TYPE_CHECKING, Final
 
-from otel_dspy.hooks.lm.result import LMCallRecord
+from otel_dspy.hooks.lm.call_record import LMCallRecord
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import inspect
 import warnings
-from typing import TYPE_CHECKING, Any, ClassVar, cast
+from typing import TYPE_CHECKING, Any, ClassVar
 
+from otel_dspy.hooks.optimizers.optimizer_parameters import EXAMPLES, parameters_of
 from otel_dspy.hooks.optimizers.plans.call_plan import CallPlan
 from otel_dspy.serialization.programs import program_name
 from otel_dspy.telemetry.call_context import current_call_context
@@ -25,11 +25,6 @@ if TYPE_CHECKING:
     from otel_dspy.telemetry.spans.evaluate import EvaluateInfo
     from otel_dspy.telemetry.tallies.leaderboard import Entry
     from otel_dspy.telemetry.tallies.lm_roles import Role
-
-_THREADS = "num_threads"
-_SETTINGS = (_THREADS, "max_errors", "provide_traceback")
-"""Parameters that DSPy takes from its setting of the same name where they are None."""
-_EXAMPLES = {"trainset": ("train", "trainset"), "valset": ("validation", "valset")}
 
 
 class OptimizerHook:
@@ -81,29 +76,13 @@ class OptimizerHook:
             optimizer: the user's object; must not be modified.
             arguments: the effective arguments of compile by name, including defaults.
         """
-        attributes = cast("dict[str, object]", vars(optimizer))
-        values: dict[str, object] = {}
-        public = [key for key in attributes if not key.startswith("_")]
-        names = _constructor_parameters(cast("type[object]", type(optimizer))) or public
-        for name in names:
-            held = self.attribute_names.get(name, name)
-            if attributes.get(held) is not None:
-                values[name] = attributes[held]
-        values.update({name: value for name, value in arguments.items() if value is not None})
-        for name in ("student", "teacher", *_EXAMPLES):
-            values.pop(name, None)
-        for name in _SETTINGS:
-            # DSPy's pool (`dspy.utils.parallelizer.ParallelExecutor`) takes its setting for no threads, too.
-            missing = name not in values and (name in names or name in arguments)
-            if (missing or (name == _THREADS and values.get(name) == 0)) and (setting := _setting(name)) is not None:
-                values[name] = setting
-        return values
+        return parameters_of(optimizer, arguments, self.attribute_names)
 
     def datasets(self, arguments: Mapping[str, Any]) -> list[DatasetInfo]:
         """Return the datasets among the arguments of compile."""
         return [
             DatasetInfo(role=role, name=name, examples=arguments[argument])
-            for argument, (role, name) in _EXAMPLES.items()
+            for argument, (role, name) in EXAMPLES.items()
             if isinstance(arguments.get(argument), list | tuple)
         ]
 
@@ -203,22 +182,3 @@ def record_setup(scope: CompileScope, resolved: Mapping[str, Any]) -> None:
     """
     if scope.resolve is not None:
         scope.resolve(resolved)
-
-
-def _setting(name: str) -> object:
-    import dspy  # noqa: PLC0415 - dspy is imported when it is instrumented
-
-    return getattr(cast("Any", dspy).settings, name, None)
-
-
-def _constructor_parameters(cls: type[Any]) -> list[str]:
-    names: dict[str, None] = {}
-    for base in cls.__mro__:
-        constructor = vars(base).get("__init__")
-        if constructor is None or base is object:
-            continue
-        parameters = list(inspect.signature(constructor).parameters.values())[1:]
-        names.update(dict.fromkeys(p.name for p in parameters if p.kind not in {p.VAR_POSITIONAL, p.VAR_KEYWORD}))
-        if not any(p.kind is p.VAR_KEYWORD for p in parameters):
-            break
-    return list(names)

@@ -17,8 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Final, NamedTuple
 
 from otel_dspy.environment.home_folder import home_folder
-from otel_dspy.environment.quantities import number_of_bytes
-from otel_dspy.environment.variable_names import SPOOL_DIR, SPOOL_MAX_BYTES
+from otel_dspy.environment.variable_names import SPOOL_DIR
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -30,8 +29,6 @@ except ImportError:  # Windows: no locks, so `replay` cannot detect a living pro
 
 _logger = logging.getLogger(__name__)
 
-DEFAULT_MAX_BYTES: Final = 1024**3
-"""Maximum bytes on disk of one process; beyond it new example traces are dropped."""
 SUFFIX: Final = ".jsonl"
 CLAIMED: Final = "a living process writes or replays it; replay it when that has ended"
 """Message for a file for which `claimed` returns None."""
@@ -56,18 +53,6 @@ def state_folder() -> Path:
     state = os.environ.get("XDG_STATE_HOME")
     # Container runtimes set HOME=/ for a user who has no home.
     return (Path(state) if state else (home_folder() or Path("/")) / ".local" / "state") / "otel-dspy"
-
-
-def max_bytes() -> int:
-    """Return OTEL_DSPY_SPOOL_MAX_BYTES; an invalid value is logged and counts as not set."""
-    text = os.environ.get(SPOOL_MAX_BYTES, "").strip()
-    if not text:
-        return DEFAULT_MAX_BYTES
-    try:
-        return number_of_bytes(text)
-    except ValueError as error:
-        _logger.warning("%s: %s. Using the default of %d.", SPOOL_MAX_BYTES, error, DEFAULT_MAX_BYTES)
-        return DEFAULT_MAX_BYTES
 
 
 def new_stem() -> str:

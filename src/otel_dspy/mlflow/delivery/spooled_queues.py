@@ -8,7 +8,7 @@ import time
 from typing import TYPE_CHECKING, Final
 
 from otel_dspy.environment.variable_names import SPOOL_DIR
-from otel_dspy.mlflow.delivery import spool_folder
+from otel_dspy.mlflow.delivery import spool_folder, spool_size_limit
 from otel_dspy.mlflow.delivery.span_queue import SpanQueue
 from otel_dspy.mlflow.delivery.spool_segments import SpoolSegments
 
@@ -50,7 +50,7 @@ class SpooledQueues:
         self.traces = SpanQueue(SpoolSegments(stem, "traces"), max_spans=max_spans, max_characters=max_characters)
         self.spool_now = threading.Event()
         self._max_spans = max_spans
-        self._room = spool_folder.max_bytes()
+        self._room = spool_size_limit.max_bytes()
         self._full = False
         self._impatient = False
         """Whether a wait for the disk has timed out since memory was last below its bound."""

@@ -17,7 +17,7 @@ from otel_dspy.reporting.latest import LATEST
 from otel_dspy.reporting.report import Report
 from otel_dspy.reporting.required_packages import check_packages
 from otel_dspy.reporting.sections.running_phase import running_phase
-from otel_dspy.reporting.trials.trial_row_text import choice_text, trial_line
+from otel_dspy.reporting.trials.trial_line import choice_text, trial_line
 
 if TYPE_CHECKING:
     import argparse

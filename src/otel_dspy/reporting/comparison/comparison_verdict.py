@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Literal
 
 from otel_dspy.formatting.counted_nouns import counted
-from otel_dspy.formatting.trial_text import score_value_text
+from otel_dspy.formatting.trial_values import score_value_text
 from otel_dspy.reporting.comparison.run_figures import points, run_name
 from otel_dspy.reporting.number_text import paired_test_text
 

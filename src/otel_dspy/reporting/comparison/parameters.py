@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from otel_dspy.formatting.trial_text import NONE
+from otel_dspy.formatting.trial_values import NONE
 from otel_dspy.reporting.sections.predictions import value_text
 
 if TYPE_CHECKING:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from otel_dspy.formatting.trial_text import error_text
+from otel_dspy.formatting.trial_values import error_text
 from otel_dspy.reporting.comparison.comparison_verdict import outcome, sentence
 from otel_dspy.reporting.comparison.parameters import differing_parameters
 from otel_dspy.reporting.comparison.run_figures import run_figures, run_name

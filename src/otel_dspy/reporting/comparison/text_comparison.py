@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from otel_dspy.formatting.counted_nouns import counted
-from otel_dspy.formatting.trial_text import NONE, score_value_text
+from otel_dspy.formatting.trial_values import NONE, score_value_text
 from otel_dspy.reporting.number_text import run_duration_text
 from otel_dspy.reporting.rich_classes import SIMPLE_HEAD, Table, Text
 from otel_dspy.reporting.table_lines import table_lines

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from otel_dspy.formatting.counted_nouns import counted
-from otel_dspy.formatting.trial_text import error_text, score_value_text
+from otel_dspy.formatting.trial_values import error_text, score_value_text
 from otel_dspy.reporting.comparison.comparison_verdict import evidence
 from otel_dspy.reporting.comparison.run_figures import points, run_figures, run_name
 from otel_dspy.reporting.comparison.winner_comparison import compare_examples

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from otel_dspy.formatting.trial_text import score_value_text
+from otel_dspy.formatting.trial_values import score_value_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, cast
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from otel_dspy.formatting.counted_nouns import counted
-from otel_dspy.formatting.trial_text import difference_text, score_value_text
+from otel_dspy.formatting.trial_values import difference_text, score_value_text
 from otel_dspy.reporting.comparison.text_comparison import figure_rows
 from otel_dspy.reporting.html.curves_chart import curves_chart
 from otel_dspy.reporting.html.flip_matrix_chart import flip_matrix_chart
@@ -42,7 +42,7 @@ from otel_dspy.reporting.sections.result.repeated_programs import repeated_progr
 from otel_dspy.reporting.sections.score_history import score_history
 from otel_dspy.reporting.sections.setup import setup
 from otel_dspy.reporting.sections.timeline import timeline
-from otel_dspy.reporting.trials.trial_row_text import numbers_text
+from otel_dspy.reporting.trials.trial_line import numbers_text
 from otel_dspy.version import __version__
 
 if TYPE_CHECKING:

@@ -6,10 +6,10 @@ from html import escape
 from typing import TYPE_CHECKING, Final
 
 from otel_dspy.formatting.counted_nouns import counted
-from otel_dspy.formatting.trial_text import NONE, score_value_text
+from otel_dspy.formatting.trial_values import NONE, score_value_text
 from otel_dspy.reporting.terminal.compile_lines import forecast_text, has_gain, result_text
 from otel_dspy.reporting.terminal.running_text import running_steps
-from otel_dspy.reporting.trials.trial_row_text import choice_text, kind_text, score_text
+from otel_dspy.reporting.trials.trial_line import choice_text, kind_text, score_text
 from otel_dspy.reporting.trials.trial_selection import shown_trials
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ import time
 from typing import TYPE_CHECKING, Any, Final
 
 from otel_dspy import semconv
-from otel_dspy.formatting.trial_text import failure_text
+from otel_dspy.formatting.trial_values import failure_text
 from otel_dspy.mlflow.mapping.naming import ERROR_TYPE
 from otel_dspy.mlflow.records.metric_names import (
     BEST_SCORE,

@@ -6,7 +6,7 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from otel_dspy.formatting.trial_text import CHOICE_PARAMETER
+from otel_dspy.formatting.trial_values import CHOICE_PARAMETER
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

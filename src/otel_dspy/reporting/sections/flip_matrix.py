@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final, Literal
 
 from otel_dspy.reporting.sections.example_text import example_text
 from otel_dspy.reporting.sections.result.winner_against_initial import start_and_winner
-from otel_dspy.reporting.trials.trial_row_text import choice_text, score_text
+from otel_dspy.reporting.trials.trial_line import choice_text, score_text
 
 if TYPE_CHECKING:
     from otel_dspy.reporting.compile_result import Compile, Trial

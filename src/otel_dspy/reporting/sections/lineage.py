@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING
 
-from otel_dspy.formatting.trial_text import reason_text
+from otel_dspy.formatting.trial_values import reason_text
 from otel_dspy.reporting.sections.lineage_records import Lineage, Node, Rejection
 from otel_dspy.reporting.sections.program_lineage import best_at, program_lineage
 from otel_dspy.serialization.json_types import whole_number

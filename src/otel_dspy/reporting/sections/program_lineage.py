@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING, Final, TypeVar
 
-from otel_dspy.formatting.trial_text import reason_text
+from otel_dspy.formatting.trial_values import reason_text
 from otel_dspy.reporting.sections.lineage_records import Lineage, Node, Rejection
-from otel_dspy.reporting.trials.trial_row_text import choice_text
+from otel_dspy.reporting.trials.trial_line import choice_text
 from otel_dspy.serialization.json_types import whole_number
 
 if TYPE_CHECKING:

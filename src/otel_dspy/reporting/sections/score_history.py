@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from itertools import accumulate
 from typing import TYPE_CHECKING, Final, Literal
 
-from otel_dspy.formatting.trial_text import error_text, reason_text
+from otel_dspy.formatting.trial_values import error_text, reason_text
 from otel_dspy.reporting.number_text import score_scale
 from otel_dspy.reporting.sections.result.stopped_text import state_text
 from otel_dspy.reporting.statistics.intervals import mean_interval
-from otel_dspy.reporting.trials.trial_row_text import choice_text
+from otel_dspy.reporting.trials.trial_line import choice_text
 
 if TYPE_CHECKING:
     from otel_dspy.reporting.compile_result import Compile, Trial

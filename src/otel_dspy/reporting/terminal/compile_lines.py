@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, Final
 from otel_dspy.formatting.control_characters import without_control_characters
 from otel_dspy.formatting.counted_nouns import counted
 from otel_dspy.formatting.stop_reasons import stop_text
-from otel_dspy.formatting.trial_text import score_value_text
+from otel_dspy.formatting.trial_values import score_value_text
 from otel_dspy.reporting.errors import ReportError
 from otel_dspy.reporting.number_text import run_duration_text, use_text
 from otel_dspy.reporting.required_packages import check_packages
 from otel_dspy.reporting.terminal.compile_observers import CompileObservers
 from otel_dspy.reporting.terminal.terminal_warnings import OVER_A_BAR
-from otel_dspy.reporting.trials.trial_row_text import choice_text, trial_line
+from otel_dspy.reporting.trials.trial_line import choice_text, trial_line
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from otel_dspy.reporting.rich_classes import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from otel_dspy.reporting.terminal.compile_progress import CompileWatch
 from otel_dspy.reporting.terminal.running_text import running_steps
-from otel_dspy.reporting.trials.trial_row_text import trial_line
+from otel_dspy.reporting.trials.trial_line import trial_line
 
 if TYPE_CHECKING:
     from collections.abc import Generator

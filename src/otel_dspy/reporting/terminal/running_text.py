@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from otel_dspy.formatting.counted_nouns import counted
 from otel_dspy.reporting.planned_trials import ended_trials_text
-from otel_dspy.reporting.trials.trial_row_text import score_text
+from otel_dspy.reporting.trials.trial_line import score_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from otel_dspy.formatting.counted_nouns import counted
-from otel_dspy.formatting.trial_text import NONE
+from otel_dspy.formatting.trial_values import NONE
 from otel_dspy.reporting.number_text import use_text
 from otel_dspy.reporting.rich_classes import SIMPLE_HEAD, Table, Text, escape
+from otel_dspy.reporting.trials.trial_line import choice_text, numbers_text, score_text
 from otel_dspy.reporting.trials.trial_row import ModelUse
-from otel_dspy.reporting.trials.trial_row_text import choice_text, numbers_text, score_text
 from otel_dspy.reporting.trials.trial_selection import best_index, shown_trials
 
 if TYPE_CHECKING:

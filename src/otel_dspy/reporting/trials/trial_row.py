@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple, cast
 
 from otel_dspy import semconv
-from otel_dspy.formatting.trial_text import failure_text
+from otel_dspy.formatting.trial_values import failure_text
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

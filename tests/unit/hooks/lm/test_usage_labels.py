@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from otel_dspy.hooks.lm.usage import usage_labels
+from otel_dspy.hooks.lm.usage_totals import usage_labels
 
 
 @pytest.mark.parametrize(

@@ -16,11 +16,13 @@ from typing_extensions import override
 
 from otel_dspy import semconv
 from otel_dspy.hooks.lm.call_content import CallContent
+from otel_dspy.hooks.lm.call_record import LMCallRecord
 from otel_dspy.hooks.lm.call_request import CallRequest
+from otel_dspy.hooks.lm.call_result import read_result
 from otel_dspy.hooks.lm.messages import answers_of
 from otel_dspy.hooks.lm.provider_name import full_name, provider_and_model
-from otel_dspy.hooks.lm.result import LMCallRecord, TokenCounts, read_result
-from otel_dspy.hooks.lm.usage import add_to_totals, usage_labels
+from otel_dspy.hooks.lm.token_counts import TokenCounts
+from otel_dspy.hooks.lm.usage_totals import add_to_totals, usage_labels
 from otel_dspy.hooks.patching.call_hook import CallHook, wrap_call
 from otel_dspy.hooks.patching.capabilities import part
 from otel_dspy.hooks.patching.wrapper_frames import hidden_frame

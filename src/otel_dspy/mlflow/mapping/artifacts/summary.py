@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any, Final
 
-from otel_dspy.formatting.trial_text import failure_text
+from otel_dspy.formatting.trial_values import failure_text
 from otel_dspy.serialization.json_text import readable_json
 from otel_dspy.serialization.json_types import is_object, is_sequence
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from otel_dspy.formatting.markdown import markdown_text
-from otel_dspy.formatting.trial_text import failure_text, score_value_text, tried_text
+from otel_dspy.formatting.trial_values import failure_text, score_value_text, tried_text
 
 if TYPE_CHECKING:
     from otel_dspy.mlflow.mapping.compile_aggregator import EndedCompile

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from otel_dspy import semconv as sc
 from otel_dspy.formatting.stop_reasons import stop_text
-from otel_dspy.formatting.trial_text import difference_text, failure_text, reason_text, score_value_text, tried_text
+from otel_dspy.formatting.trial_values import difference_text, failure_text, reason_text, score_value_text, tried_text
 from otel_dspy.mlflow.mapping import metrics, naming
 from otel_dspy.mlflow.mapping.artifacts import tables
 from otel_dspy.mlflow.mapping.context import compile_run, trial_run

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from otel_dspy.formatting.trial_text import BASELINE
+from otel_dspy.formatting.trial_values import BASELINE
 from otel_dspy.mlflow.mapping import naming
 from otel_dspy.mlflow.mapping.context import logs_traces
 from otel_dspy.mlflow.mapping.trace_operations import TagTrace

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from otel_dspy.formatting.counted_nouns import counted
-from otel_dspy.formatting.trial_text import score_value_text
+from otel_dspy.formatting.trial_values import score_value_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -9,7 +9,7 @@ from itertools import groupby
 from typing import TYPE_CHECKING, Final
 
 from otel_dspy.reporting.sections.prompts.prompt_diff import MAX_WORDS, words
-from otel_dspy.reporting.trials.trial_row_text import choice_text
+from otel_dspy.reporting.trials.trial_line import choice_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

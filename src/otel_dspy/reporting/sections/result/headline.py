@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from otel_dspy.formatting.counted_nouns import counted
-from otel_dspy.formatting.trial_text import error_text, score_value_text
+from otel_dspy.formatting.trial_values import error_text, score_value_text
 from otel_dspy.reporting.number_text import role_text, run_duration_text, use_text
 from otel_dspy.reporting.planned_trials import ended_trials_text, planned_trials
 from otel_dspy.reporting.sections.result.stopped_text import is_stopped, stopped_text
 from otel_dspy.reporting.sections.running_phase import running_phase
-from otel_dspy.reporting.trials.trial_row_text import choice_text
+from otel_dspy.reporting.trials.trial_line import choice_text
 
 if TYPE_CHECKING:
     from otel_dspy.reporting.compile_result import Compile

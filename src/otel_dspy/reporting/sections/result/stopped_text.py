@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from otel_dspy.formatting.stop_reasons import stop_text
-from otel_dspy.formatting.trial_text import error_text
+from otel_dspy.formatting.trial_values import error_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

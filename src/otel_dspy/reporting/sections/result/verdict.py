@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from otel_dspy.formatting.counted_nouns import counted
-from otel_dspy.formatting.trial_text import chosen_text, error_text, score_value_text
+from otel_dspy.formatting.trial_values import chosen_text, error_text, score_value_text
 from otel_dspy.reporting.number_text import paired_test_text, score_scale
 from otel_dspy.reporting.sections.answers_outside_labels import answers_outside_labels
 from otel_dspy.reporting.sections.hard_cases import hard_cases
@@ -17,7 +17,7 @@ from otel_dspy.reporting.sections.result.headline import cost, headline
 from otel_dspy.reporting.sections.result.stopped_text import after_stop, is_stopped
 from otel_dspy.reporting.sections.result.winner_against_initial import start_and_winner
 from otel_dspy.reporting.statistics.intervals import mean_interval
-from otel_dspy.reporting.trials.trial_row_text import choice_text
+from otel_dspy.reporting.trials.trial_line import choice_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

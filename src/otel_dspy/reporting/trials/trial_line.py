@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from otel_dspy.formatting.trial_text import NONE, score_value_text, tried_text
+from otel_dspy.formatting.trial_values import NONE, score_value_text, tried_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

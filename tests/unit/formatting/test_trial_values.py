@@ -6,7 +6,7 @@ import math
 
 import pytest
 
-from otel_dspy.formatting.trial_text import BASELINE, difference_text, score_value_text, tried_text
+from otel_dspy.formatting.trial_values import BASELINE, difference_text, score_value_text, tried_text
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,9 @@ from dspy.clients import call_result
 from dspy.clients.call_result import CallResult
 from dspy.lm15 import Message, Response, TextPart, Usage
 
-from otel_dspy.hooks.lm.result import LMCallRecord, TokenCounts, read_result
+from otel_dspy.hooks.lm.call_record import LMCallRecord
+from otel_dspy.hooks.lm.call_result import read_result
+from otel_dspy.hooks.lm.token_counts import TokenCounts
 from otel_dspy.telemetry.tallies.usage_tally import CallUsage
 
 if TYPE_CHECKING:
