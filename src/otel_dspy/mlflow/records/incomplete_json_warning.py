@@ -14,13 +14,15 @@ _BEGINNING: Final = re.compile(r'\{\s*["}]|\[\s*[\[\]{"\d-]')
 
 
 def is_incomplete(text: str) -> bool:
-    """Return whether a text begins as a JSON object or array and is not one."""
+    """Return whether a text begins as a JSON object or array and is not one; False if it is nested too deeply."""
     if _BEGINNING.match(text) is None:
         return False
     try:
         json.loads(text)
     except ValueError:
         return True
+    except RecursionError:
+        return False
     return False
 
 

@@ -69,6 +69,15 @@ def test_a_program_that_is_cut_is_not_kept() -> None:
     assert not any(isinstance(one, KeepProgram) for one in cut)
 
 
+@pytest.mark.parametrize(("operation", "name", "given", "_text"), CASES)
+@pytest.mark.parametrize("text", ["[" * 5000, "[" * 5000 + "]" * 5000], ids=["cut", "whole"])
+def test_a_text_that_is_nested_too_deeply_to_be_parsed(
+    operation: str, name: str, given: dict[str, Any], _text: str, text: str
+) -> None:
+    """It is read as it is: whether it is cut is unknown, and the rest of the record is not lost."""
+    assert _read(operation, name, given, text) == text
+
+
 @pytest.mark.parametrize(
     "text", ["", "[redacted]", "text", "{braces}", "{}", "[]", "[1, 2]", '{"a": null}', "[not json"]
 )
