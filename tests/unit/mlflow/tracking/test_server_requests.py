@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import threading
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -139,6 +140,7 @@ def test_a_server_that_does_not_answer_is_asked_again_soon(monkeypatch: pytest.M
         ((200, {"accepted": [True, False, None], "transactions": [[0, 1]]}), [True, False, None]),
         ((200, {"accepted": [True, True], "transactions": []}), [False, None, None]),
         ((200, {"accepted": 3}), [False, None, None]),
+        ((200, {"accepted": [True] * 3, "transactions": [[0, math.inf]]}), [False, None, None]),
         ((503, None), [False, None, None]),
         ((413, None), [False, None, None]),
     ],
@@ -298,3 +300,9 @@ def test_an_mlflow_that_takes_no_resource(monkeypatch: pytest.MonkeyPatch) -> No
     (write,) = trace_batch.decoded(body)
     assert isinstance(write, SpansWrite)
     assert [one.span_id for one in write.spans] == [f"{1:016x}"]
+
+
+@pytest.mark.parametrize("body", [b"", b"<html>", b"[" * 100_000, b'{"accepted": [], "transactions": [[0, Infinity]]}'])
+def test_what_is_no_answer(body: bytes) -> None:
+    """A proxy's page, or anything else with status 200, is that of a server that takes no batches."""
+    assert trace_batch.answer(body, 0) is None

@@ -136,6 +136,6 @@ def answer(body: bytes, writes: int) -> BatchAnswer | None:
         found: Any = json.loads(body)
         accepted = [None if one is None else bool(one) for one in found[_ACCEPTED]]
         transactions = [range(int(start), int(stop)) for start, stop in found[_TRANSACTIONS]]
-    except (KeyError, TypeError, ValueError):
+    except (KeyError, OverflowError, RecursionError, TypeError, ValueError):
         return None
     return BatchAnswer(accepted, transactions) if len(accepted) == writes else None
