@@ -66,9 +66,12 @@ class TraceBatchMiddleware:
             experiment = headers.get(trace_batch.EXPERIMENT_HEADER)
             if experiment and headers.get("content-type") == trace_batch.MEDIA_TYPE:
                 content = (await ReceivedBody.read(receive)).content()
-                if content is not None:
+                if content is None:
+                    # MLflow's middlewares raise an error for a request without a response.
+                    response = Response("the client has disconnected", HTTPStatus.BAD_REQUEST)
+                else:
                     response = await self._response(content, headers.get("content-encoding", ""), experiment, scope)
-                    await response(scope, receive, send)
+                await response(scope, receive, send)
                 return
         await self._app(scope, receive, send)
 
