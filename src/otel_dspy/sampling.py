@@ -76,20 +76,27 @@ class ExampleSampler(Sampler):
         parent = get_current_span(parent_context).get_span_context()
         given = attributes or {}
         if given.get(semconv.DSPY_OPERATION_NAME) != "example" or (parent.is_valid and not parent.trace_flags.sampled):
-            return self._others.should_sample(parent_context, trace_id, name, kind, attributes, links, trace_state)
+            result = self._others.should_sample(parent_context, trace_id, name, kind, attributes, links, trace_state)
+            return _dropped(attributes, result.trace_state) if result.decision is Decision.DROP else result
         number = trace_id
         if parent.is_valid:
             # All examples of a nested compile share its trace id: the index in the evaluation distinguishes them.
             position = f"{parent.trace_id:x}/{parent.span_id:x}/{given.get(semconv.DSPY_EXAMPLE_INDEX)}"
             number = int.from_bytes(hashlib.sha256(position.encode()).digest()) % 2**_ID_BITS
-        kept = self._by_id.should_sample(None, number, name).decision is Decision.RECORD_AND_SAMPLE
-        decision = Decision.RECORD_AND_SAMPLE if kept else Decision.DROP
-        return SamplingResult(decision, attributes if kept else None, parent.trace_state)
+        if self._by_id.should_sample(None, number, name).decision is Decision.DROP:
+            return _dropped(attributes, parent.trace_state)
+        return SamplingResult(Decision.RECORD_AND_SAMPLE, attributes, parent.trace_state)
 
     @override
     def get_description(self) -> str:
         """Return the sampler's description, for logs."""
         return f"ExampleSampler{{{self._by_id.rate},{self._others.get_description()}}}"
+
+
+def _dropped(attributes: Attributes, trace_state: TraceState | None) -> SamplingResult:
+    # The SDK's samplers return no attributes with this decision. AlwaysRecordSampler around this one takes those of the
+    # result for the span that it records.
+    return SamplingResult(Decision.DROP, attributes, trace_state)
 
 
 def _is_share(value: object) -> bool:

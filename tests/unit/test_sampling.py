@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Any
 import dspy
 import pytest
 from opentelemetry.sdk._configuration import _import_sampler  # what reads the environment's names
-from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace import SpanProcessor, TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
-from opentelemetry.sdk.trace.sampling import ALWAYS_OFF, ALWAYS_ON, ParentBased
-from opentelemetry.trace import NonRecordingSpan, SpanContext, TraceFlags, use_span
+from opentelemetry.sdk.trace.sampling import ALWAYS_OFF, ALWAYS_ON, Decision, ParentBased, TraceIdRatioBased
+from opentelemetry.trace import INVALID_SPAN, NonRecordingSpan, SpanContext, TraceFlags, use_span
+from typing_extensions import override
 
 from otel_dspy import DSPyInstrumentor
 from otel_dspy.sampling import ExampleSampler, from_argument
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from opentelemetry.sdk.trace import ReadableSpan
-    from opentelemetry.sdk.trace.sampling import Sampler
+    from opentelemetry.sdk.trace.sampling import Sampler, SamplingResult
 
 EXAMPLES = 40
 
@@ -73,6 +74,46 @@ def test_an_unsampled_trace_has_no_part_of_an_optimization(shape: str) -> None:
     caller = SpanContext(1, 1, is_remote=True, trace_flags=TraceFlags(TraceFlags.DEFAULT))
     with use_span(NonRecordingSpan(caller)):
         assert optimized(ParentBased(ALWAYS_ON), shape) == ()
+
+
+class RecordOnly(ExampleSampler):
+    """Records what it drops, as the SDK's `AlwaysRecordSampler` does around it, which older versions do not have."""
+
+    @override
+    def should_sample(self, *args: Any, **kwargs: Any) -> SamplingResult:
+        result = super().should_sample(*args, **kwargs)
+        assert result.decision is Decision.DROP
+        result.decision = Decision.RECORD_ONLY
+        return result
+
+
+class Recorded(SpanProcessor):
+    """The names of the attributes that unsampled spans have at their end."""
+
+    def __init__(self) -> None:
+        self.names: dict[str, set[str]] = {}
+
+    @override
+    def on_end(self, span: ReadableSpan) -> None:
+        assert span.context is not None
+        assert not span.context.trace_flags.sampled
+        self.names[span.name] = set(span.attributes or {})
+
+
+@pytest.mark.parametrize("others", [None, ALWAYS_OFF, TraceIdRatioBased(0)], ids=["default", "off", "ratio"])
+def test_what_is_recorded_without_being_sampled_has_all_attributes(others: Sampler | None) -> None:
+    """`AlwaysRecordSampler` records what it drops, to count it: with the attributes that the spans were started with."""
+    caller = SpanContext(1, 1, is_remote=False, trace_flags=TraceFlags(TraceFlags.DEFAULT))
+    for parent in (NonRecordingSpan(caller), INVALID_SPAN):
+        recorded = Recorded()
+        provider = TracerProvider(sampler=RecordOnly(0, others), shutdown_on_exit=False)
+        provider.add_span_processor(recorded)
+        tracer = provider.get_tracer(__name__)
+        with use_span(parent):
+            tracer.start_span("example", attributes={"dspy.operation.name": "example", "started": 1}).end()
+        with use_span(NonRecordingSpan(caller)):
+            tracer.start_span("chat", attributes={"started": 1}).end()
+        assert recorded.names == {"example": {"dspy.operation.name", "started"}, "chat": {"started"}}
 
 
 def test_it_is_found_by_name() -> None:
