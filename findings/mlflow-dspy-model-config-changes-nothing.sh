@@ -95,6 +95,6 @@ for save in (False, True):
 found = temperature(Answer(), {"temperature": 0.0})
 print(f"a program that takes the argument itself: temperature of the request {found[1]}")
 assert found[1] == 0.9
-temperature(dspy.Predict("question -> answer"), {"temprature": 0.0})
+temperature(dspy.Predict("question -> answer"), {"no_parameter_of_it": 0.0})
 PYTHON
 "$folder/venv/bin/python" finding.py 2>log || { cat log >&2; exit 1; }
