@@ -10,7 +10,7 @@ from mlflow.entities import Metric, Param, Run, RunData, RunInfo, RunTag
 
 from otel_dspy import semconv
 from otel_dspy.reporting.runs.summary_rows import trial_rows
-from otel_dspy.reporting.runs.unfinished_summary import best_with_a_score, summary_of_runs
+from otel_dspy.reporting.runs.unfinished_summary import best_with_a_score, parsed, summary_of_runs
 
 
 def recorded(status: str, tags: dict[str, str], metrics: dict[str, float]) -> Run:
@@ -92,3 +92,10 @@ def test_the_best_so_far_of_a_stopped_optimization_has_a_score() -> None:
         assert (chosen["best_trial"], chosen["best_score"]) == expected
     assert best_with_a_score({"trials": [{"index": 0}], "best_trial": 0}, "KILLED")["best_trial"] == 0
     assert best_with_a_score({"trials": []}, "KILLED") == {"trials": []}
+
+
+def test_a_parameter_that_is_nested_too_deeply_is_read_as_text() -> None:
+    """MLflow keeps parameters of 6,000 characters, and Python's parser raises at a thousand levels."""
+    text = "[" * 6_000
+    assert parsed(text) == text
+    assert parsed("[1]") == [1]

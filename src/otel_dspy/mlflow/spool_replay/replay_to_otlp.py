@@ -174,7 +174,7 @@ def _cause(error: OSError) -> str:
 def _rejected(body: bytes) -> int:
     try:
         return int(json.loads(body)["partialSuccess"]["rejectedSpans"])
-    except (KeyError, TypeError, ValueError):
+    except (KeyError, OverflowError, RecursionError, TypeError, ValueError):
         return 0
 
 

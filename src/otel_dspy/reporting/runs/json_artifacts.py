@@ -35,7 +35,7 @@ class RunArtifacts:
             self._repository._download_file(path, str(file))  # noqa: SLF001 - the repository plugins' interface
             try:
                 return json.loads(file.read_text(encoding="utf-8"))
-            except ValueError:
+            except (RecursionError, ValueError):
                 return None
 
     def _paths(self, folder: str) -> set[str]:

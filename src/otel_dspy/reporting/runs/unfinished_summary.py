@@ -181,5 +181,5 @@ def parsed(text: str) -> object:
         return _PYTHON[text]
     try:
         return json.loads(text)
-    except ValueError:
+    except (RecursionError, ValueError):
         return text

@@ -72,6 +72,14 @@ def spooled(tmp_path: Path) -> Path:
     return file
 
 
+@pytest.mark.parametrize("rejected", ["Infinity", "[" * 5_000], ids=["infinity", "nested"])
+def test_a_damaged_answer_is_one_without_rejected_spans(endpoint: Endpoint, spooled: Path, rejected: str) -> None:
+    """The endpoint has accepted the request; what its proxy makes of the body stops no replay."""
+    endpoint.answer = f'{{"partialSuccess": {{"rejectedSpans": {rejected}}}}}'.encode()
+    assert main(["replay", "--otlp", f"http://127.0.0.1:{endpoint.server_address[1]}", str(spooled)]) == 0
+    assert (len(endpoint.taken) > 0, spooled.exists()) == (True, False)
+
+
 def test_it_is_sent_without_internal_attributes_and_the_file_is_removed(
     endpoint: Endpoint, spooled: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
