@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 _VARIABLES = ("MLFLOW_EXPERIMENT_ID", "MLFLOW_TRACKING_URI")
 """Variables that `mlflow.set_experiment` and `mlflow.set_tracking_uri` set, for child processes."""
+_WORKER = "otel_dspy.mlflow.delivery.worker"
 _GLOBALS = (
     ("mlflow.tracking.fluent", "_active_experiment_id"),
     ("mlflow.tracking._tracking_service.utils", "_tracking_uri"),
@@ -43,7 +44,8 @@ def nothing_left() -> Generator[None]:
     Functions that MLflow's autologging replaced, and leaves replaced when it is disabled, are DSPy's own again.
     MLflow span processors that the block has created are shut down: their threads end, MLflow's fluent tracing API is
     restored, and `flush` no longer reports what they have not delivered. MLflow's tracking URI and experiment are again
-    those before it. What was active before, such as a module's fixture, stays.
+    those before it. A compile that the block has left open is not continued by later deliveries, which would look for its
+    runs. What was active before, such as a module's fixture, stays.
 
     Raises:
         AssertionError: names what was still active.
@@ -51,6 +53,7 @@ def nothing_left() -> Generator[None]:
     instrumented, active, processors = _state()
     flushed = set(_flushed())
     destination = _mlflows_destination()
+    continued = _continues_a_compile()
     yield
     _restore(*destination)
     now_instrumented, now_active, now_processors = _state()
@@ -67,6 +70,8 @@ def nothing_left() -> Generator[None]:
     # Those too that the block has shut down itself, before they had delivered everything.
     _flushed().intersection_update(flushed)
     _revert_disabled_autologging()
+    if not continued and _continues_a_compile():
+        _module(_WORKER).left_off.clear()
     if left:
         raise AssertionError(f"still active after the test: {', '.join(left)}")
 
@@ -107,6 +112,10 @@ def _revert_disabled_autologging() -> None:
     for name in list(getattr(safety, "_AUTOLOGGING_PATCHES", ())):
         if _module("mlflow.utils.autologging_utils").autologging_is_disabled(name):
             safety.revert_patches(name)
+
+
+def _continues_a_compile() -> bool:
+    return _WORKER in sys.modules and _module(_WORKER).left_off.is_set()
 
 
 def _drained_at_exit() -> dict[Any, bool]:

@@ -14,6 +14,7 @@ from opentelemetry.sdk.trace import TracerProvider
 
 from otel_dspy import DSPyInstrumentor
 from otel_dspy.mlflow import MlflowSpanProcessor, autolog, autologging, flushing
+from otel_dspy.mlflow.delivery import worker
 from otel_dspy.mlflow.fluent import tracing
 from tests.support.blank_store import blank_store
 from tests.support.leftovers import nothing_left
@@ -99,3 +100,11 @@ def test_what_earlier_threads_log_is_not_the_tests(
     own.join()
     logging.getLogger("otel_dspy.own").warning("mine too")
     assert caplog.messages == ["mine", "mine too"]
+
+
+def test_a_compile_that_is_left_open_is_not_continued_by_later_tests() -> None:
+    """Their deliveries would look for its runs, and send the traces one by one."""
+    assert not worker.left_off.is_set()
+    with nothing_left():
+        worker.left_off.set()
+    assert not worker.left_off.is_set()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import threading
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +10,6 @@ import requests
 from inline_snapshot import snapshot
 
 from otel_dspy.environment.variable_names import REPORT
-from otel_dspy.mlflow.delivery import worker
 from otel_dspy.mlflow.tracking.runs import report_writer
 from tests.chaos.twins import DELIVERY, exporting_to, optimize
 
@@ -44,8 +42,6 @@ def _asked(server_uri: str, trials: int, monkeypatch: pytest.MonkeyPatch) -> Cou
 
 def test_what_a_trial_costs(server: MlflowServer, monkeypatch: pytest.MonkeyPatch) -> None:
     """At most eight requests a trial, of ten that it may cost: one trial more is these more and nothing else."""
-    # Where a compile was left off in this process, as other tests do, runs are looked for.
-    monkeypatch.setattr(worker, "_left_off", threading.Event())
     _asked(server.uri, 1, monkeypatch)  # what is asked once in a process
     few, many = (_asked(server.uri, trials, monkeypatch) for trials in (1, 2))
     more = many - few
@@ -65,7 +61,6 @@ def test_what_a_trial_costs(server: MlflowServer, monkeypatch: pytest.MonkeyPatc
 
 def test_what_the_description_of_an_ended_compile_costs(server: MlflowServer, monkeypatch: pytest.MonkeyPatch) -> None:
     """One request, besides those of the report: whether the user has written a description."""
-    monkeypatch.setattr(worker, "_left_off", threading.Event())
 
     def written(_request: object, _ended: object) -> None:
         """Write nothing."""

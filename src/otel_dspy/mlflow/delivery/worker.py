@@ -30,7 +30,7 @@ itself, bound what a killed process loses to its last second.
 """
 JOIN: Final = 1.0
 """Seconds to wait at shutdown for a request in progress."""
-_left_off: Final = threading.Event()
+left_off: Final = threading.Event()
 """Set if a worker of this process was closed during a compile, which the next worker continues."""
 
 
@@ -69,7 +69,7 @@ class Worker:
         self._warned = False
         """Whether the failure to start a thread was logged."""
         self._loop = DeliveryLoop(self.queues, self._flushes, self._drop_policy, self._state)
-        if forked or _left_off.is_set():
+        if forked or left_off.is_set():
             self._loop.pipeline.look_up_runs()
 
     def put(self, span: ReadableSpan, route: Route) -> None:
@@ -210,7 +210,7 @@ class Worker:
         with self._state.ready:
             self._state.closed = True
             if self._drop_policy.has_open_trace:
-                _left_off.set()
+                left_off.set()
             self._state.ready.notify()
         self._state.stop.set()
         self.queues.spool_now.set()

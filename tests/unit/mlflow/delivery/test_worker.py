@@ -363,7 +363,7 @@ def test_what_an_operation_needs_that_failed_is_kept_and_nothing_that_comes_late
 
 def test_a_process_that_continues_a_compile_looks_up_its_runs(monkeypatch: pytest.MonkeyPatch) -> None:
     """Closed in the middle of a compile, as by `autolog(disable=True)`: the next worker makes no run a second time."""
-    monkeypatch.setattr("otel_dspy.mlflow.delivery.worker._left_off", threading.Event())
+    monkeypatch.setattr("otel_dspy.mlflow.delivery.worker.left_off", threading.Event())
     for last, looks in ((ROOT, False), (3, True)):
         worker = Stalled()
         worker.emit(RootKind.COMPILE, 7, 2)
