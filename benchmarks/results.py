@@ -32,7 +32,7 @@ def save(name: str, rows: Sequence[Row], versions: Mapping[str, str], **facts: o
     """Write the rows to `results/<name>.json`. `facts`: what else the run should be known by."""
     RESULTS.mkdir(exist_ok=True)
     result = {
-        "command": " ".join(["python", "-m", f"benchmarks.{name}", *sys.argv[1:]]),
+        "command": " ".join(["python", "-m", f"benchmarks.{Path(sys.argv[0]).stem}", *sys.argv[1:]]),
         "date": dt.datetime.now(dt.UTC).date().isoformat(),
         "machine": machine(),
         "load": round(os.getloadavg()[0], 1),
