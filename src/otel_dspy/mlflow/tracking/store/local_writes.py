@@ -68,7 +68,7 @@ class LocalRequests:
         self._apart_until: float | None = None
         self.transactions: list[range] = []
 
-    def prepare(self, infos: int, *, early: bool = False) -> None:
+    def prepare(self, infos: int) -> None:
         """Do nothing: a local store needs no preparation."""
 
     def send(self, requests: Sequence[Request]) -> list[bool | None]:

@@ -82,15 +82,12 @@ class ServerRequests:
         """Return what trace infos and spans have to be written to within `send`; None for MLflow's API."""
         return self._batch if self._takes_batches else None
 
-    def prepare(self, infos: int, *, early: bool = False) -> None:
+    def prepare(self, infos: int) -> None:
         """Ask the server whether it takes batches, if that is unknown and worth a request.
 
         Args:
             infos: number of trace infos that are waiting.
-            early: whether they are sent later, so that a server that was asked before is not asked now.
         """
-        if early and self._ask_at != -inf:
-            return
         if not self._takes_batches and infos >= LEAST and self._clock() >= self._ask_at:
             response = self._post(b"", 0)
             if response.attempted:

@@ -89,9 +89,6 @@ class TraceSender:
 
     def send_full(self) -> None:
         """Send the batch if it is full: the more requests are sent at the same time, the more it may hold."""
-        if self._writes.takes_single_requests() and not self._urgent():
-            # While the program works, so that it does not wait for the answer at its end.
-            self._together.prepare(len(self._batch.infos), early=True)
         most = POSTPONED // 2
         if self._batch.holds(most if self._gathers() else min(max(1, self._together.limit // 2), most)):
             self._send()
