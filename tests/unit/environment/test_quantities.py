@@ -19,6 +19,9 @@ from otel_dspy.environment.quantities import number_of_bytes, number_of_seconds
         ("1 GiB", 1_073_741_824),
         ("1.5k", 1_500),
         (" 2gb ", 2_000_000_000),
+        ("2.01MB", 2_010_000),
+        ("64.1GB", 64_100_000_000),
+        ("9007199254740993", 9_007_199_254_740_993),
     ],
 )
 def test_bytes(text: str, expected: int) -> None:
@@ -26,7 +29,9 @@ def test_bytes(text: str, expected: int) -> None:
     assert number_of_bytes(text) == expected
 
 
-@pytest.mark.parametrize("text", ["", "many", "-1", "0.5", "1 fortnight", "nan", "inf", "1e400", "GB", "1 G B"])
+@pytest.mark.parametrize(
+    "text", ["", "many", "-1", "0.5", "1 fortnight", "nan", "inf", "1e400", "1e99999", "GB", "1 G B"]
+)
 def test_not_bytes(text: str) -> None:
     """The message contains the text and examples of valid ones."""
     with pytest.raises(ValueError, match="is not a number of bytes; use a whole number, or a unit as in 512MB or 1GiB"):
