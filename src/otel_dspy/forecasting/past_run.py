@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from importlib.util import find_spec
 from typing import TYPE_CHECKING, Final
 
+from otel_dspy.environment.optional_modules import is_installed
 from otel_dspy.forecasting.error import ForecastError
 from otel_dspy.forecasting.rates import Rates, RoleRate
 from otel_dspy.hooks.optimizers.plans.call_plan import Amount
@@ -30,7 +30,7 @@ def past_rates(run: str, program: str, tracking_uri: str | None, experiment: str
         ForecastError: there is no such run, or it made no calls.
         mlflow.exceptions.MlflowException: the store did not answer.
     """
-    if find_spec("mlflow") is None:
+    if not is_installed("mlflow"):
         message = "A forecast from a past run reads MLflow, which is missing. Install otel-dspy[mlflow]."
         raise ForecastError(message)
     import mlflow  # noqa: PLC0415 - seconds

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import logging
 import threading
 from typing import TYPE_CHECKING
@@ -11,6 +10,7 @@ from opentelemetry.sdk.trace import SpanProcessor
 from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
 from typing_extensions import override
 
+from otel_dspy.environment.optional_modules import is_installed
 from otel_dspy.mlflow import at_exit
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ class MlflowSpanExporter(SpanExporter):
         Raises:
             ImportError: MLflow is not installed.
         """
-        if importlib.util.find_spec("mlflow") is None:
+        if not is_installed("mlflow"):
             raise ImportError("MLflow is not installed: pip install 'otel-dspy[mlflow]'")
         at_exit.prepare()
         return LateMlflowSpanProcessor()

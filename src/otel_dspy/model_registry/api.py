@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, Final
 
 from otel_dspy.argument_checks import check_list, check_program, check_text, check_texts
+from otel_dspy.environment.optional_modules import is_installed
 from otel_dspy.model_registry.errors import RegistryError
 from otel_dspy.model_registry.registration_data import Registration
 
@@ -58,7 +58,7 @@ def register(  # noqa: PLR0913 - the parts of a registration, by name
     check_texts("register", alias=alias, tracking_uri=tracking_uri)
     check_list("register", "code_paths", code_paths)
     check_list("register", "pip_requirements", pip_requirements)
-    missing = [package for package in _NEEDED if find_spec(package) is None]
+    missing = [package for package in _NEEDED if not is_installed(package)]
     if missing:
         raise RegistryError(
             f"Registering needs packages that are missing: {', '.join(missing)}. Install otel-dspy[instruments,mlflow]."

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from importlib.util import find_spec
 from typing import Final
 
+from otel_dspy.environment.optional_modules import is_installed
 from otel_dspy.reporting.errors import ReportError
 
 _NEEDED: Final = ("jinja2", "mlflow", "numpy", "rich", "scipy")
@@ -19,13 +19,6 @@ def check_packages(*further: str) -> None:
     Raises:
         ReportError: One is missing.
     """
-    missing = [name for name in (*_NEEDED, *further) if not _is_installed(name)]
+    missing = [name for name in (*_NEEDED, *further) if not is_installed(name)]
     if missing:
         raise ReportError(f"Reports need packages that are missing: {', '.join(missing)}. Install otel-dspy[report].")
-
-
-def _is_installed(module: str) -> bool:
-    try:
-        return find_spec(module) is not None
-    except ModuleNotFoundError:  # the package around it
-        return False

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from otel_dspy.argument_checks import check_program, check_text, check_texts
+from otel_dspy.environment.optional_modules import is_installed
 from otel_dspy.formatting.counted_nouns import counted
 from otel_dspy.rerun.errors import RerunError
 
@@ -62,7 +62,7 @@ def best_program(
     check_text("best_program", "run", run)
     check_program("best_program", program)
     check_texts("best_program", tracking_uri=tracking_uri, experiment=experiment)
-    if find_spec("mlflow") is None:
+    if not is_installed("mlflow"):
         raise RerunError("Programs are read from MLflow, which is missing. Install otel-dspy[mlflow].")
     from otel_dspy.rerun.program_state import RECORD_PROGRAMS, loaded  # noqa: PLC0415 - MLflow: seconds
     from otel_dspy.rerun.recorded_run import recorded_run  # noqa: PLC0415 - as above

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import sys
-from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from otel_dspy.command_line.arguments import add_tracking_uri, given_text
 from otel_dspy.command_line.user_code_error import UserCodeError
+from otel_dspy.environment.optional_modules import is_installed
 from otel_dspy.mlflow.tracking_uri import without_passwords
 from otel_dspy.reporting.commands.read_error import store_read_error
 from otel_dspy.rerun.errors import RerunError
@@ -116,7 +116,7 @@ def run(chosen: argparse.Namespace, write_line: Callable[[str], None]) -> int:
 
 
 def _result(chosen: argparse.Namespace) -> TrialRerun:
-    missing = [name for name in ("dspy", "mlflow") if find_spec(name) is None]
+    missing = [name for name in ("dspy", "mlflow") if not is_installed(name)]
     if missing:
         raise RerunError(
             f"Trials are run again with packages that are missing: {', '.join(missing)}. "

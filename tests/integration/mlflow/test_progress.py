@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import importlib.util
 import io
+import operator
 import re
 import sys
 from contextlib import contextmanager
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import dspy
@@ -178,12 +179,7 @@ def test_without_the_extra(
     store: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, missing: str
 ) -> None:
     """The line names the package that the test of chance needs, and what installs it."""
-    found = importlib.util.find_spec
-
-    def find_spec(name: str) -> object:
-        return None if name == missing else found(name)
-
-    monkeypatch.setattr(required_packages, "find_spec", find_spec)
+    monkeypatch.setattr(required_packages, "is_installed", partial(operator.ne, missing))
     otel_dspy.mlflow.autolog(tracking_uri=store, experiment="sums")
     _search()
     otel_dspy.mlflow.autolog(disable=True)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import operator
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import dspy
@@ -71,11 +73,6 @@ class Counting(BaseLM):
 def echo_lm(**settings: Any) -> dspy.LM:
     """A model that answers with the question."""
     return in_process_lm(lambda messages: f"answer to {messages[-1]['content']}", **settings)
-
-
-def _all_but_mlflow(name: str) -> str | None:
-    """Stand in for `find_spec`."""
-    return None if name == "mlflow" else name
 
 
 def recordings_of(recorder: Recorder, *, as_in_mlflow: bool = False) -> Recordings:
@@ -235,7 +232,7 @@ def test_files_need_no_mlflow(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     with recording(capture_content=True) as recorder:
         echo_lm()("1+1")
     file = written_calls(recorder, tmp_path)
-    monkeypatch.setattr("otel_dspy.rerun.replay_lm.api.find_spec", _all_but_mlflow)
+    monkeypatch.setattr("otel_dspy.rerun.replay_lm.api.is_installed", partial(operator.ne, "mlflow"))
     assert otel_dspy.replay_lm(file).recordings.models == {"openai/scripted": 1}
     with pytest.raises(RerunError, match=r"MLflow, which is missing\. Install otel-dspy\[mlflow\], or pass files"):
         otel_dspy.replay_lm("latest")

@@ -12,7 +12,6 @@ from difflib import get_close_matches
 from http import HTTPStatus
 from http.client import HTTPException
 from importlib.metadata import entry_points
-from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, cast
 from urllib.parse import urlsplit
@@ -22,6 +21,7 @@ from otel_dspy.diagnosis.checks.exporters import TIMEOUT
 from otel_dspy.diagnosis.checks.mlflow_tls import no_answer, tls_problem
 from otel_dspy.diagnosis.finding import LONGEST_REASON, Finding, Level
 from otel_dspy.environment.boolean_text import boolean_variable
+from otel_dspy.environment.optional_modules import is_installed
 from otel_dspy.mlflow.tracking_uri import address_without_passwords, uri_error, without_passwords
 
 if TYPE_CHECKING:
@@ -84,7 +84,7 @@ def _is_folder(uri: str, scheme: str) -> bool:
 
 
 def _rejects_folders(environment: Mapping[str, str]) -> bool:
-    if find_spec("mlflow") is None or boolean_variable(environment, _FILE_STORES, default=False):
+    if not is_installed("mlflow") or boolean_variable(environment, _FILE_STORES, default=False):
         return False
     from mlflow import environment_variables  # noqa: PLC0415 - seconds
 
@@ -114,7 +114,7 @@ def _server(uri: str, shown: str, workspace: str) -> Finding:
     reachable = Finding("mlflow", Level.OK, f"{shown} is reachable" + (f", workspace {workspace}" if workspace else ""))
     failed = None if unhealthy is None else f"the MLflow health check of {shown} failed: {unhealthy.reason}"
     otherwise = reachable if failed is None else Finding("mlflow", Level.PROBLEM, failed)
-    if find_spec("mlflow") is None or (unhealthy is not None and unhealthy.decisive):
+    if not is_installed("mlflow") or (unhealthy is not None and unhealthy.decisive):
         return otherwise
     answers = _outcome(uri, workspace)
     if answers is None:

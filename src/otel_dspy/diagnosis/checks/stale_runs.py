@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import time
-from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from otel_dspy.diagnosis.checks.mlflow_store import TRACKING_URI, WORKSPACE
 from otel_dspy.diagnosis.finding import Finding, Level
 from otel_dspy.environment.boolean_text import boolean_variable
+from otel_dspy.environment.optional_modules import is_installed
 from otel_dspy.environment.variable_names import REPORT
 from otel_dspy.formatting.counted_nouns import counted
 from otel_dspy.mlflow.tracking_uri import uri_error, without_passwords
@@ -30,7 +30,7 @@ def left_running(environment: Mapping[str, str], *, end: bool) -> Iterator[Findi
         end: mark the runs as KILLED.
     """
     uri = environment.get(TRACKING_URI, "")
-    if not uri or find_spec("mlflow") is None or _would_be_made(uri) or _is_none(uri):
+    if not uri or not is_installed("mlflow") or _would_be_made(uri) or _is_none(uri):
         return
     from otel_dspy.mlflow.tracking.requests import workspaces  # noqa: PLC0415 - MLflow: seconds
     from otel_dspy.mlflow.tracking.requests.http_policy import no_retries  # noqa: PLC0415 - MLflow: seconds

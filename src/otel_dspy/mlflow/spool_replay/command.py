@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import importlib.util
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from otel_dspy.command_line.arguments import given_path, given_text
+from otel_dspy.environment.optional_modules import is_installed
 from otel_dspy.formatting.counted_nouns import counted
 from otel_dspy.mlflow.delivery import spool_folder
 from otel_dspy.mlflow.spool_replay import replay_to_otlp
@@ -150,7 +150,7 @@ def _files(named: list[Path], report: _Report) -> list[Path]:
 
 
 def _write(paths: list[Path], chosen: argparse.Namespace, report: _Report) -> None:
-    if importlib.util.find_spec("mlflow") is None:
+    if not is_installed("mlflow"):
         report.write_line(
             "MLflow is not installed: pip install 'otel-dspy[mlflow]', or send the files elsewhere with --otlp URL."
         )

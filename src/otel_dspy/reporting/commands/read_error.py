@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from importlib.util import find_spec
+from otel_dspy.environment.optional_modules import is_installed
 
 
 def command_read_error(error: Exception, tracking_uri: str | None) -> str:
@@ -26,7 +26,7 @@ def store_read_error(error: Exception, tracking_uri: str | None) -> str | None:
         error: what a function that reads MLflow and does other work raised.
         tracking_uri: the store; None for MLflow's current one.
     """
-    if find_spec("mlflow") is None:
+    if not is_installed("mlflow"):
         return None
     from otel_dspy.reporting.runs.read_error import StoreReadError  # noqa: PLC0415 - MLflow: seconds
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import os
-from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from otel_dspy.argument_checks import check_text, check_texts
+from otel_dspy.environment.optional_modules import is_installed
 from otel_dspy.rerun.errors import RerunError
 
 if TYPE_CHECKING:
@@ -64,7 +64,7 @@ def replay_lm(  # noqa: PLR0913 - where the record is, and what the model is
     if not isinstance(run, Path):
         check_text("replay_lm", "run", run)
     check_texts("replay_lm", model=model, tracking_uri=tracking_uri, experiment=experiment)
-    if find_spec("dspy") is None:
+    if not is_installed("dspy"):
         raise RerunError("Calls are replayed by a language model of DSPy, which is missing.")
     return model_of(
         recorded_calls(run, tracking_uri, experiment), model=model, like=like, fallback=fallback, **settings
@@ -163,7 +163,7 @@ def _calls(run: str | Path, tracking_uri: str | None, experiment: str | None) ->
         from otel_dspy.rerun.file_calls import calls_of_files  # noqa: PLC0415 - needs protobuf
 
         return calls_of_files(Path(run))
-    if find_spec("mlflow") is None:
+    if not is_installed("mlflow"):
         raise RerunError("Runs are read from MLflow, which is missing. Install otel-dspy[mlflow], or pass files.")
     from otel_dspy.rerun.mlflow_calls import calls_of_run  # noqa: PLC0415 - MLflow: seconds
     from otel_dspy.rerun.recorded_run import recorded_run  # noqa: PLC0415 - as above
