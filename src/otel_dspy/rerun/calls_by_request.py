@@ -22,7 +22,7 @@ class Recordings:
 
     Args:
         calls: the recorded calls, in any order.
-        rest: reads more calls, once, when a request is in none of these; None without more.
+        rest: reads more calls, once, when a request is in none of these; None without more. Its errors are raised.
     """
 
     def __init__(self, calls: Iterable[RecordedCall], rest: Callable[[], Iterable[RecordedCall]] | None = None) -> None:
@@ -41,21 +41,21 @@ class Recordings:
             self._read_rest()
 
     def _add(self, calls: Iterable[RecordedCall]) -> None:
-        """Add calls whose requests are not known yet: those that are known keep their answers."""
+        """Add calls whose requests are not known yet: those that are known keep their answers. An error adds none."""
         added: dict[tuple[str, Any], list[RecordedCall]] = {}
         for call in calls:
             key = call.request.model, call.request.key
             if key not in self._calls:
                 added.setdefault(key, []).append(call)
-                self.models[call.request.model] += 1
-        for known in added.values():
+        for (model, _), known in added.items():
             known.sort(key=lambda one: one.start_ns)
+            self.models[model] += len(known)
         self._calls |= added
 
     def _read_rest(self) -> None:
         if self._rest is not None:
-            rest, self._rest = self._rest, None
-            self._add(rest())
+            self._add(self._rest())
+            self._rest = None  # after an error it is read again: a call in it must not count as unknown
 
     def __deepcopy__(self, _memo: dict[int, Any]) -> Recordings:
         """Return itself: copies of a model take their answers from the same record."""
