@@ -27,11 +27,13 @@ def import_file(file: Path) -> ModuleType:
     folder = str(file.resolve().parent)
     if folder not in sys.path:
         sys.path.insert(0, folder)
-    module = module_from_spec(spec)
+    module, before = module_from_spec(spec), sys.modules.get(file.stem)
     sys.modules[file.stem] = module  # dataclasses and pickles of the file look its classes up there
     try:
         spec.loader.exec_module(module)
     except BaseException:
-        del sys.modules[file.stem]
+        sys.modules.pop(file.stem, None)
+        if before is not None:  # of the same name, which others may import again
+            sys.modules[file.stem] = before
         raise
     return module

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import operator
+import sys
 from typing import TYPE_CHECKING, Final
 
 import pytest
@@ -104,3 +105,20 @@ def test_a_file_is_run_once(file: Path) -> None:
     program = code.program(f"{file}:program")
     assert code.metric(f"{file.parent / '.' / '..' / file.parent.name / file.name}:metric").__self__ is program
     assert code.files == (str(file),)
+
+
+@pytest.mark.parametrize(
+    "content", ["raise ValueError('broken')", "import sys; del sys.modules[__name__]; raise ValueError('broken')"]
+)
+def test_a_broken_file_with_the_name_of_a_module(content: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The module stays: what is imported later finds it, and not the file."""
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    broken = tmp_path / "operator.py"
+    broken.write_text(content, encoding="utf-8")
+    with pytest.raises(UserCodeError, match=r"cannot be loaded: ValueError: broken$"):
+        UserCode().metric(f"{broken}:metric")
+    assert sys.modules["operator"] is operator
+    (tmp_path / "broken_file_of_this_test.py").write_text(content, encoding="utf-8")
+    with pytest.raises(UserCodeError, match=r"cannot be loaded: ValueError: broken$"):
+        UserCode().metric(f"{tmp_path}/broken_file_of_this_test.py:metric")
+    assert "broken_file_of_this_test" not in sys.modules
