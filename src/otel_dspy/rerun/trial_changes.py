@@ -71,12 +71,17 @@ def examples_in(path: Path) -> list[dict[str, Any]]:
         RerunError: The file cannot be read, or has another form.
     """
     try:
-        text = path.read_text(encoding="utf-8")
-        found = json.loads(text) if path.suffix == ".json" else [json.loads(line) for line in text.splitlines() if line]
+        text = path.read_text(encoding="utf-8-sig")
+        # Not `splitlines`, which also splits at characters that texts in JSON may contain, such as U+2028.
+        lines = [text] if path.suffix == ".json" else [line for line in text.split("\n") if line.strip()]
+        values = [json.loads(line) for line in lines]
     except OSError as error:
         raise RerunError(f"{path} cannot be read: {error.strerror or error}") from None
     except ValueError as error:
         raise RerunError(f"{path} is not JSON: {error}") from None
+    except RecursionError:
+        raise RerunError(f"{path} is nested too deeply to be parsed.") from None
+    found = values[0] if path.suffix == ".json" else values
     rows = cast("list[Any]", found) if isinstance(found, list) else []
     if not rows or not all(isinstance(row, dict) for row in rows):
         raise RerunError(f"{path} has no examples: a JSON list of objects, or an object a line (.jsonl).")
