@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -10,6 +9,7 @@ from mlflow.entities import span as mlflow_span
 from typing_extensions import override
 
 from otel_dspy.rerun.recorded_call import OPERATION, is_call
+from otel_dspy.serialization.json_text import parse_json
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -70,10 +70,7 @@ class _Attributes(Mapping[str, Any]):
     @override
     def __getitem__(self, name: str) -> Any:
         value = self._stored[name]
-        try:
-            return json.loads(value)
-        except (TypeError, ValueError):
-            return value  # as MLflow does
+        return parse_json(value, value) if isinstance(value, str) else value  # as it is if it is no JSON, as in MLflow
 
     @override
     def __iter__(self) -> Iterator[str]:

@@ -46,7 +46,10 @@ def test_a_span_as_stored_and_as_mlflow_reads_it(tmp_path: Path) -> None:
 
 def test_attributes_that_are_no_json_texts() -> None:
     """Another client may have written them: they are what MLflow's own reading gives."""
-    attributes = {"mlflow.traceRequestID": '"tr-1"', OPERATION: '"chat"', "plain": "no JSON", "number": 3}
+    deep = "[" * 100_000
+    attributes = {
+        "mlflow.traceRequestID": '"tr-1"', OPERATION: '"chat"', "plain": "no JSON", "number": 3, "deep": deep,
+    }  # fmt: skip
     stored: Any = {
         "name": "chat", "trace_id": "AAAAAAAAAAAAAAAAAAAAAQ==", "span_id": "AAAAAAAAAAE=", "parent_span_id": None,
         "start_time_unix_nano": 1, "end_time_unix_nano": 2, "status": {"code": "STATUS_CODE_OK", "message": ""},
@@ -55,4 +58,4 @@ def test_attributes_that_are_no_json_texts() -> None:
     lazy: Any = getattr(mlflow_span, "LazySpan", Span.from_dict)  # which is what stores of newer versions return
     read = stored_call(lazy(stored))
     assert read is not None
-    assert [read.attributes[name] for name in attributes] == ["tr-1", "chat", "no JSON", 3]
+    assert [read.attributes[name] for name in attributes] == ["tr-1", "chat", "no JSON", 3, deep]
