@@ -2,10 +2,11 @@
 # statsmodels: one p-value of NaN makes all corrected p-values NaN, and hypotheses are rejected all the same.
 #
 # Seen on 2026-12-01 with statsmodels 0.15.0, scipy 1.17.1, CPython 3.11.
-# Expected: where one of the compared systems has exactly the scores of the baseline, its t-test is NaN. The correction
-#           for multiple tests leaves it out or raises; `reject` and the corrected p-values agree.
+# Expected: where one of the compared systems has exactly the scores of the baseline, its t-test is NaN. The
+#           correction for multiple tests leaves it out or raises; `reject` and the corrected p-values agree.
 # Seen:     with `fdr_bh`, `fdr_by` and `simes-hochberg` every corrected p-value is NaN, without a warning, while
-#           `reject` is True for some. With `hommel` nothing is rejected. `holm` and `bonferroni` count the NaN as a test.
+#           `reject` is True for some. With `hommel` nothing is rejected. `holm` and `bonferroni` count the NaN as
+#           a test.
 #
 # Output seen:
 #   p-values: 0.0, 0.0072, nan
