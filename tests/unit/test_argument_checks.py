@@ -137,6 +137,20 @@ def test_the_type_of_another_package_has_its_name() -> None:
         (["register", "", "--name", "n", "--program", "m.py:p"], "RUN"),
         (["register", "a", "--name", "", "--program", "m.py:p"], "--name"),
         (["register", "a", "--name", "n", "--program", "m.py:p", "--alias", ""], "--alias"),
+        (["register", "a", "--name", "n", "--program", ""], "--program"),
+        (["rerun", "--metric", ""], "--metric"),
+        (["rerun", "--metric", "m.py:f", "--program", ""], "--program"),
+        (["rerun", "--metric", "m.py:f", "--from-trial", "1", "--data", ""], "--data"),
+        (["report", "--text", "--out", ""], "--out"),
+        (["compare", "a", "b", "--out", ""], "--out"),
+        (["gate", "a", "--baseline", "b", "--junit", ""], "--junit"),
+        (["gate", "a", "--baseline", "b", "--markdown", ""], "--markdown"),
+        (["demo", "--store", ""], "--store"),
+        (["demo", "--lm", ""], "--lm"),
+        (["demo", "--api-base", ""], "--api-base"),
+        (["bridge", "--tracking-uri", ""], "--tracking-uri"),
+        (["bridge", "--print-collector-config", "--token-file", " "], "--token-file"),
+        (["bridge", "--print-collector-config", "--queue", ""], "--queue"),
         (["replay", ""], "FILE"),
         (["replay", "--tracking-uri", ""], "--tracking-uri"),
         (["replay", "--experiment", ""], "--experiment"),
@@ -144,8 +158,9 @@ def test_the_type_of_another_package_has_its_name() -> None:
     ],
 )
 def test_an_empty_argument_of_a_command(command: list[str], argument: str, capsys: pytest.CaptureFixture[str]) -> None:
-    """A script passes a variable that is not set: the command would use another run or store."""
+    """A script passes a variable that is not set: the command would use another run, store or file."""
     with pytest.raises(SystemExit) as ended:
         main(command)
     assert ended.value.code == 2
-    assert f"argument {argument}: the value is empty" in capsys.readouterr().err
+    message = f"argument {argument}: the value is empty: check that the variable that it comes from is set"
+    assert message in capsys.readouterr().err

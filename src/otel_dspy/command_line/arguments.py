@@ -23,7 +23,7 @@ def given_text(text: str) -> str:
         argparse.ArgumentTypeError: It is empty or blank.
     """
     if not text.strip():
-        raise argparse.ArgumentTypeError("the value is empty")
+        raise argparse.ArgumentTypeError("the value is empty: check that the variable that it comes from is set")
     return text
 
 

@@ -7,6 +7,7 @@ import sys
 from dataclasses import fields
 from typing import TYPE_CHECKING
 
+from otel_dspy.command_line.arguments import given_text
 from otel_dspy.command_line.exit_status import INTERRUPTED
 from otel_dspy.demo.options import OPTIMIZER_CLASSES, OPTIMIZERS, DemoOptions
 
@@ -38,11 +39,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--store",
+        type=given_text,
         default=defaults.store,
         help="folder of a local MLflow store, or a tracking URI (default: %(default)s)",
     )
-    parser.add_argument("--lm", metavar="MODEL", help="use another model, by its DSPy name: openai/gpt-4o-mini")
-    parser.add_argument("--api-base", metavar="URL", help="base URL of that model; defaults to its provider's")
+    parser.add_argument(
+        "--lm", metavar="MODEL", type=given_text, help="use another model, by its DSPy name: openai/gpt-4o-mini"
+    )
+    parser.add_argument(
+        "--api-base", metavar="URL", type=given_text, help="base URL of that model; defaults to its provider's"
+    )
     parser.add_argument("--verbose", action="store_true", help="show output and logs of DSPy and MLflow")
 
 

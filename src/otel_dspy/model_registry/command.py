@@ -29,6 +29,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--program",
         metavar="SOURCE",
+        type=given_text,
         required=True,
         help="the program that was optimized: FILE.py:NAME or package.module:NAME, of a class, a function or an "
         "instance; the record has its predictors' state, not its code",

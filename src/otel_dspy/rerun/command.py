@@ -41,17 +41,22 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="with --from-trial: another instruction; @FILE reads it from a file; may be repeated",
     )
     parser.add_argument(
-        "--data", metavar="FILE", help="with --from-trial: other examples, as JSON or JSON lines, fields as recorded"
+        "--data",
+        metavar="FILE",
+        type=given_text,
+        help="with --from-trial: other examples, as JSON or JSON lines, fields as recorded",
     )
     parser.add_argument(
         "--metric",
         metavar="SOURCE",
+        type=given_text,
         required=True,
         help="the metric, FILE.py:NAME or package.module:NAME; alone, it scores the recorded answers again",
     )
     parser.add_argument(
         "--program",
         metavar="SOURCE",
+        type=given_text,
         help="the program, FILE.py:NAME or package.module:NAME, which runs with the trial's state",
     )
     parser.add_argument(

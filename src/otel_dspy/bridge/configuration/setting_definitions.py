@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from otel_dspy.command_line.arguments import given_text
 from otel_dspy.environment.variable_names import BRIDGE_TOKEN, of_bridge_flag
 
 if TYPE_CHECKING:
@@ -57,4 +58,4 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         if metavar is None:
             parser.add_argument(f"--{flag}", action="store_true", default=None, help=text)
         else:
-            parser.add_argument(f"--{flag}", metavar=metavar, help=text)
+            parser.add_argument(f"--{flag}", metavar=metavar, type=given_text, help=text)

@@ -25,7 +25,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--html", action="store_true", help="also write a page: comparison.html in the current folder, or --out"
     )
-    parser.add_argument("--out", metavar="FILE", help="file of the page")
+    parser.add_argument("--out", metavar="FILE", type=given_text, help="file of the page")
     parser.add_argument("--json", action="store_true", help="print the comparison as a JSON object")
 
 

@@ -43,9 +43,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--strict", action="store_true", help="fail on a larger drop even if it may be noise")
     add_tracking_uri(parser)
     parser.add_argument("--json", action="store_true", help="print a JSON object instead of one line")
-    parser.add_argument("--junit", metavar="FILE", help="write JUnit XML")
+    parser.add_argument("--junit", metavar="FILE", type=given_text, help="write JUnit XML")
     parser.add_argument(
-        "--markdown", metavar="FILE", help="write GitHub-flavored Markdown, such as to $GITHUB_STEP_SUMMARY"
+        "--markdown",
+        metavar="FILE",
+        type=given_text,
+        help="write GitHub-flavored Markdown, such as to $GITHUB_STEP_SUMMARY",
     )
 
 

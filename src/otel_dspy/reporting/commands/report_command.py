@@ -43,7 +43,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--against", metavar="RUN", type=given_text, help="compare with this optimization, on the page and in the text"
     )
     parser.add_argument(
-        "--out", metavar="FILE", help="file of the page; defaults to report-RUN.html in the current folder"
+        "--out",
+        metavar="FILE",
+        type=given_text,
+        help="file of the page; defaults to report-RUN.html in the current folder",
     )
     parser.add_argument("--open", action="store_true", help="open the page in a browser")
     formats = parser.add_mutually_exclusive_group()
