@@ -9,6 +9,7 @@ from otel_dspy.reporting.runs.json_artifacts import RunArtifacts
 from otel_dspy.reporting.runs.read_error import store_errors
 from otel_dspy.reporting.runs.result_tables import RESULT_TABLES, ExampleIndex, Table, table_rows
 from otel_dspy.rerun.errors import RerunError
+from otel_dspy.rerun.large_integers import restored_fields, restored_prediction
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -69,12 +70,21 @@ def recorded_trial(found: RecordedRun, index: int | None) -> RecordedTrial:
     table = Table(rows, row.scope == "full")
     known = ExampleIndex(validation, [table])
     # A table has a column for each field of any row, with null where a row has none.
+    digests = known.digests(table)
     fields = {
-        example.id: {name: value for name, value in {**example.inputs, **example.labels}.items() if value is not None}
+        example.id: restored_fields(
+            {name: value for name, value in {**example.inputs, **example.labels}.items() if value is not None},
+            digests.get(example.id),
+        )
         for example in known.examples()
     }
     examples = tuple(
-        ScoredExample(result.example, fields[result.example], result.prediction, result.score)
+        ScoredExample(
+            result.example,
+            fields[result.example],
+            restored_prediction(result.prediction, fields[result.example]),
+            result.score,
+        )
         for result in known.results(table)
     )
     if not examples or not any(example.fields for example in examples):

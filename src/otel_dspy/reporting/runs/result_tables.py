@@ -119,16 +119,20 @@ class ExampleIndex:
 
         An example that was interrupted has none, nor one whose score is NaN: its row has neither score nor error.
         """
-        # Images are files with other names in each table; without content there is nothing to compare.
-        found = self._by_content(table) or self._by_digest(table)
-        if not found and table.full and len(table.rows) == len(self._fields):
-            found = {str(row.get("index")): row for row in table.rows if str(row.get("index")) in self._fields}
-        every = ((_result(example, row), number(row.get("score"))) for example, row in found.items())
+        every = ((_result(example, row), number(row.get("score"))) for example, row in self._identified(table).items())
         return tuple(
             result
             for result, score in every
             if not is_stop(result.error) and (score is not None or result.error is not None)
         )
+
+    def digests(self, table: Table) -> dict[str, str]:
+        """Return `dspy.example.id` of the examples of a table, by their position, as far as it is recorded."""
+        return {
+            example: digest
+            for example, row in self._identified(table).items()
+            if isinstance(digest := row.get(_EXAMPLE + _ID), str) and _DIGEST.fullmatch(digest)
+        }
 
     def stored_results(self, scores: Iterable[Mapping[str, Any]]) -> tuple[ExampleResult, ...]:
         """Return the results of a candidate that GEPA restored from a checkpoint: scores without predictions.
@@ -143,6 +147,14 @@ class ExampleIndex:
             and (position := str(row.get(_ID))) in self._fields
             and (score := number(row.get("score"))) is not None
         )
+
+    def _identified(self, table: Table) -> Mapping[str, Mapping[str, Any]]:
+        """Return the rows of a table by the position of their example."""
+        # Images are files with other names in each table; without content there is nothing to compare.
+        found: Mapping[str, Mapping[str, Any]] = self._by_content(table) or self._by_digest(table)
+        if not found and table.full and len(table.rows) == len(self._fields):
+            found = {str(row.get("index")): row for row in table.rows if str(row.get("index")) in self._fields}
+        return found
 
     def _by_content(self, table: Table) -> dict[str, Mapping[str, Any]]:
         occurrences = Counter[str]()
