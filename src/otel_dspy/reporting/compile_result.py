@@ -172,6 +172,8 @@ class Compile:
     """Digest of `examples` in order; None if it was not recorded."""
     trials: tuple[Trial, ...] = ()
     """In the order of their indices."""
+    missing_trials: int = 0
+    """Number of trials of an ended optimization whose spans have not been received."""
     initial_program: tuple[Predictor, ...] = ()
     best_program: tuple[Predictor, ...] = ()
     candidates: Candidates = field(default_factory=Candidates)

@@ -74,6 +74,21 @@ def test_warnings() -> None:
     )
 
 
+def test_trials_that_were_not_received() -> None:
+    """Without them the report would have "0 trials" and no reason."""
+    found = verdict(optimization(best_score=70.0, best_trial=2, missing_trials=12))
+    assert (found.headline, found.warnings) == snapshot(
+        (
+            "MIPROv2 on Classify: from - to 70.0 %; no trial has the returned program",
+            (
+                "12 trials are missing: their spans were not received, and their runs in MLflow may stay RUNNING. Let samplers and the processors of a Collector keep spans named `trial`.",
+            ),
+        )
+    )
+    one = verdict(optimization(missing_trials=1)).warnings[0]
+    assert one.startswith("1 trial is missing: its span was not received, and its run in MLflow may stay RUNNING.")
+
+
 def test_the_winners_choice_on_a_minibatch() -> None:
     """MIPROv2 evaluates a choice that did well on minibatches once more: that is no rival of the winner."""
     choice = {"0_predictor_instruction": 1, "0_predictor_demos": 2}

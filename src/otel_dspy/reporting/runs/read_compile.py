@@ -163,6 +163,7 @@ def _compile(recorded: _Recorded, summary: Mapping[str, Any], tracking_uri: str)
         scored_on=_scored_on(digests),
         validation_digest=digests.get("validation") or digests.get("train"),
         trials=trials,
+        missing_trials=int(number(summary.get("missing_trials")) or 0),
         initial_program=predictors(initial),
         best_program=predictors(best),
         candidates=candidates(artifacts.json("candidates/instructions.json"), artifacts.json("candidates/demos.json")),

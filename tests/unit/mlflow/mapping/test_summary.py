@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import pytest
+
 from otel_dspy.mlflow.mapping.artifacts.summary import summary_json
 from otel_dspy.mlflow.mapping.compile_aggregator import EndedCompile
 from otel_dspy.mlflow.records import decode
@@ -140,6 +142,13 @@ def test_a_summary_of_which_little_is_known() -> None:
         "duration": 0.25,
         "usage": NOTHING_USED,
     }
+
+
+@pytest.mark.parametrize(("count", "missing"), [(None, None), (1, None), (3, 2)])
+def test_trials_whose_spans_were_not_received(count: int | None, missing: int | None) -> None:
+    """A sampler, or a filter of a Collector, drops spans named `trial`; the compile's span has their number."""
+    counted = {} if count is None else {"dspy.compile.trial.count": count}
+    assert json.loads(_summary({**DONE, **counted}, TRIAL)).get("missing_trials") == missing
 
 
 def test_when_a_trial_started() -> None:

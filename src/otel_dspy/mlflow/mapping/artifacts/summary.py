@@ -36,7 +36,8 @@ def _finite(value: object) -> object:
 def summary(ended: EndedCompile) -> dict[str, Any]:
     """Return the compile as JSON values; scores in `score_unit` (percent or ratio), cost in USD, times in seconds.
 
-    `started` is counted from the start of the compile. A time is None where the clock was set back.
+    `started` is counted from the start of the compile. A time is None where the clock was set back. `missing_trials` is
+    the number of trials whose spans have not been received; it is left out if there are none.
     """
     done = ended.done
     return {
@@ -53,6 +54,7 @@ def summary(ended: EndedCompile) -> dict[str, Any]:
         "duration": _seconds(done.span),
         "usage": _usage(done.usage),
         **({"phases": [_phase(phase, done) for phase in ended.phases]} if ended.phases else {}),
+        **({"missing_trials": missing} if (missing := (done.trial_count or 0) - len(ended.trials)) > 0 else {}),
         "trials": [_trial(trial, done) for trial in ended.trials],
     }
 

@@ -14,6 +14,7 @@ from otel_dspy.reporting.sections.predictions import dominances
 from otel_dspy.reporting.sections.prompts.prompt_change import prompt_change
 from otel_dspy.reporting.sections.prompts.unusable_instructions import unusable_instructions
 from otel_dspy.reporting.sections.result.headline import cost, headline
+from otel_dspy.reporting.sections.result.missing_trials import missing_trials
 from otel_dspy.reporting.sections.result.stopped_text import after_stop, is_stopped
 from otel_dspy.reporting.sections.result.winner_against_initial import start_and_winner
 from otel_dspy.reporting.statistics.intervals import mean_interval
@@ -159,6 +160,7 @@ def _chance(comparison: Comparison | None) -> str | None:
 def _warnings(found: Compile, comparison: Comparison | None) -> Iterator[str]:
     start, winner = found.start, found.winner
     yield from after_stop(found)
+    yield from missing_trials(found)
     every = [result for trial in found.trials for result in trial.results]
     errors = [result.error for result in every if result.error is not None]
     if errors:
