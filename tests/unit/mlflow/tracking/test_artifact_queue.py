@@ -472,6 +472,29 @@ def test_artifacts_overlap_with_parameters_and_metrics(tmp_path: Path, monkeypat
     assert MlflowClient(uri).list_artifacts(_run(uri, "mine").info.run_id)[0].path == "a.json"
 
 
+def test_urgent_operations_do_not_wait_for_artifacts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A write that is in progress goes on beside them, and does not count as one that takes too long."""
+    monkeypatch.setattr(artifact_queue, "MAX_WAIT", 0.0)
+    free, write_text = threading.Event(), ArtifactStore.write_text
+
+    def write(artifacts: ArtifactStore, *args: Any) -> None:
+        assert free.wait(DEADLINE)
+        write_text(artifacts, *args)
+
+    monkeypatch.setattr(ArtifactStore, "write_text", write)
+    writer = ExclusiveWriter(Destination(blank_store(tmp_path), Experiment(name="mine")), threading.Event())
+    applier = OperationApplier(writer, urgent=lambda: True)
+    applier.apply(EnsureRun(key="run", run=RUN, name="compile", start_ms=1, parent=None, tags={}))
+    applier.apply(LogText(key="text", run=RUN, path="a.json", text="first"))
+    applier.send_due()
+    waited, left = applier.artifacts_failing_since is not None, applier.artifacts_waiting
+    free.set()
+    assert (waited, left) == (False, 1)
+    monkeypatch.setattr(artifact_queue, "MAX_WAIT", DEADLINE)
+    applier.send_all()
+    assert (applier.artifacts_waiting, applier.failed) == (0, 0)
+
+
 def test_a_run_that_has_ended_has_its_artifacts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A program that waits for the end of a run reads its artifacts next."""
     monkeypatch.setattr(artifact_queue, "MAX_WAIT", DEADLINE)

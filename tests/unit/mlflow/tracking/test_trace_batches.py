@@ -111,3 +111,31 @@ def test_tags_are_part_of_an_info_that_waits() -> None:
     batch.add_info(LogTrace(key="b", trace_id="a", run=None, start_ms=1))
     assert dict(batch.infos["a"].tags) == {"one": "1", "two": "2", "three": "3", "four": "4"}
     assert batch.tags == {}
+
+
+def test_an_early_info_may_lose_tokens_until_the_sums_are_known() -> None:
+    """MLflow ignores the tokens of spans that follow an info, unless both were written in one transaction."""
+    for record in ("sums_known", "sums_sent"):
+        batch = TraceBatch()
+        info = LogTrace(key="a", trace_id="a", run=None, start_ms=1, state="OK", early=True)
+        batch.add_info(info)
+        batch.info_sent(info)
+        assert [one.trace_id for one in batch.uncounted()] == ["a"]
+        if record == "sums_known":
+            batch.sums_known("a")
+        else:
+            batch.sums_sent(info)
+        assert batch.uncounted() == []
+
+
+def test_mlflow_sums_the_first_spans_of_a_trace_alone() -> None:
+    """Those that were sent before its info count as the first: later ones may lose tokens."""
+    batch = batch_of([("a", 1)])
+    batch.spans_sent(batch.requests()[0])
+    batch.add_info(LogTrace(key="a", trace_id="a", run=None, start_ms=1, state="OK"))
+    batch.info_sent(batch.infos["a"])
+    assert batch.uncounted() == []
+    (span,) = batch_of([("a", 1)]).spans
+    batch.add_span(span)
+    batch.spans_sent(batch.requests()[0])
+    assert [one.trace_id for one in batch.uncounted()] == ["a"]
