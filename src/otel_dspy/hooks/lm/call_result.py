@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from otel_dspy.hooks.lm.call_record import LMCallRecord
 from otel_dspy.hooks.lm.field_reader import field_reader, field_value
-from otel_dspy.hooks.lm.token_counts import more_token_counts, token_count, token_counts
+from otel_dspy.hooks.lm.token_counts import cached_token_count, more_token_counts, reasoning_token_count, token_counts
 from otel_dspy.runtime.named_tuples import create
 
 if TYPE_CHECKING:
@@ -31,8 +31,8 @@ def read_result(result: Any) -> LMCallRecord:
     inputs, outputs = field_reader(given), field_reader(got)
     return create(LMCallRecord, (
         token_counts(usage),
-        token_count(inputs("cached_tokens")),
-        token_count(outputs("reasoning_tokens")),
+        cached_token_count(inputs),
+        reasoning_token_count(outputs),
         bool(getattr(result, "cache_hit", False)),
         None if cost is None else read_cost(cost),
         _text(first("model")) or _text(getattr(result, "response_model", None)),

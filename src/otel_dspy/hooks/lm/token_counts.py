@@ -59,6 +59,24 @@ def token_count(value: object) -> int | None:
     return value if isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= LARGEST_INT else None
 
 
+def cached_token_count(inputs: FieldReader) -> int | None:
+    """Return the input tokens that the provider read from its cache; None if unknown.
+
+    Args:
+        inputs: reads the details of the input tokens.
+    """
+    return token_count(inputs("cached_tokens"))
+
+
+def reasoning_token_count(outputs: FieldReader) -> int | None:
+    """Return the output tokens of the model's reasoning; None if unknown.
+
+    Args:
+        outputs: reads the details of the output tokens.
+    """
+    return token_count(outputs("reasoning_tokens"))
+
+
 def more_token_counts(usage: FieldReader, given: Any, got: Any) -> Mapping[str, int]:
     """Return the counts of `LMCallRecord.more_tokens`.
 
