@@ -136,6 +136,8 @@ def test_mlflows_own_autologging_causes_a_warning(tmp_path: Path, caplog: pytest
             dspy.Evaluate(devset=examples(1), metric=exact, num_threads=1)(dspy.Predict("question -> answer"))
     finally:
         mlflow_dspy.autolog(disable=True)
+        # Otherwise its thread sends the trace during a later test, when the store is gone.
+        mlflow.flush_trace_async_logging(terminate=True)
     warnings = [
         record.getMessage() for record in caplog.records if "mlflow.dspy.autolog(disable=True)" in record.getMessage()
     ]
