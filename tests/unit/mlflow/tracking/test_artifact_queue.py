@@ -459,6 +459,7 @@ def test_artifacts_overlap_with_parameters_and_metrics(tmp_path: Path, monkeypat
     monkeypatch.setattr(Store, "log_run", log)
     monkeypatch.setattr(ArtifactStore, "write_text", write)
     uri = blank_store(tmp_path)
+    MlflowClient(uri).create_experiment("mine", (tmp_path / "artifacts").as_uri())
     applier = OperationApplier(ExclusiveWriter(Destination(uri, Experiment(name="mine")), threading.Event()))
     for operation in (
         EnsureRun(key="run", run=RUN, name="compile", start_ms=1, parent=None, tags={}),
@@ -482,7 +483,9 @@ def test_urgent_operations_do_not_wait_for_artifacts(tmp_path: Path, monkeypatch
         write_text(artifacts, *args)
 
     monkeypatch.setattr(ArtifactStore, "write_text", write)
-    writer = ExclusiveWriter(Destination(blank_store(tmp_path), Experiment(name="mine")), threading.Event())
+    uri = blank_store(tmp_path)
+    MlflowClient(uri).create_experiment("mine", (tmp_path / "artifacts").as_uri())
+    writer = ExclusiveWriter(Destination(uri, Experiment(name="mine")), threading.Event())
     applier = OperationApplier(writer, urgent=lambda: True)
     applier.apply(EnsureRun(key="run", run=RUN, name="compile", start_ms=1, parent=None, tags={}))
     applier.apply(LogText(key="text", run=RUN, path="a.json", text="first"))
