@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any, Final
 import pytest
 
 from otel_dspy.diagnosis.checks import exporters, otlp_requests
+from otel_dspy.mlflow.tracking.store.traces import trace_batch
+from otel_dspy.mlflow.tracking.store.traces.trace_batch import BatchAnswer
 from tests.integration.bridge.certificates import Authority
 from tests.support.encrypted_server import answering
 from tests.support.loopback_server import LoopbackHandler, serving
@@ -173,6 +175,31 @@ def test_mlflows_endpoint_requires_a_header() -> None:
                 "OTEL_EXPORTER_OTLP_TRACES_HEADERS"
             )
         ]
+
+
+def test_mlflow_with_the_app_needs_no_header() -> None:
+    """The server app accepts spans of otel-dspy without the header, and requests without one of them as MLflow does."""
+    missing = b'{"detail":[{"type":"missing","loc":["header","x-mlflow-experiment-id"],"msg":"Field required"}]}'
+    batches: list[bytes] = []
+
+    class Handler(LoopbackHandler):
+        def do_POST(self) -> None:
+            body = self.read_body()
+            if self.headers["Content-Type"] == trace_batch.MEDIA_TYPE:
+                batches.append(body)
+                self.answer(200, BatchAnswer([], []).encoded())
+            else:
+                self.answer(422, missing)
+
+    with serving(Handler) as port:
+        address = f"http://127.0.0.1:{port}"
+        ((level, text),) = found(**{ENDPOINT: address})
+    assert level == "note"
+    assert text == (
+        f"{address}/v1/traces is MLflow's, with the app otel-dspy: it accepts requests with spans of otel-dspy, and "
+        "others only with x-mlflow-experiment-id=ID in OTEL_EXPORTER_OTLP_TRACES_HEADERS"
+    )
+    assert batches == [b""]
 
 
 def test_signals_of_one_place_are_apart() -> None:

@@ -147,6 +147,15 @@ def inconclusive(endpoint: OtlpEndpoint, status: str) -> Finding:
     return Finding("exporter", Level.NOTE, text)
 
 
+def server_app(endpoint: OtlpEndpoint, header: str) -> Finding:
+    """Return a finding for MLflow's server with the app otel-dspy and no experiment in the exporter's headers."""
+    text = (
+        f"{endpoint.shown} is MLflow's, with the app otel-dspy: it accepts requests with spans of otel-dspy, and "
+        f"others only with {header}"
+    )
+    return Finding("exporter", Level.NOTE, text)
+
+
 def problem(text: str) -> Finding:
     """Return a finding for what prevents all requests."""
     return Finding("exporter", Level.PROBLEM, text)

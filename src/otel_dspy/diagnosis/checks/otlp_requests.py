@@ -10,6 +10,7 @@ from otel_dspy.diagnosis.checks.tls_ports import speaks_tls
 from otel_dspy.diagnosis.finding import LONGEST_REASON
 from otel_dspy.exporter.redirects import REDIRECTS, redirect_text
 from otel_dspy.mlflow.tracking.requests.tls_errors import Remedy
+from otel_dspy.mlflow.tracking.store.traces import trace_batch
 from otel_dspy.mlflow.tracking_uri import without_passwords
 
 if TYPE_CHECKING:
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 
 TIMEOUT: Final = 3.0
 """Timeout in seconds of each request to a destination."""
-_EXPERIMENT: Final = "x-mlflow-experiment-id"
+_EXPERIMENT: Final = trace_batch.EXPERIMENT_HEADER
 """Header that MLflow's own OTLP endpoint requires."""
 _REJECTIONS: Final[Mapping[int, Callable[[OtlpEndpoint, str], Finding]]] = {
     HTTPStatus.UNAUTHORIZED: rejections.rejected_credentials,
@@ -41,13 +42,8 @@ def http_finding(endpoint: OtlpEndpoint) -> Finding | None:
     """Send an endpoint an empty OTLP request; return what prevents requests, or may, and None if nothing does."""
     import requests  # noqa: PLC0415 - OpenTelemetry's exporter needs it; the package does not
 
-    files = endpoint.certificates
     try:
-        answer = requests.post(
-            f"{endpoint.scheme}://{endpoint.address}{endpoint.path}", b"", timeout=TIMEOUT, allow_redirects=False,
-            headers={"content-type": "application/x-protobuf", **endpoint.headers}, auth=endpoint.credentials,
-            verify=files.authority or True, cert=(files.client, files.key) if files.key else files.client or None,
-        )  # fmt: skip
+        answer = _post(endpoint, {"content-type": "application/x-protobuf", **endpoint.headers})
     except (requests.exceptions.InvalidHeader, UnicodeError):
         return rejections.malformed_header(endpoint)
     except requests.Timeout:
@@ -55,6 +51,17 @@ def http_finding(endpoint: OtlpEndpoint) -> Finding | None:
     except (OSError, ValueError) as error:
         return _failed(endpoint, error)
     return _answered(endpoint, answer)
+
+
+def _post(endpoint: OtlpEndpoint, headers: Mapping[str, str]) -> requests.Response:
+    import requests  # noqa: PLC0415 - as above
+
+    files = endpoint.certificates
+    return requests.post(
+        f"{endpoint.scheme}://{endpoint.address}{endpoint.path}", b"", timeout=TIMEOUT, allow_redirects=False,
+        headers=headers, auth=endpoint.credentials, verify=files.authority or True,
+        cert=(files.client, files.key) if files.key else files.client or None,
+    )  # fmt: skip
 
 
 def _failed(endpoint: OtlpEndpoint, error: Exception) -> Finding:
@@ -96,8 +103,20 @@ def _answered(endpoint: OtlpEndpoint, answer: requests.Response) -> Finding | No
 def _bad_request(endpoint: OtlpEndpoint, answer: requests.Response, status: str) -> Finding:
     if _EXPERIMENT in answer.text and _EXPERIMENT not in endpoint.headers:
         headers = endpoint.headers_variable or f"OTEL_EXPORTER_OTLP_{endpoint.signal.upper()}_HEADERS"
+        if _has_the_app(endpoint):
+            return rejections.server_app(endpoint, f"{_EXPERIMENT}=ID in {headers}")
         return rejections.problem(f"{endpoint.shown} is MLflow's ({status}): add {_EXPERIMENT}=ID to {headers}")
     # Go's servers answer a request without TLS.
     without_tls = not endpoint.encrypted and speaks_tls(endpoint, TIMEOUT)
     mismatch = rejections.encryption_mismatch(endpoint, encrypted=True) if without_tls else None
     return mismatch or rejections.inconclusive(endpoint, status)
+
+
+def _has_the_app(endpoint: OtlpEndpoint) -> bool:
+    """Return whether MLflow's server runs with `--app-name otel-dspy`, which answers an empty trace batch."""
+    own = {"content-type": trace_batch.MEDIA_TYPE, _EXPERIMENT: "0"}
+    try:
+        answer = _post(endpoint, {**endpoint.headers, **own})
+    except (OSError, ValueError):  # those of requests included
+        return False
+    return answer.status_code == HTTPStatus.OK and trace_batch.answer(answer.content, 0) is not None
