@@ -16,6 +16,8 @@ from otel_dspy.mlflow.tracking.store.open_store import open_store
 from otel_dspy.mlflow.tracking.store.paging import every_page
 from otel_dspy.mlflow.tracking.store.temporary_folder import temporary_folder
 from otel_dspy.mlflow.tracking.store.traces.trace_ends import noted_end
+from otel_dspy.serialization.json_text import readable_json
+from otel_dspy.serialization.json_types import is_array, is_object
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -177,10 +179,20 @@ class StoreReader:
                 kind="INTERNAL",
                 start_ns=int(span.start_time_ns),
                 end_ns=int(span.end_time_ns or span.start_time_ns),
-                attributes=dict(span.attributes),
+                attributes={name: _as_set(value) for name, value in span.attributes.items()},
                 error=str(span.status.status_code.value) == "ERROR",
                 message=span.status.description or None,
             )
             for trace in traces
             for span in trace.data.spans
         ]
+
+
+def _as_set(value: Any) -> Any:  # noqa: ANN401 - MLflow's values
+    """Return objects, and arrays that contain others, as JSON text: OpenTelemetry has no such attributes.
+
+    MLflow parses texts. An array of texts or numbers may have been set as such, and remains one.
+    """
+    if is_object(value) or (is_array(value) and any(is_object(item) or is_array(item) for item in value)):
+        return readable_json(value, separators=(",", ":"))
+    return value
