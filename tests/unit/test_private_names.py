@@ -64,7 +64,6 @@ _LOGGED: Final = [
 _DEGRADED: Final = [
     (_API, "_TRACER_PROVIDER"),
     (_API, "_real_instrument"),
-    (_API, "_set_items"),
     ("opentelemetry.trace", "_tracer"),
     *((_SDK, name) for name in (
         "_active_span_processor", "_span_processors", "_span_processor", "_limits", "_batch_processor", "_queue",

@@ -16,7 +16,6 @@ from otel_dspy.hooks.patching.call_hook import CallHook, wrap_async_call, wrap_c
 from otel_dspy.serialization.plain_data import captured
 from otel_dspy.telemetry.call_context import call_context_in, inside
 from otel_dspy.telemetry.deferred.aggregation_cache import AttributeSet
-from otel_dspy.telemetry.deferred.plain_attributes import skip_value_checks
 from otel_dspy.telemetry.emitter import now
 from otel_dspy.telemetry.exceptions import error_type, mark_failed
 
@@ -179,7 +178,6 @@ def _record(  # noqa: PLR0913, PLR0917 - the measurement and the content
     telemetry.content.put_plain(texts, semconv.DSPY_MODULE_INPUT, given)
     if output is not _NO_OUTPUT:
         telemetry.content.put_plain(texts, semconv.DSPY_MODULE_OUTPUT, output)
-    skip_value_checks(span)
     span.set_attributes(texts)
 
 

@@ -1,31 +1,23 @@
-"""Exemplar reservoirs of this package's instruments, in place of two of the SDK's, with the same exemplars.
+"""Exemplar reservoirs with a private random source, so that metrics do not change the numbers of a seeded program.
 
 Of counters, gauges and exponential histograms the SDK chooses the exemplars with the global generator of the `random`
-module (see `random_source`), which would change the numbers of a seeded program. Of histograms with buckets it writes
-each measurement into an exemplar, which the next one of the bucket replaces: most are never collected.
+module (see `random_source`).
 """
 
 from __future__ import annotations
 
-from bisect import bisect_left
 from copy import copy
 from threading import Lock
 from typing import TYPE_CHECKING, Any
 
-from opentelemetry.context import Context
-from opentelemetry.trace import INVALID_SPAN, NonRecordingSpan, set_span_in_context
-
-from otel_dspy.telemetry.call_context import SPAN
 from otel_dspy.telemetry.random_source import chance
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
-
-    from opentelemetry.trace import SpanContext
+    from collections.abc import Callable, Iterable
 
 
 def use_own_reservoirs(storages: Iterable[Any], instrument: object) -> None:
-    """Give one instrument the reservoirs of this module; those of other instruments are left unchanged.
+    """Give one instrument reservoirs that draw from `chance`; those of other instruments are left unchanged.
 
     Args:
         storages: the SDK's storages of a meter provider, one for each reader.
@@ -45,18 +37,16 @@ def use_own_reservoirs(storages: Iterable[Any], instrument: object) -> None:
 
 
 class _OwnFactory:
-    """The factory of a view, with the reservoirs of this module in place of the SDK's."""
+    """The factory of a view, with own reservoirs in the place of those that draw from `random`."""
 
     def __init__(self, theirs: Callable[[type[Any]], Any]) -> None:
         self._theirs = theirs
 
     def __call__(self, aggregation: type[Any]) -> Any:  # noqa: ANN401 - the SDK's types are private
-        from opentelemetry.sdk import metrics as sdk  # noqa: PLC0415 - the SDK is optional
+        from opentelemetry.sdk.metrics import SimpleFixedSizeExemplarReservoir  # noqa: PLC0415 - the SDK is optional
 
         build = self._theirs(aggregation)
-        if build is sdk.SimpleFixedSizeExemplarReservoir:
-            return _OwnReservoir
-        return _LastOfBuckets if build is sdk.AlignedHistogramBucketExemplarReservoir else build
+        return _OwnReservoir if build is SimpleFixedSizeExemplarReservoir else build
 
 
 class _OwnReservoir:
@@ -67,7 +57,10 @@ class _OwnReservoir:
     """
 
     def __init__(self, size: int = 1, **_: object) -> None:
-        self._places = [_last_offer() for _ in range(size)]
+        from opentelemetry.sdk.metrics import AlignedHistogramBucketExemplarReservoir  # noqa: PLC0415 - optional
+
+        # Without boundaries it has one bucket, which keeps the last offer.
+        self._places = [AlignedHistogramBucketExemplarReservoir([]) for _ in range(size)]
         self._offered = 0
         self._lock = Lock()
 
@@ -86,53 +79,3 @@ class _OwnReservoir:
         with self._lock:
             self._offered = 0
             return [exemplar for place in self._places for exemplar in place.collect(point_attributes)]
-
-
-class _LastOfBuckets:
-    """The SDK's `AlignedHistogramBucketExemplarReservoir`, whose exemplars are built when they are collected.
-
-    Args:
-        boundaries: upper bounds of the histogram's buckets, in ascending order.
-    """
-
-    def __init__(self, boundaries: Sequence[float], **_: object) -> None:
-        self._boundaries = boundaries
-        self._last: dict[int, tuple[float, int, object, SpanContext | None]] = {}
-        """Value, time, attributes and span of the last offer by the number of its bucket. No context, which references
-        the call.
-        """
-        self._lock = Lock()
-
-    def offer(self, value: float, at: int, attributes: object, context: Context) -> None:
-        """Offer a measurement as the exemplar of its bucket.
-
-        Args:
-            value: the measured value.
-            at: time of the measurement in nanoseconds since the epoch.
-            attributes: attributes of the measurement.
-            context: its context.
-        """
-        span: Any = context.get(SPAN)
-        last = value, at, attributes, None if span is None else span.get_span_context()
-        with self._lock:
-            self._last[bisect_left(self._boundaries, value)] = last
-
-    def collect(self, point_attributes: Any) -> list[Any]:  # noqa: ANN401 - the SDK's types are private
-        """Return the exemplars since the last collection, in the order of their buckets."""
-        with self._lock:
-            offers, self._last = self._last, {}
-        exemplars: list[Any] = []
-        for bucket in sorted(offers):
-            value, at, attributes, span_context = offers[bucket]
-            span = INVALID_SPAN if span_context is None else NonRecordingSpan(span_context)
-            place = _last_offer()
-            place.offer(value, at, attributes, set_span_in_context(span, Context()))
-            exemplars += place.collect(point_attributes)
-        return exemplars
-
-
-def _last_offer() -> Any:  # noqa: ANN401 - the SDK is optional
-    """Return a reservoir of the SDK that keeps the last offer: without boundaries it has one bucket."""
-    from opentelemetry.sdk.metrics import AlignedHistogramBucketExemplarReservoir  # noqa: PLC0415 - the SDK is optional
-
-    return AlignedHistogramBucketExemplarReservoir([])

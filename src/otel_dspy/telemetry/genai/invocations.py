@@ -11,7 +11,6 @@ from opentelemetry.util.genai.types import Error, TextPart
 
 from otel_dspy.runtime.error_guard import report
 from otel_dspy.serialization.plain_data import bounded
-from otel_dspy.telemetry.deferred.plain_attributes import skip_value_checks
 from otel_dspy.telemetry.deferred.span_ends import end_at, replace_end
 from otel_dspy.telemetry.exceptions import error_message, error_type
 from otel_dspy.telemetry.genai.inference_call import InferenceCall
@@ -82,7 +81,6 @@ def _finish_deferred(
     if at is None or not call.span.is_recording():  # the application has ended it
         _record(invocation, record, finish)
     elif invocation.is_completable:
-        skip_value_checks(call.span)
         try:
             _record(invocation, record, partial(invocation.complete, failure))
         finally:

@@ -65,20 +65,6 @@ def _exemplars(reader: InMemoryMetricReader) -> dict[str, set[int]]:
     }
 
 
-def _all_exemplars(reader: InMemoryMetricReader) -> dict[str, list[tuple[float, int | None, int | None, Any]]]:
-    """Value, trace id, span id and further attributes of the exemplars of each metric."""
-    data: Any = reader.get_metrics_data()
-    return {
-        metric.name: [
-            (exemplar.value, exemplar.trace_id, exemplar.span_id, exemplar.filtered_attributes)
-            for point in metric.data.data_points
-            for exemplar in point.exemplars
-        ]
-        for scope in data.resource_metrics[0].scope_metrics
-        for metric in scope.metrics
-    }
-
-
 @pytest.mark.parametrize("exemplar_filter", _FILTERS)
 @pytest.mark.parametrize("views", [[], [_EXPONENTIAL]], ids=["buckets", "exponential"])
 @pytest.mark.parametrize("temporality", [None, _DELTA], ids=["cumulative", "delta"])
@@ -120,42 +106,6 @@ def test_each_measurement_can_become_an_exemplar() -> None:
         assert {exemplar.span_id for exemplar in point.exemplars} == {0xB}
         seen.update(exemplar.value for exemplar in point.exemplars)
     assert len(seen) == 100
-
-
-@pytest.mark.parametrize("exemplar_filter", _FILTERS)
-def test_exemplars_of_buckets_are_those_of_the_sdk(exemplar_filter: str) -> None:
-    """The last measurement of each bucket since the last collection, with its span and the attributes beside the point's."""
-    reader = InMemoryMetricReader()
-    view = View(instrument_name="*", attribute_keys={"model"})
-    provider = MeterProvider(
-        [reader], exemplar_filter=_FILTERS[exemplar_filter](), views=[view], shutdown_on_exit=False
-    )
-    queue, meter = DeferredQueue(), provider.get_meter("test")
-    boundaries = [1.0, 2.0, 5.0]
-    theirs = meter.create_histogram("theirs", explicit_bucket_boundaries_advisory=boundaries)
-    ours = DeferredHistogram(queue, meter.create_histogram("ours", explicit_bucket_boundaries_advisory=boundaries))
-    for values in ([0.0, 1.0, 1.5, 5.0, 4.0, 6.0, 7.0], [2.0, 0.5, 0.25], []):
-        for number, value in enumerate(values):
-            sampled = TraceFlags(TraceFlags.SAMPLED if number != 1 else TraceFlags.DEFAULT)
-            span = NonRecordingSpan(SpanContext(0xA, 0xB + number, is_remote=False, trace_flags=sampled))
-            for histogram in (theirs, ours):
-                histogram.record(value, {"model": "any", "call": number}, set_span_in_context(span, Context()))
-        queue.drain()
-        found = _all_exemplars(reader)
-        assert found["ours"] == found["theirs"]
-        assert bool(found["ours"]) == bool(values)
-
-
-def test_an_exemplar_of_a_bucket_without_a_span() -> None:
-    """It has no ids, also if a measurement of the same bucket had a span before."""
-    reader = InMemoryMetricReader()
-    provider = MeterProvider([reader], exemplar_filter=AlwaysOnExemplarFilter(), shutdown_on_exit=False)
-    queue = DeferredQueue()
-    duration = DeferredHistogram(queue, provider.get_meter("test").create_histogram("duration"))
-    duration.record(1.0, {"model": "any"})
-    duration.record(2.0, {"model": "any"}, Context({"other": 1}))
-    queue.drain()
-    assert _all_exemplars(reader) == {"duration": [(2.0, None, None, {})]}
 
 
 def test_other_instruments_of_the_provider_keep_their_reservoirs() -> None:
