@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from otel_dspy.formatting.counted_nouns import counted
-
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -16,9 +14,12 @@ def missing_trials(found: Compile) -> Iterator[str]:
     """Yield one sentence on what is missing and one on what to change; nothing if all trials were received."""
     count = found.missing_trials
     if count:
-        one = count == 1
-        missing = "is missing: its span was" if one else "are missing: their spans were"
+        missing = (
+            "trial is missing: its span was not received, and its run"
+            if count == 1
+            else "trials are missing: their spans were not received, and their runs"
+        )
         yield (
-            f"{counted(count, 'trial')} {missing} not received, and {'its run' if one else 'their runs'} in MLflow may "
-            "stay RUNNING. Let samplers and the processors of a Collector keep spans named `trial`."
+            f"{count:,} {missing} in MLflow may stay RUNNING. Let samplers and the processors of a Collector keep "
+            "spans named `trial`."
         )
